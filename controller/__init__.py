@@ -1,0 +1,1 @@
+"""The LISP control plane: mapping systems, the routers' control plane, and their P4Runtime writer."""
