@@ -1,0 +1,21 @@
+// payload_rewrite (egress): what a router does to the packet it forwards. A packet on its way to the controller keeps the
+// TTL it arrived with, for it will come back to be forwarded.
+#ifndef FABRIC_PAYLOAD_REWRITE_P4_
+#define FABRIC_PAYLOAD_REWRITE_P4_
+
+control PayloadRewrite(inout headers_t hdr, inout metadata_t meta) {
+    apply {
+        if (meta.verdict == verdict_t.FORWARD) {
+            meta.payload.ttl = meta.payload.ttl - 1;
+        }
+        if (meta.terminated) {
+            hdr.inner_ipv4.ttl = meta.payload.ttl;
+            hdr.inner_ipv4.dscp = meta.payload.dscp;
+            hdr.inner_ipv4.ecn = meta.payload.ecn;
+        } else if (hdr.ipv4.isValid()) {
+            hdr.ipv4.ttl = meta.payload.ttl;
+        }
+    }
+}
+
+#endif  // FABRIC_PAYLOAD_REWRITE_P4_

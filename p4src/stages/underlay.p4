@@ -1,0 +1,33 @@
+// underlay: the way to an RLOC, over equal-cost paths.
+#ifndef FABRIC_UNDERLAY_P4_
+#define FABRIC_UNDERLAY_P4_
+
+control Underlay(inout headers_t hdr, inout metadata_t meta) {
+    FLOW_SELECTOR(underlay_selector, UNDERLAY_SELECTOR_SIZE, UNDERLAY_MAX_PATHS)
+
+    action use_next_hop(fabric_port_t port, mac_addr_t port_mac, mac_addr_t next_hop_mac) {
+        meta.egress_port = port;
+        meta.port_mac = port_mac;
+        meta.next_hop_mac = next_hop_mac;
+        meta.verdict = verdict_t.FORWARD;
+    }
+
+    // Filled from the topology by the router's control plane: every RLOC of the fabric.
+    @noWarn("unsupported")
+    table underlay_ipv4 {
+        key = {
+            meta.underlay_dst        : lpm @name("rloc");
+            meta.payload.hash[31:16] : selector @name("flow_hash");
+        }
+        actions = { use_next_hop; }
+        implementation = underlay_selector;
+        size = UNDERLAY_IPV4_SIZE;
+    }
+
+    apply {
+        FABRIC_DROP(meta, NO_UNDERLAY_ROUTE)
+        underlay_ipv4.apply();
+    }
+}
+
+#endif  // FABRIC_UNDERLAY_P4_
