@@ -41,7 +41,9 @@ def compiler() -> str:
     """Path of the compiler: $P4C, or p4c-bm2-ss on the PATH. Raises BuildError when there is none."""
     found = os.environ.get("P4C") or shutil.which("p4c-bm2-ss")
     if not found:
-        raise BuildError("p4c-bm2-ss is not on the PATH and $P4C is not set; p4lang/p4c's README tells how to build it")
+        raise BuildError(
+            "p4c-bm2-ss is not on the PATH and $P4C is not set; p4lang/p4c's README tells how to build it"
+        )
     return found
 
 
@@ -58,8 +60,8 @@ def compile_v1model(out: Path, root: Path = HERE) -> str:
     sys.stderr.write(done.stderr)
     if done.returncode:
         raise BuildError(f"{p4c} failed with exit code {done.returncode} on v1model/fabric.p4")
-    version = subprocess.run([p4c, "--version"], capture_output=True, text=True, check=True).stdout
-    return version.split("Version", 1)[-1].strip()
+    version = subprocess.run([p4c, "--version"], capture_output=True, text=True, check=True)
+    return (version.stdout + version.stderr).split("Version", 1)[-1].strip()
 
 
 def build(architecture: str = "v1model") -> None:
@@ -94,7 +96,9 @@ def check(architecture: str = "v1model", root: Path = HERE) -> None:
         if manifest[kind].get(name) != now[kind].get(name)
     ]
     if stale:
-        raise BuildError(f"compiled/{architecture} is not the output of today's sources: {', '.join(stale)}; run `make p4`")
+        raise BuildError(
+            f"compiled/{architecture} is not the output of today's sources: {', '.join(stale)}; run `make p4`"
+        )
 
 
 if __name__ == "__main__":

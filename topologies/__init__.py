@@ -1,0 +1,1 @@
+"""Topologies of fabrics, and what brings them up."""
