@@ -1,7 +1,7 @@
 """Compiles the P4 program and keeps the manifest that ties p4c's output to the sources it came from.
 
-The output is committed, because p4c is in no package registry (design: switch targets). The manifest holds a digest
-of every source file, of every output file, and the compiler's version, so that stale output cannot land:
+The output is committed, because p4c is in no package registry. The manifest holds a digest of every source file,
+of every output file, and the compiler's version, so that stale output cannot land:
 
     python p4src/build.py          compile with p4c-bm2-ss from the PATH (or $P4C) and write the manifest
     python p4src/build.py --check  compare digests only; needs no compiler
@@ -48,7 +48,7 @@ def compiler() -> str:
 
 
 def compile_v1model(out: Path, root: Path = HERE) -> str:
-    """Compiles the v1model program into `out` (fabric.json, fabric.p4info.txtpb); returns the compiler's version."""
+    """Compiles the v1model program into `out` (fabric.json, fabric.p4info.txtpb); returns p4c's version."""
     p4c = compiler()
     out.mkdir(parents=True, exist_ok=True)
     # Compiled from within the source folder, so that the source locations in the JSON are relative to it.

@@ -1,4 +1,4 @@
-"""What follows from a topology: port numbers, MAC addresses, and the equal-cost underlay routes to every RLOC."""
+"""What follows from a topology: port numbers, MAC addresses, and equal-cost underlay routes to every RLOC."""
 
 from __future__ import annotations
 
@@ -43,14 +43,18 @@ class SwitchPlan:
         raise KeyError(peer)
 
 
+# Peers of each switch in port order: (name, is accelerator).
+Peers = dict[str, list[tuple[str, bool]]]
+
+
 def port_mac(switch_index: int, port: int) -> str:
     """A locally administered address that names switch and port."""
     return f"02:01:{switch_index >> 8:02x}:{switch_index & 255:02x}:{port >> 8:02x}:{port & 255:02x}"
 
 
-def _plug(topology: Topology) -> dict[str, list[tuple[str, bool]]]:
-    """Peers of each switch in port order: (name, is accelerator)."""
-    peers: dict[str, list[tuple[str, bool]]] = {switch.name: [] for switch in topology.switches}
+def _plug(topology: Topology) -> Peers:
+    """What each switch is plugged into."""
+    peers: Peers = {switch.name: [] for switch in topology.switches}
     for one, other in topology.links:
         peers[one].append((other, False))
         peers[other].append((one, False))
@@ -60,10 +64,8 @@ def _plug(topology: Topology) -> dict[str, list[tuple[str, bool]]]:
     return peers
 
 
-def _peer_port(
-    topology: Topology, peers: dict[str, list[tuple[str, bool]]], switch: str, position: int
-) -> int:
-    """Port number at the far end of the port at `position` (from 0) of `switch`; parallel links pair up in order."""
+def _peer_port(topology: Topology, peers: Peers, switch: str, position: int) -> int:
+    """Port number at the far end of the port at `position` (from 0); parallel links pair up in order."""
     peer, access = peers[switch][position]
     if access:
         return topology.accelerator(peer).attached_to.index(switch) + 1
