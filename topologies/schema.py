@@ -1,7 +1,7 @@
 """What a topology file may say, and the checks that make it a fabric.
 
-`load(file)` is the only way in: it returns a whole, consistent Topology or raises one TopologyError that names
-every problem with its file, line and field.
+`load(file)` is the only way in: it returns a whole, consistent Topology, or raises one TopologyError that names
+each problem with its file, line and field.
 """
 
 from __future__ import annotations

@@ -1,0 +1,68 @@
+# The two commands are `make run` and `make test`; `make help` lists the others.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+ROOT := $(filter 0,$(shell id -u))
+
+# Debian's names; installed when root, named when not.
+SYSTEM_TEST_PACKAGES := iproute2 ethtool tshark
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint unit ptf p4 p4-check stubs bench conformance shell clean system
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "lispfabric needs Python 3.11 or newer; $$($(PYTHON) --version) is $(PYTHON). Set PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(if $(ROOT),apt-get -qq update && apt-get install -yqq python3-venv >/dev/null,\
+	  { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; })
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@# PTF's declared dependency netifaces needs a compiler and is used by nothing we call.
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps 'ptf==0.12.0'
+	@touch $@
+
+run: $(STAMP) ## bring up Figure 1 and show a packet's way from accelerator 1 to 7 and back
+	@$(BIN)/lispfabric run topologies/figure1.yaml
+
+test: $(STAMP) system p4-check lint unit ptf ## set everything up and pass the tests
+
+system:
+	@missing=""; for tool in ip:iproute2 ethtool:ethtool tshark:tshark; do \
+	  command -v $${tool%%:*} >/dev/null || missing="$$missing $${tool##*:}"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ -n "$(ROOT)" ]; then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends $$missing >/dev/null; \
+	  else echo "MISSING: tests that need these do not run; install them with: apt-get install$$missing" >&2; fi; fi
+
+lint: $(STAMP) ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(STAMP) ## the Python tests
+	$(BIN)/pytest
+
+ptf: $(STAMP) ## the PTF suite; TARGET=softswitch|bmv2
+	$(BIN)/python -m ptf_tests.run --target $(or $(TARGET),softswitch)
+
+p4: $(STAMP) ## compile the P4 program with p4c-bm2-ss from the PATH or $$P4C
+	$(BIN)/python p4src/build.py
+
+p4-check: $(STAMP)
+	$(BIN)/python p4src/build.py --check
+
+stubs: ## regenerate the P4Runtime stubs
+	stubs/generate.sh
+
+bench: $(STAMP) ## every benchmark, as ratios against a peer or the machine's limit
+	@for bench in bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+conformance: $(STAMP) ## the conformance matrix from the last test runs
+	@$(BIN)/python -m tests.conformance.matrix
+
+clean: ## remove what the build made
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
