@@ -1,7 +1,7 @@
 """Compiles the P4 program and keeps the manifest that ties p4c's output to the sources it came from.
 
-The output is committed, because p4c is in no package registry. The manifest holds a digest of every source file,
-of every output file, and the compiler's version, so that stale output cannot land:
+The output is committed, because p4c is in no package registry. The manifest holds a digest of every source and
+output file, and the compiler's version, so that stale output cannot land:
 
     python p4src/build.py          compile with p4c-bm2-ss from the PATH (or $P4C) and write the manifest
     python p4src/build.py --check  compare digests only; needs no compiler
@@ -41,9 +41,7 @@ def compiler() -> str:
     """Path of the compiler: $P4C, or p4c-bm2-ss on the PATH. Raises BuildError when there is none."""
     found = os.environ.get("P4C") or shutil.which("p4c-bm2-ss")
     if not found:
-        raise BuildError(
-            "p4c-bm2-ss is not on the PATH and $P4C is not set; p4lang/p4c's README tells how to build it"
-        )
+        raise BuildError("p4c-bm2-ss is not on the PATH and $P4C is not set; p4lang/p4c's README tells how to build it")
     return found
 
 

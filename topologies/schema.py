@@ -242,9 +242,7 @@ def load(file: Path) -> Topology:
     """Reads and checks a topology file. Raises TopologyError."""
     data, lines = read_yaml(file)
     if not isinstance(data, dict):
-        raise TopologyError(
-            f"{place(file, lines, ())}: a mapping of sections is needed, not {type(data).__name__}"
-        )
+        raise TopologyError(f"{place(file, lines, ())}: a mapping of sections is needed, not {type(data).__name__}")
     try:
         topology = Topology.model_validate(data)
     except ValidationError as error:

@@ -15,6 +15,7 @@ from controller.dataplane.codepoints import DropReason, Encapsulation
 from controller.p4rt.actions import Action, ActionSet, WeightedAction
 from controller.p4rt.entities import TableEntry
 from controller.p4rt.matches import Exact, Lpm
+from controller.p4rt.values import ValueLike
 
 # A group can hold so many copies of its members at most: UNDERLAY_MAX_PATHS and RLOC_SET_MAX_MEMBERS of sizes.p4.
 MAX_GROUP_SIZE = 64
@@ -43,6 +44,10 @@ def mac(address: str) -> bytes:
     if len(octets) != 6:
         raise ValueError(f"{address}: a MAC address has six octets")
     return octets
+
+
+def _hop(hop: NextHop) -> dict[str, ValueLike]:
+    return {"port": hop.port, "port_mac": mac(hop.port_mac), "next_hop_mac": mac(hop.next_hop_mac)}
 
 
 def shares(weights: list[int], limit: int = MAX_GROUP_SIZE) -> list[int]:
@@ -108,12 +113,7 @@ def scale_out_rloc_set(iid: int, prefix: IPv4Network, rloc_set_id: int) -> Table
 
 def scale_out_local(iid: int, prefix: IPv4Network, next_hop: NextHop) -> TableEntry:
     """EIDs of `prefix` are attached here."""
-    params = {
-        "port": next_hop.port,
-        "port_mac": mac(next_hop.port_mac),
-        "next_hop_mac": mac(next_hop.next_hop_mac),
-    }
-    return _scale_out(iid, prefix, Action("deliver", params))
+    return _scale_out(iid, prefix, Action("deliver", _hop(next_hop)))
 
 
 def scale_out_negative(iid: int, prefix: IPv4Network, reason: DropReason) -> TableEntry:
@@ -138,14 +138,5 @@ def rloc_set(rloc_set_id: int, rlocs: Iterable[Rloc], source_rloc: IPv4Address) 
 
 def underlay_route(prefix: IPv4Network, next_hops: Iterable[NextHop]) -> TableEntry:
     """RLOCs of `prefix` are reached over equal-cost `next_hops`; a next hop whose port is down is left out."""
-    actions = [
-        WeightedAction(
-            Action(
-                "use_next_hop",
-                {"port": hop.port, "port_mac": mac(hop.port_mac), "next_hop_mac": mac(hop.next_hop_mac)},
-            ),
-            watch_port=hop.port,
-        )
-        for hop in next_hops
-    ]
+    actions = [WeightedAction(Action("use_next_hop", _hop(hop)), watch_port=hop.port) for hop in next_hops]
     return TableEntry("underlay_ipv4", {"rloc": Lpm.network(prefix)}, ActionSet(actions))
