@@ -1,0 +1,133 @@
+"""RouterTables: what it tells the switch to change always leads to what it says it desires."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.dataplane.codepoints import DropReason, Encapsulation
+from controller.dataplane.entries import MAX_GROUP_SIZE, NextHop, Rloc, mac, shares
+from controller.dataplane.router_tables import Changes, RouterTables
+from controller.p4rt.actions import Action
+from controller.p4rt.entities import Key, State, TableEntry
+
+OWN = IPv4Address("192.0.2.3")
+D1, D2 = Rloc(IPv4Address("192.0.2.31"), 100), Rloc(IPv4Address("192.0.2.32"), 100)
+HOP = NextHop(1, "02:01:00:01:00:01", "02:01:00:05:00:01")
+
+
+class Mirror:
+    """A switch that does what it is told, and notices a reference to an RLOC-set that is not there."""
+
+    def __init__(self, tables: RouterTables) -> None:
+        self.state: dict[Key, State] = {entity.key(): entity for entity in tables.desired()}
+
+    def apply(self, changes: Changes) -> None:
+        for entity in changes.put:
+            self.state[entity.key()] = entity
+            self.check()
+        for entity in changes.remove:
+            del self.state[entity.key()]
+            self.check()
+
+    def check(self) -> None:
+        tables = [entity for entity in self.state.values() if isinstance(entity, TableEntry)]
+        sets = {entity.match["rloc_set"].value for entity in tables if entity.table == "rloc_set"}  # type: ignore[union-attr]
+        for entity in tables:
+            if isinstance(entity.action, Action) and entity.action.name == "use_rloc_set":
+                assert entity.action.params["rloc_set"] in sets
+
+
+def as_map(tables: RouterTables) -> dict[Key, State]:
+    return {entity.key(): entity for entity in tables.desired()}
+
+
+prefixes = st.sampled_from([IPv4Network(p) for p in ("40.0.0.0/16", "40.0.0.7/32", "40.0.0.8/32", "32.0.0.0/3")])
+rlocs = st.lists(st.builds(Rloc, st.sampled_from([D1.address, D2.address, OWN]), st.integers(1, 3)), max_size=3)
+operations = st.one_of(
+    st.tuples(st.just("set_forward"), st.integers(1, 2), prefixes, rlocs),
+    st.tuples(st.just("set_local"), st.integers(1, 2), prefixes, st.just(HOP)),
+    st.tuples(st.just("set_negative"), st.integers(1, 2), prefixes, st.sampled_from(DropReason)),
+    st.tuples(st.just("set_unknown"), st.integers(1, 2), prefixes),
+    st.tuples(st.just("remove"), st.integers(1, 2), prefixes),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(operations, max_size=25))
+def test_changes_lead_to_what_is_desired(steps: list[tuple[Any, ...]]) -> None:
+    tables = RouterTables(OWN)
+    mirror = Mirror(tables)
+    for name, *arguments in steps:
+        mirror.apply(getattr(tables, name)(*arguments))
+    assert mirror.state == as_map(tables)
+    # No RLOC-set outlives its last user.
+    used = [e for e in mirror.state.values() if isinstance(e, TableEntry) and e.table == "rloc_set"]
+    users = {
+        e.action.params["rloc_set"]
+        for e in mirror.state.values()
+        if isinstance(e, TableEntry) and isinstance(e.action, Action) and e.action.name == "use_rloc_set"
+    }
+    assert len(used) == len(users)
+
+
+def test_a_repeated_change_changes_nothing() -> None:
+    tables = RouterTables(OWN)
+    assert tables.set_forward(1, IPv4Network("40.0.0.7/32"), [D2, D1])
+    assert not tables.set_forward(1, IPv4Network("40.0.0.7/32"), [D1, D2])
+
+
+def test_eids_with_the_same_rloc_set_share_it() -> None:
+    tables = RouterTables(OWN)
+    tables.set_forward(1, IPv4Network("40.0.0.7/32"), [D1, D2])
+    changes = tables.set_forward(1, IPv4Network("40.0.0.8/32"), [D2, D1])
+    assert [entity.table for entity in changes.put if isinstance(entity, TableEntry)] == ["scale_out_ipv4"]
+
+
+def test_a_switch_without_an_rloc_refuses_to_encapsulate() -> None:
+    with pytest.raises(ValueError, match="without an RLOC"):
+        RouterTables().set_forward(1, IPv4Network("40.0.0.7/32"), [D1])
+
+
+def test_static_entries() -> None:
+    tables = RouterTables(OWN)
+    tables.configure(7)
+    tables.add_access_port(2, site=13, iid=4097)
+    tables.add_core_port(1)
+    tables.add_instance(4097, Encapsulation.LISP, punt_unknown=True)
+    tables.set_route(D1.address, [HOP])
+    names = sorted(entity.table for entity in tables.desired() if isinstance(entity, TableEntry))
+    assert names == ["instance", "local_rloc", "port_context", "port_context", "switch_context", "underlay_ipv4"]
+    assert tables.set_route(D1.address, []).remove
+    assert not tables.set_route(D1.address, [])
+
+
+@settings(max_examples=200)
+@given(st.lists(st.integers(1, 255), min_size=1, max_size=MAX_GROUP_SIZE))
+def test_shares_keep_the_proportion(weights: list[int]) -> None:
+    result = shares(weights)
+    assert sum(result) <= MAX_GROUP_SIZE
+    assert min(result) >= 1
+    for (one, a), (other, b) in zip(zip(weights, result), zip(weights[1:], result[1:])):
+        if one >= other:
+            assert a >= b - 1
+
+
+def test_shares_are_exact_where_they_fit() -> None:
+    assert shares([100, 100]) == [1, 1]
+    assert shares([75, 25]) == [3, 1]
+    assert shares([]) == []
+    with pytest.raises(ValueError, match="not positive"):
+        shares([1, 0])
+    with pytest.raises(ValueError, match="65 members"):
+        shares([1] * 65)
+
+
+def test_a_mac_address_has_six_octets() -> None:
+    assert mac("02:00:00:00:00:07") == bytes.fromhex("020000000007")
+    with pytest.raises(ValueError, match="six octets"):
+        mac("02:00")
