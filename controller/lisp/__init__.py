@@ -1,11 +1,14 @@
 """The LISP wire codec: messages, records, LCAF and authentication. Pure functions and values, no I/O."""
 
 from controller.lisp.address import NO_ADDRESS, DistinguishedName, IPAddress, MacAddress, NoAddress
-from controller.lisp.auth import Algorithm, Key
+from controller.lisp.auth import Algorithm, Key, MacScope, derive_key, sign, verify
+from controller.lisp.checksum import internet_checksum, is_udp_checksum_valid, udp_checksum
 from controller.lisp.constants import CONTROL_PORT
 from controller.lisp.datagram import Datagram, Endpoint
+from controller.lisp.dataplane import Tunnel, TunnelHeader
 from controller.lisp.eid import Eid, EidTarget, Prefix
 from controller.lisp.errors import AuthenticationError, DecodeError, EncodeError, LispError
+from controller.lisp.ip_udp import UdpPacket, decode_udp_packet, encode_udp_packet
 from controller.lisp.lcaf import (
     Address,
     AfiList,
@@ -31,6 +34,8 @@ from controller.lisp.lcaf import (
     UnknownLcaf,
     VendorSpecific,
 )
+from controller.lisp.message_decode import decode
+from controller.lisp.message_encode import encode
 from controller.lisp.messages import (
     Authenticated,
     Ecm,
@@ -41,7 +46,7 @@ from controller.lisp.messages import (
     MapRequest,
     Message,
 )
-from controller.lisp.metadata import Metadata, with_metadata
+from controller.lisp.metadata import Metadata, decode_metadata, encode_metadata, with_metadata
 from controller.lisp.options import DecodeOptions
 from controller.lisp.records import Action, EidRecord, RequestRecord, RlocRecord, XtrIdentity, sort_locators
 
@@ -77,6 +82,7 @@ __all__ = [
     "Lcaf",
     "LispError",
     "MacAddress",
+    "MacScope",
     "MapNotify",
     "MapNotifyAck",
     "MapRegister",
@@ -98,9 +104,24 @@ __all__ = [
     "RlocRecord",
     "SecurityKey",
     "SourceDestKey",
+    "Tunnel",
+    "TunnelHeader",
+    "UdpPacket",
     "UnknownLcaf",
     "VendorSpecific",
     "XtrIdentity",
+    "decode",
+    "decode_metadata",
+    "decode_udp_packet",
+    "derive_key",
+    "encode",
+    "encode_metadata",
+    "encode_udp_packet",
+    "internet_checksum",
+    "is_udp_checksum_valid",
+    "sign",
     "sort_locators",
+    "udp_checksum",
+    "verify",
     "with_metadata",
 ]

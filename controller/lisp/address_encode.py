@@ -45,9 +45,7 @@ def encode_address(address: lcaf.Address, depth: int = 0) -> bytes:
             checked("instance-id.iid", address.iid, 32)
             checked("instance-id.length", len(inner) + 4, 16)
             return (
-                _INSTANCE_ID.pack(
-                    _NAMED_LCAF, 0, LcafType.INSTANCE_ID, address.mask_len, len(inner) + 4, address.iid
-                )
+                _INSTANCE_ID.pack(_NAMED_LCAF, 0, LcafType.INSTANCE_ID, address.mask_len, len(inner) + 4, address.iid)
                 + inner
             )
         case IPv6Address():

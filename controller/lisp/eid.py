@@ -163,9 +163,9 @@ class Eid:
         if isinstance(mine, (IPv4Network, IPv6Network)) and isinstance(theirs, (IPv4Network, IPv6Network)):
             return _contains(mine.network_address, mine.prefixlen, theirs.network_address, theirs.prefixlen)
         if isinstance(mine, MulticastInfo) and isinstance(theirs, MulticastInfo):
-            return _contains(
-                mine.source, mine.source_mask_len, theirs.source, theirs.source_mask_len
-            ) and _contains(mine.group, mine.group_mask_len, theirs.group, theirs.group_mask_len)
+            return _contains(mine.source, mine.source_mask_len, theirs.source, theirs.source_mask_len) and _contains(
+                mine.group, mine.group_mask_len, theirs.group, theirs.group_mask_len
+            )
         return mine == theirs
 
     def __lt__(self, other: object) -> bool:
@@ -201,9 +201,7 @@ def _named_eid(iid: int, name: DistinguishedName, mask_len: int) -> Eid:
     if len(name.name) > MAX_NAME_LENGTH:
         raise DecodeError("eid", name, None, _NAME_TOO_LONG)
     if mask_len not in (name.mask_len, 0):
-        raise DecodeError(
-            "mask-len", mask_len, None, f"must cover the whole name, {name.mask_len} bits (RFC 9735 §4)"
-        )
+        raise DecodeError("mask-len", mask_len, None, f"must cover the whole name, {name.mask_len} bits (RFC 9735 §4)")
     return Eid(iid, name)
 
 

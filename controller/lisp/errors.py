@@ -28,14 +28,13 @@ class DecodeError(LispError):
         self.offset = offset
         self.reason = reason
 
-    def within(self, container: str) -> DecodeError:
-        """Put `container` in front of the field path and return this error, for `raise error.within(...)`.
+    def within(self, container: str) -> None:
+        """Put `container` in front of the field path.
 
         Readers know only their own field; each enclosing reader adds its name while the error passes, so that
         building the path costs nothing as long as nothing is wrong.
         """
-        self.field = f"{container}.{self.field}" if self.field else container
-        return self
+        self.field = f"{container}.{self.field}"
 
     def __str__(self) -> str:
         place = "" if self.offset is None else f" at octet {self.offset}"
@@ -54,10 +53,9 @@ class EncodeError(LispError):
         self.value = value
         self.reason = reason
 
-    def within(self, container: str) -> EncodeError:
-        """Put `container` in front of the field path and return this error."""
-        self.field = f"{container}.{self.field}" if self.field else container
-        return self
+    def within(self, container: str) -> None:
+        """Put `container` in front of the field path."""
+        self.field = f"{container}.{self.field}"
 
     def __str__(self) -> str:
         return f"{self.field} = {_show(self.value)}: {self.reason}"
