@@ -1,0 +1,1 @@
+"""The endpoints of the fabric: what an accelerator's network interface sends and receives."""
