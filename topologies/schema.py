@@ -246,13 +246,12 @@ def load(file: Path) -> Topology:
     try:
         topology = Topology.model_validate(data)
     except ValidationError as error:
-        found: list[Problem] = []
+        found = []
         for detail in error.errors():
-            given = "" if isinstance(detail["input"], dict | list | tuple) else f" = {detail['input']!r}"
-            if "secret" in detail["loc"]:
-                given = ""
-            found.append((tuple(detail["loc"]), f"{given}: {detail['msg']}".lstrip(": ")))
-        raise TopologyError("\n".join(f"{place(file, lines, path)}: {why}" for path, why in found)) from None
+            plain = not isinstance(detail["input"], dict | list | tuple) and "secret" not in detail["loc"]
+            given = f" = {detail['input']!r}" if plain else ""
+            found.append(f"{place(file, lines, tuple(detail['loc']))}{given}: {detail['msg']}")
+        raise TopologyError("\n".join(found)) from None
     if problems := problems_of(topology):
         raise TopologyError("\n".join(f"{place(file, lines, path)}: {why}" for path, why in problems))
     return topology
