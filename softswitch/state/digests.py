@@ -49,7 +49,10 @@ class DigestStream:
         self.callback: Callable[[DigestList], None] | None = None
         self._clock = clock
         self._next_list_id = 1
-        self.clear()
+        self._waiting: list[Sample] = []
+        self._waiting_since = 0
+        self._held: set[Sample] = set()
+        self._unacked: dict[int, tuple[int, tuple[Sample, ...]]] = {}
 
     def configure(self, config: DigestConfig) -> None:
         """Start, or change how lists are formed. InvalidEntry on negative values."""
@@ -112,7 +115,6 @@ class DigestStream:
 
     def clear(self) -> None:
         """Forget waiting and unacknowledged samples."""
-        self._waiting: list[Sample] = []
-        self._waiting_since = 0
-        self._held: set[Sample] = set()
-        self._unacked: dict[int, tuple[int, tuple[Sample, ...]]] = {}
+        self._waiting.clear()
+        self._held.clear()
+        self._unacked.clear()

@@ -31,9 +31,7 @@ class SwitchState:
         self.port_is_up: Callable[[int], bool] = lambda _port: True
         now = clock()
         self.action_profiles: Mapping[str, ActionProfile] = {
-            name: ActionProfile(
-                definition, self._call_checker(definition), lambda port: self.port_is_up(port)
-            )
+            name: ActionProfile(definition, self._call_checker(definition), lambda port: self.port_is_up(port))
             for name, definition in program.action_profiles.items()
         }
         self.tables: Mapping[str, Table] = {

@@ -23,14 +23,23 @@ def check_call(where: str, action: ActionDef | None, call: ActionCall) -> None:
     if action is None:
         raise InvalidEntry(f"{where} has no action {call.name}")
     if len(call.params) != len(action.params):
-        raise InvalidEntry(
-            f"{where}: action {call.name} takes {len(action.params)} parameters, got {len(call.params)}"
-        )
+        raise InvalidEntry(f"{where}: action {call.name} takes {len(action.params)} parameters, got {len(call.params)}")
     for param, value in zip(action.params, call.params, strict=True):
         if not 0 <= value < 1 << param.width:
-            raise InvalidEntry(
-                f"{where}: action {call.name}: {param.name} = {value} does not fit {param.width} bits"
-            )
+            raise InvalidEntry(f"{where}: action {call.name}: {param.name} = {value} does not fit {param.width} bits")
+
+
+def _make_lookup(definition: TableDef) -> Lookup:
+    widths = [key.width for key in definition.keys]
+    match definition.match_type:
+        case "exact":
+            return ExactLookup()
+        case "lpm":
+            return LpmLookup(widths, [key.match_type for key in definition.keys].index("lpm"))
+        case "ternary":
+            return TernaryLookup(widths)
+        case "range":
+            return RangeLookup(widths)
 
 
 class Table:
@@ -51,16 +60,21 @@ class Table:
         self._prioritised = definition.match_type in ("ternary", "range")
         self._entries: dict[tuple[Match, int], Entry] = {}
         self._reported_idle: set[Entry] = set()
-        self._reset()
+        self._handles = Handles()
+        self._lookup = _make_lookup(definition)
+        declared = definition.default_entry
+        self._program_default = ActionCall(declared.action.name, declared.arguments) if declared else None
+        self.default: Target | None = self._program_default
+        for const in definition.const_entries or ():
+            rank = MAX_PRIORITY - const.priority if self._prioritised else 0
+            self._insert(const.match, ActionCall(const.action.name, const.arguments), rank, 0)
 
     def insert(self, match: Match, target: Target, priority: int = 0, *, idle_timeout_ns: int = 0) -> Entry:
         """Add an entry. AlreadyExists, TableFull, ConstTable, NotFound (member or group), InvalidEntry."""
         self._check_mutable()
         return self._insert(match, target, priority, idle_timeout_ns)
 
-    def modify(
-        self, match: Match, target: Target, priority: int = 0, *, idle_timeout_ns: int | None = None
-    ) -> Entry:
+    def modify(self, match: Match, target: Target, priority: int = 0, *, idle_timeout_ns: int | None = None) -> Entry:
         """Change the target, and the idle timeout if given. NotFound, ConstTable, InvalidEntry."""
         self._check_mutable()
         entry = self.get(match, priority)
@@ -130,27 +144,6 @@ class Table:
         reported = [e for e in idle if e not in self._reported_idle]
         self._reported_idle = set(reported)
         return reported
-
-    def _reset(self) -> None:
-        keys = self.definition.keys
-        widths = [key.width for key in keys]
-        self._handles = Handles()
-        self._lookup: Lookup
-        match self.definition.match_type:
-            case "exact":
-                self._lookup = ExactLookup()
-            case "lpm":
-                self._lookup = LpmLookup(widths, [key.match_type for key in keys].index("lpm"))
-            case "ternary":
-                self._lookup = TernaryLookup(widths)
-            case "range":
-                self._lookup = RangeLookup(widths)
-        declared = self.definition.default_entry
-        self._program_default = ActionCall(declared.action.name, declared.arguments) if declared else None
-        self.default: Target | None = self._program_default
-        for const in self.definition.const_entries or ():
-            priority = MAX_PRIORITY - const.priority if self._prioritised else 0
-            self._insert(const.match, ActionCall(const.action.name, const.arguments), priority, 0)
 
     def _insert(self, match: Match, target: Target, priority: int, idle_timeout_ns: int) -> Entry:
         if not self.definition.keys:

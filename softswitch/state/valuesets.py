@@ -39,8 +39,7 @@ class ValueSet:
     def contains(self, values: Sequence[int], widths: Sequence[int], masks: Sequence[int]) -> bool:
         """Whether a member matches the parser's key. A member of another shape never does."""
         return any(
-            len(member) == len(values) and all(map(_matches, member, values, widths, masks))
-            for member in self.members
+            len(member) == len(values) and all(map(_matches, member, values, widths, masks)) for member in self.members
         )
 
     def clear(self) -> None:

@@ -1,0 +1,1 @@
+"""Builds the program model from the JSON document, part by part."""
