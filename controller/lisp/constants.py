@@ -93,6 +93,7 @@ MAX_INSTANCE_ID: Final = 0xFFFFFF  # the data header has 24 bits (choice C12)
 MAX_NONCE: Final = 2**64 - 1
 MAX_ITR_RLOCS: Final = 32  # 5 bits of "count minus one"
 MAX_LCAF_DEPTH: Final = 4
+MAX_SECURITY_LENGTH: Final = 512  # octets of LISP-SEC data in an ECM; what RFC 9303 defines needs far less
 MAX_NAME_LENGTH: Final = 30  # characters of a name used as EID: 8 x (30 + NUL) fits 8 bits (choice C15)
 XTR_ID_LENGTH: Final = 16  # octets
 XTR_IDENTITY_LENGTH: Final = 24  # octets of xTR-ID and Site-ID together

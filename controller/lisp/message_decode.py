@@ -6,8 +6,14 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
+from controller.lisp import header_bits as bits
 from controller.lisp.address_decode import decode_address, truncated
-from controller.lisp.constants import XTR_ID_LENGTH, XTR_IDENTITY_LENGTH, MessageType
+from controller.lisp.constants import (
+    MAX_SECURITY_LENGTH,
+    XTR_ID_LENGTH,
+    XTR_IDENTITY_LENGTH,
+    MessageType,
+)
 from controller.lisp.errors import DecodeError
 from controller.lisp.ip_udp import decode_udp_packet
 from controller.lisp.lcaf import Address, is_ignorable
@@ -51,12 +57,12 @@ def _decode_request(octets: bytes, options: DecodeOptions) -> MapRequest:
     word, nonce = _HEADER.unpack_from(octets)
     source_eid, at = _decode_address("source-eid", octets, at, end, options)
     itr_rlocs: list[Address] = []
-    for index in range((word >> 8 & 0x1F) + 1):
+    for index in range((word >> bits.REQUEST_IRC_SHIFT & bits.REQUEST_IRC_MASK) + 1):
         rloc, at = _decode_address(f"itr-rlocs[{index}]", octets, at, end, options)
         itr_rlocs.append(rloc)
     if all(is_ignorable(rloc) for rloc in itr_rlocs):
         raise DecodeError("itr-rlocs", len(itr_rlocs), _HEADER.size, "none of a known LCAF type (RFC 9306 §3)")
-    count = word & 0xFF
+    count = word & bits.RECORD_COUNT
     if not count:
         raise DecodeError("records.count", 0, 3, "a request asks for something")
     records: list[RequestRecord] = []
@@ -68,14 +74,14 @@ def _decode_request(octets: bytes, options: DecodeOptions) -> MapRequest:
             raise
         records.append(record)
     reply_record = None
-    if word & 0x04000000:
+    if word & bits.REQUEST_M:
         try:
             reply_record, at = decode_eid_record(octets, at, end, options)
         except DecodeError as error:
             error.within("reply-record")
             raise
     xtr = None
-    if word & 0x00100000:
+    if word & bits.REQUEST_I:
         xtr = _decode_request_identity(octets, at, end, options)
     elif at != end:
         raise _trailing(octets, at)
@@ -84,13 +90,13 @@ def _decode_request(octets: bytes, options: DecodeOptions) -> MapRequest:
         tuple(itr_rlocs),
         tuple(records),
         source_eid,
-        bool(word & 0x08000000),
-        bool(word & 0x02000000),
-        bool(word & 0x01000000),
-        bool(word & 0x00800000),
-        bool(word & 0x00400000),
-        bool(word & 0x00004000),
-        bool(word & 0x00002000),
+        bool(word & bits.REQUEST_A),
+        bool(word & bits.REQUEST_P),
+        bool(word & bits.REQUEST_S),
+        bool(word & bits.REQUEST_PITR),
+        bool(word & bits.REQUEST_SMR_INVOKED),
+        bool(word & bits.REQUEST_L),
+        bool(word & bits.REQUEST_D),
         reply_record,
         xtr,
     )
@@ -107,22 +113,22 @@ def _decode_reply(octets: bytes, options: DecodeOptions) -> MapReply:
     if _HEADER.size > end:
         raise truncated("header", octets, 0, end, _HEADER.size)
     word, nonce = _HEADER.unpack_from(octets)
-    records, at = _decode_records(octets, _HEADER.size, end, word & 0xFF, options)
+    records, at = _decode_records(octets, _HEADER.size, end, word & bits.RECORD_COUNT, options)
     security = None
-    if word & 0x02000000:
+    if word & bits.REPLY_S:
         security = octets[at:]
     elif at != end:
         raise _trailing(octets, at)
-    return MapReply(nonce, records, bool(word & 0x08000000), bool(word & 0x04000000), security)
+    return MapReply(nonce, records, bool(word & bits.REPLY_P), bool(word & bits.REPLY_E), security)
 
 
 def _decode_register(octets: bytes, options: DecodeOptions) -> MapRegister:
     word, nonce, key_id, algorithm, at = _decode_authenticated(octets)
     auth_data = octets[_AUTHENTICATED.size : at]
     end = len(octets)
-    records, at = _decode_records(octets, at, end, word & 0xFF, options)
+    records, at = _decode_records(octets, at, end, word & bits.RECORD_COUNT, options)
     xtr = None
-    if word & 0x02000000:
+    if word & bits.REGISTER_I:
         xtr = decode_identity(octets, at, end)
     elif at != end:
         raise _trailing(octets, at)
@@ -132,12 +138,12 @@ def _decode_register(octets: bytes, options: DecodeOptions) -> MapRegister:
         key_id,
         algorithm,
         auth_data,
-        bool(word & 0x08000000),
-        bool(word & 0x04000000),
-        bool(word & 0x00001000),
-        bool(word & 0x00000800),
-        bool(word & 0x00000400),
-        bool(word & 0x00000100),
+        bool(word & bits.REGISTER_P),
+        bool(word & bits.REGISTER_S),
+        bool(word & bits.REGISTER_E),
+        bool(word & bits.REGISTER_T),
+        bool(word & bits.REGISTER_MERGE),
+        bool(word & bits.REGISTER_M),
         xtr,
     )
 
@@ -145,7 +151,7 @@ def _decode_register(octets: bytes, options: DecodeOptions) -> MapRegister:
 def _decode_notify(octets: bytes, options: DecodeOptions) -> MapNotify:
     word, nonce, key_id, algorithm, at = _decode_authenticated(octets)
     auth_data = octets[_AUTHENTICATED.size : at]
-    records, at = _decode_records(octets, at, len(octets), word & 0xFF, options)
+    records, at = _decode_records(octets, at, len(octets), word & bits.RECORD_COUNT, options)
     return MapNotify(nonce, records, key_id, algorithm, auth_data, _decode_old_trailer(octets, at))
 
 
@@ -153,7 +159,7 @@ def _decode_notify_ack(octets: bytes, options: DecodeOptions) -> MapNotifyAck:
     word, nonce, key_id, algorithm, at = _decode_authenticated(octets)
     auth_data = octets[_AUTHENTICATED.size : at]
     end = len(octets)
-    count = word & 0xFF
+    count = word & bits.RECORD_COUNT
     records, at = _decode_records(octets, at, end, count, options)
     if options.uncounted_ack_records and not count:
         found: list[EidRecord] = []
@@ -211,10 +217,10 @@ def _decode_old_trailer(octets: bytes, at: int) -> XtrIdentity | None:
 def _decode_ecm(octets: bytes, _: DecodeOptions) -> Ecm:
     if len(octets) < 4:
         raise truncated("header", octets, 0, len(octets), 4)
-    flags = octets[0]
+    word = int.from_bytes(octets[:4], "big")
     at = 4
     security = None
-    if flags & 0x08:
+    if word & bits.ECM_S:
         at = _find_inner_packet(octets)
         security = octets[4:at]
     packet = decode_udp_packet(octets, at)
@@ -225,9 +231,9 @@ def _decode_ecm(octets: bytes, _: DecodeOptions) -> Ecm:
         packet.destination_port,
         packet.payload,
         security,
-        bool(flags & 0x04),
-        bool(flags & 0x02),
-        bool(flags & 0x01),
+        bool(word & bits.ECM_D),
+        bool(word & bits.ECM_E),
+        bool(word & bits.ECM_M),
         packet.ttl,
     )
 
@@ -239,7 +245,7 @@ def _find_inner_packet(octets: bytes) -> int:
     inner packet is what it is followed by: the one place from which lengths and checksums agree up to the
     end of the message.
     """
-    for at in range(4, len(octets)):
+    for at in range(4, min(len(octets), 4 + MAX_SECURITY_LENGTH + 1)):
         if octets[at] >> 4 in (4, 6) and _is_packet(octets, at):
             return at
     raise DecodeError("security", octets[4:], 4, "no IP and UDP header follows the authentication data")

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import Any, Final
 
+from controller.lisp import header_bits as bits
 from controller.lisp.address_encode import checked, encode_address
-from controller.lisp.constants import MAX_ITR_RLOCS, MessageType
+from controller.lisp.constants import MAX_ITR_RLOCS, MAX_SECURITY_LENGTH, MessageType
 from controller.lisp.errors import EncodeError
 from controller.lisp.ip_udp import UdpPacket, encode_udp_packet
 from controller.lisp.messages import (
@@ -25,18 +26,6 @@ from controller.lisp.records import EidRecord
 
 _HEADER: Final = Struct("!IQ")  # first word, nonce
 _AUTHENTICATED: Final = Struct("!IQBBH")  # the same with key id, algorithm id, authentication data length
-
-_REQUEST_FLAGS: Final = (
-    ("authoritative", 0x08000000),
-    ("probe", 0x02000000),
-    ("smr", 0x01000000),
-    ("pitr", 0x00800000),
-    ("smr_invoked", 0x00400000),
-    ("local_xtr", 0x00004000),
-    ("dont_map_reply", 0x00002000),
-)
-_REQUEST_M: Final = 0x04000000
-_REQUEST_I: Final = 0x00100000
 
 
 def encode(message: Message) -> bytes:
@@ -59,27 +48,40 @@ def _encode_request(message: MapRequest) -> bytes:
         raise EncodeError("itr-rlocs.count", len(rlocs), f"must be 1 to {MAX_ITR_RLOCS}")
     if not message.records:
         raise EncodeError("records.count", 0, "a request asks for something")
-    word = MessageType.MAP_REQUEST << 28 | (len(rlocs) - 1) << 8
-    word |= checked("records.count", len(message.records), 8)
-    for name, mask in _REQUEST_FLAGS:
-        if getattr(message, name):
-            word |= mask
-    parts = [b"", _encode_named("source-eid", encode_address, message.source_eid)]
+    word = (
+        MessageType.MAP_REQUEST << bits.TYPE_SHIFT
+        | bits.REQUEST_A * message.authoritative
+        | bits.REQUEST_M * (message.reply_record is not None)
+        | bits.REQUEST_P * message.probe
+        | bits.REQUEST_S * message.smr
+        | bits.REQUEST_PITR * message.pitr
+        | bits.REQUEST_SMR_INVOKED * message.smr_invoked
+        | bits.REQUEST_I * (message.xtr is not None)
+        | bits.REQUEST_L * message.local_xtr
+        | bits.REQUEST_D * message.dont_map_reply
+        | (len(rlocs) - 1) << bits.REQUEST_IRC_SHIFT
+        | checked("records.count", len(message.records), 8)
+    )
+    parts = [
+        _HEADER.pack(word, checked("nonce", message.nonce, 64)),
+        _encode_named("source-eid", encode_address, message.source_eid),
+    ]
     parts += [_encode_named(f"itr-rlocs[{i}]", encode_address, rloc) for i, rloc in enumerate(rlocs)]
     parts += [_encode_named(f"records[{i}]", encode_request_record, r) for i, r in enumerate(message.records)]
     if message.reply_record is not None:
-        word |= _REQUEST_M
         parts.append(_encode_named("reply-record", encode_eid_record, message.reply_record))
-    if message.xtr is not None:
-        word |= _REQUEST_I
-        parts.append(encode_identity(message.xtr))
-    parts[0] = _HEADER.pack(word, checked("nonce", message.nonce, 64))
+    parts.append(encode_identity(message.xtr))
     return b"".join(parts)
 
 
 def _encode_reply(message: MapReply) -> bytes:
-    word = MessageType.MAP_REPLY << 28 | checked("records.count", len(message.records), 8)
-    word |= message.probe << 27 | message.echo_nonce << 26 | (message.security is not None) << 25
+    word = (
+        MessageType.MAP_REPLY << bits.TYPE_SHIFT
+        | bits.REPLY_P * message.probe
+        | bits.REPLY_E * message.echo_nonce
+        | bits.REPLY_S * (message.security is not None)
+        | checked("records.count", len(message.records), 8)
+    )
     head = _HEADER.pack(word, checked("nonce", message.nonce, 64))
     return head + _encode_records(message.records) + (message.security or b"")
 
@@ -98,14 +100,21 @@ def authenticated_parts(
     """
     word = checked("records.count", len(message.records), 8)
     if isinstance(message, MapRegister):
-        word |= MessageType.MAP_REGISTER << 28 | message.proxy_reply << 27 | message.lisp_sec << 26
-        word |= (message.xtr is not None) << 25 | message.eid_notify << 12 | message.use_ttl << 11
-        word |= message.merge << 10 | message.want_notify << 8
+        word |= (
+            MessageType.MAP_REGISTER << bits.TYPE_SHIFT
+            | bits.REGISTER_P * message.proxy_reply
+            | bits.REGISTER_S * message.lisp_sec
+            | bits.REGISTER_I * (message.xtr is not None)
+            | bits.REGISTER_E * message.eid_notify
+            | bits.REGISTER_T * message.use_ttl
+            | bits.REGISTER_MERGE * message.merge
+            | bits.REGISTER_M * message.want_notify
+        )
     else:
         if message.xtr is not None:
             raise EncodeError("xtr", message.xtr, "RFC 9301 §5.7 has no such field, it is only accepted")
         kind = MessageType.MAP_NOTIFY if isinstance(message, MapNotify) else MessageType.MAP_NOTIFY_ACK
-        word |= kind << 28
+        word |= kind << bits.TYPE_SHIFT
     header = _AUTHENTICATED.pack(
         word,
         checked("nonce", message.nonce, 64),
@@ -117,8 +126,16 @@ def authenticated_parts(
 
 
 def _encode_ecm(message: Ecm) -> bytes:
-    flags = (message.security is not None) << 3 | message.ddt << 2 | message.to_etr << 1 | message.to_ms
-    head = bytes((MessageType.ECM << 4 | flags, 0, 0, 0)) + (message.security or b"")
+    security = message.security or b""
+    if len(security) > MAX_SECURITY_LENGTH:
+        raise EncodeError("security.length", len(security), f"at most {MAX_SECURITY_LENGTH} octets")
+    word = (
+        MessageType.ECM << bits.TYPE_SHIFT
+        | bits.ECM_S * (message.security is not None)
+        | bits.ECM_D * message.ddt
+        | bits.ECM_E * message.to_etr
+        | bits.ECM_M * message.to_ms
+    )
     packet = UdpPacket(
         message.source,
         message.destination,
@@ -127,7 +144,7 @@ def _encode_ecm(message: Ecm) -> bytes:
         message.payload,
         message.ttl,
     )
-    return head + encode_udp_packet(packet)
+    return word.to_bytes(4, "big") + security + encode_udp_packet(packet)
 
 
 def _encode_records(records: Sequence[EidRecord]) -> bytes:
