@@ -1,0 +1,1 @@
+"""The processes of the control plane: protocol cores joined to sockets, clocks and switches."""
