@@ -1,0 +1,126 @@
+"""Runs the PTF suite against one target: ``python -m ptf_tests.run --target softswitch|bmv2``.
+
+Starts the switch without a program and hands the official `ptf` runner its ports and the address of its P4Runtime
+server; the tests push the compiled program themselves. Ports are veth pairs in a network namespace of this run alone,
+or, for softswitch, unix-domain sockets that need no privilege.
+
+The outcome of every test goes to build/conformance/ptf-<target>.json; log and capture stay in build/ptf/<target>/.
+The exit code is 0 when every test passed, 1 when one did not, 2 when the suite could not run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ptf_tests import links, namespace, targets
+from ptf_tests.errors import SetupError
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ROOT / "ptf_tests" / "dataplane"
+PLATFORMS = ROOT / "ptf_tests" / "platforms"
+
+# Seconds that a test waits for a packet that must come, and listens for one that must not.
+TIMEOUT = 2.0
+NEGATIVE_TIMEOUT = 0.05
+TEST_SECONDS = 30  # after which PTF gives a test up
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    options = _parse(arguments)
+    try:
+        return _run(options.target, options.ports, options.pattern)
+    except SetupError as error:
+        print(f"PTF NOT RUN on {options.target}: {error}", file=sys.stderr)
+        return 2
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="ptf_tests.run", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--target", choices=sorted(targets.TARGETS), default="softswitch")
+    parser.add_argument("--ports", choices=("unix", "veth"), help="default: unix sockets for softswitch, veth for bmv2")
+    parser.add_argument("-k", dest="pattern", help="only tests whose module.Class contains this, in any case")
+    options = parser.parse_args(arguments)
+    if options.ports is None:
+        options.ports = "unix" if options.target == "softswitch" else "veth"
+    if options.target == "bmv2" and options.ports == "unix":
+        parser.error("simple_switch_grpc has no unix-socket ports; use --ports veth")
+    return options
+
+
+def _run(target: str, ports: str, pattern: str | None) -> int:
+    command = targets.TARGETS[target]()
+    ptf = _ptf()
+    work = ROOT / "build" / "ptf" / target
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    records = work / "records.jsonl"
+    records.touch()
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="ptf-") as sockets:
+        if ports == "veth":
+            namespace.enter()
+            ends = links.veth()
+        else:
+            ends = links.unix(Path(sockets))
+        address = targets.free_address()
+        suite = [
+            *ptf,
+            *("--test-dir", str(TESTS), "--pypath", str(ROOT)),
+            *(("--platform", "unix", "--platform-dir", str(PLATFORMS)) if ports == "unix" else ()),
+            *(argument for link in ends for argument in ("--interface", f"{link.port}@{link.tester}")),
+            *("--default-timeout", str(TIMEOUT), "--default-negative-timeout", str(NEGATIVE_TIMEOUT)),
+            *("--test-case-timeout", str(TEST_SECONDS), "--random-seed", "1", "--qlen", "4096"),
+            *("--socket-recv-size", "16384", "--allow-user"),
+            *("--log-file", str(work / "ptf.log"), "--debug", "info"),
+            *("--test-params", f"grpc={address!r};target={target!r};records={str(records)!r}"),
+        ]
+        selected = _select(suite, pattern)
+        with targets.running(command, ends, address, work / "switch.log"):
+            code = subprocess.run([*suite, *selected], check=False).returncode
+    results = [json.loads(line) for line in records.read_text(encoding="utf-8").splitlines()]
+    _report(target, results, time.monotonic() - started)
+    return 0 if code == 0 and results and all(result["outcome"] == "passed" for result in results) else 1
+
+
+def _ptf() -> list[str]:
+    """The command that starts the `ptf` runner of this Python. Raises SetupError where there is none."""
+    script = Path(sys.executable).parent / "ptf"
+    if not script.exists():
+        raise SetupError("the ptf runner is not installed: pip install --no-deps ptf==0.12.0")
+    return [sys.executable, str(script)]
+
+
+def _select(suite: Sequence[str], pattern: str | None) -> list[str]:
+    """The tests to run, as arguments of `ptf`; none means all."""
+    if pattern is None:
+        return []
+    listing = subprocess.run([*suite, "--list-test-names"], check=True, capture_output=True, text=True).stdout
+    names = [name for name in listing.split() if re.fullmatch(r"\w+\.\w+", name)]
+    found = [name for name in names if pattern.lower() in name.lower()]
+    if not found:
+        raise SetupError(f"-k {pattern}: no test has that in its name")
+    return found
+
+
+def _report(target: str, results: list[dict[str, object]], seconds: float) -> None:
+    output = ROOT / "build" / "conformance" / f"ptf-{target}.json"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    failed = [str(result["test"]) for result in results if result["outcome"] != "passed"]
+    print(f"PTF on {target}: {len(results) - len(failed)} passed, {len(failed)} failed in {seconds:.1f} s")
+    for name in failed:
+        print(f"  FAILED {name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""The base of every test: a switch that starts empty, and what a test does to it and expects of it.
+
+Expectations are strict. `expect` takes the next packet that leaves the switch on any port, and at the end of a test
+nothing may be left: a packet too many fails the test that caused it.
+"""
+
+from __future__ import annotations
+
+import time
+import unittest
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import ptf
+import ptf.ptfutils
+import ptf.testutils as testutils
+from ptf.base_tests import BaseTest
+from ptf.mask import Mask
+from scapy.layers.l2 import Ether
+from scapy.packet import Packet
+
+from controller.dataplane.codepoints import SUBMIT, TRANSMIT, DropReason, PuntReason
+from controller.p4rt.entities import CounterData, State, TableEntry
+from controller.p4rt.packetio import PacketIn
+from ptf_tests.support.control import Switch, connect, difference
+from ptf_tests.support.requirement import record
+
+# Bits of an encapsulated frame that a flow's entropy fills: the low 14 of the outer UDP source port, behind
+# Ethernet (14 octets) and IPv4 (20). What is left of the field says that the port is in 49152-65535.
+_ENTROPY_OFFSET = (14 + 20) * 8 + 2
+_ENTROPY_BITS = 14
+
+
+def any_entropy(frame: Packet) -> Mask:
+    """Frames that equal `frame` but for the flow's entropy in the outer UDP source port."""
+    mask = Mask(frame)
+    mask.set_do_not_care(_ENTROPY_OFFSET, _ENTROPY_BITS)
+    return mask
+
+
+class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
+    """A test of the fabric's program. Ports are numbers; frames are scapy packets or octets."""
+
+    switch: Switch
+
+    def setUp(self) -> None:
+        """Connects (once a run) and starts from an empty switch and empty queues."""
+        super().setUp()
+        self.dataplane = ptf.dataplane_instance
+        self.switch = connect(testutils.test_param_get("grpc"))
+        self._written: dict[object, State] = {}
+        self.addCleanup(self._remove_all)
+        self.dataplane.flush()
+        self.switch.forget_packets()
+
+    def tearDown(self) -> None:
+        """Fails when a packet has left the switch that nobody expected."""
+        self.expect_nothing()
+        super().tearDown()
+
+    def run(self, result: unittest.TestResult | None = None) -> None:
+        """Runs the test and writes down what came of it."""
+        assert result is not None
+        before = len(result.failures) + len(result.errors)
+        super().run(result)
+        outcome = "passed" if before == len(result.failures) + len(result.errors) else "failed"
+        record(Path(testutils.test_param_get("records")), type(self), outcome, testutils.test_param_get("target"))
+
+    # -- entries ------------------------------------------------------------------------------------------
+
+    def write(self, *entries: State) -> None:
+        """Inserts entries, or changes those that this test has inserted, until the end of the test."""
+        defaults = [entry for entry in entries if isinstance(entry, TableEntry) and entry.is_default]
+        known = [entry for entry in entries if entry.key() in self._written]
+        new = [entry for entry in entries if entry not in defaults and entry not in known]
+        if new:
+            self.switch.insert(*new)
+            self._written.update((entry.key(), entry) for entry in new)
+        if known or defaults:
+            self.switch.modify(*known, *defaults)
+
+    def remove(self, *entries: State) -> None:
+        """Deletes entries that this test has inserted."""
+        self.switch.delete(*entries)
+        for entry in entries:
+            del self._written[entry.key()]
+
+    def _remove_all(self) -> None:
+        if self._written:
+            self.switch.delete(*reversed(self._written.values()))
+
+    # -- packets ------------------------------------------------------------------------------------------
+
+    def send(self, port: int, frame: Packet | bytes) -> None:
+        """Sends a frame to a port of the switch."""
+        testutils.send_packet(self, port, frame)
+
+    def receive(self, port: int | None = None) -> Packet:
+        """The next frame that leaves the switch, which must leave through `port` if that is given."""
+        return self._next()[1] if port is None else self._expect_from(port)
+
+    def receive_anywhere(self) -> tuple[int, Packet]:
+        """The next frame that leaves the switch, and its port."""
+        return self._next()
+
+    def expect(self, port: int, frame: Packet | Mask) -> Packet:
+        """The next frame that leaves the switch leaves through `port` and is `frame`; returns it."""
+        received = self._expect_from(port)
+        wanted = frame if isinstance(frame, Mask) else Mask(frame)
+        if not wanted.pkt_match(bytes(received)):
+            self.fail(f"port {port}: another frame than expected\n{_compare(wanted, received)}")
+        return received
+
+    def expect_nothing(self) -> None:
+        """No frame leaves the switch within the negative timeout."""
+        result = testutils.dp_poll(self, timeout=ptf.ptfutils.default_negative_timeout)
+        if isinstance(result, self.dataplane.PollSuccess):
+            self.fail(f"a frame left through port {result.port}: {Ether(result.packet)!r}")
+
+    def _expect_from(self, port: int) -> Packet:
+        actual, frame = self._next()
+        self.assertEqual(actual, port, f"left through port {actual}, not {port}: {frame!r}")
+        return frame
+
+    def _next(self) -> tuple[int, Packet]:
+        result = testutils.dp_poll(self)
+        if not isinstance(result, self.dataplane.PollSuccess):
+            self.fail(f"no frame left the switch; dropped so far: {self._drops_text()}")
+        return result.port, Ether(result.packet)
+
+    def forward(self, port: int, frames: Sequence[Packet]) -> list[tuple[int, Packet]]:
+        """Sends frames to `port` one after the other; returns where each left, and as what."""
+        results = []
+        for frame in frames:
+            self.send(port, frame)
+            results.append(self._next())
+        return results
+
+    # -- controller ---------------------------------------------------------------------------------------
+
+    def transmit(self, port: int, frame: Packet | bytes) -> None:
+        """The controller has the switch send a frame as it is."""
+        self.switch.packet_out(frame, port=port, mode=TRANSMIT)
+
+    def submit(self, iid: int, frame: Packet | bytes) -> None:
+        """The controller puts a frame into ingress, as if an accelerator of `iid` had sent it."""
+        self.switch.packet_out(frame, mode=SUBMIT, iid=iid)
+
+    def expect_punt(self, reason: PuntReason, frame: Packet | bytes, *, port: int, iid: int) -> PacketIn:
+        """The next packet to the controller is `frame`, with this metadata; returns it."""
+        packet = self.switch.packet_in(ptf.ptfutils.default_timeout)
+        if packet is None:
+            raise self.failureException(f"no packet came to the controller; dropped: {self._drops_text()}")
+        self.assertEqual(dict(packet.metadata), {"ingress_port": port, "reason": reason, "iid": iid})
+        if packet.payload != bytes(frame):
+            self.fail(f"another packet came to the controller\n{_compare(Mask(frame), Ether(packet.payload))}")
+        return packet
+
+    def expect_no_punt(self) -> None:
+        """No packet comes to the controller within the negative timeout."""
+        packet = self.switch.packet_in(ptf.ptfutils.default_negative_timeout)
+        if packet is not None:
+            self.fail(f"a packet came to the controller: {dict(packet.metadata)} {Ether(packet.payload)!r}")
+
+    @contextmanager
+    def drops(self, reason: DropReason, count: int = 1) -> Iterator[None]:
+        """Within this block `count` packets are dropped for `reason`, none for another, and nothing leaves."""
+        before = self.switch.drops()
+        yield
+        deadline = time.monotonic() + ptf.ptfutils.default_timeout
+        while time.monotonic() < deadline and not self._dropped_since(before).total() >= count:
+            time.sleep(0.005)
+        self.expect_nothing()
+        self.expect_no_punt()
+        self.assertEqual(self._dropped_since(before), Counter({reason: count}))
+
+    @contextmanager
+    def no_drops(self) -> Iterator[None]:
+        """Within this block nothing is dropped."""
+        before = self.switch.drops()
+        yield
+        self.assertEqual(self._dropped_since(before), Counter())
+
+    def _dropped_since(self, before: dict[DropReason, CounterData]) -> Counter[DropReason]:
+        return difference(before, self.switch.drops())
+
+    def _drops_text(self) -> str:
+        return ", ".join(f"{r.name} {d.packets}" for r, d in self.switch.drops().items() if d.packets) or "nothing"
+
+
+def _compare(wanted: Mask, received: Packet) -> str:
+    """Both frames in full, and the octets in which they differ."""
+    expected, actual = bytes(wanted.exp_pkt), bytes(received)
+    differing = [
+        index
+        for index, (left, right) in enumerate(zip(expected, actual, strict=False))
+        if (left ^ right) & wanted.mask[index]
+    ]
+    return (
+        f"expected {len(expected)} octets: {expected.hex()}\n{Ether(expected)!r}\n"
+        f"received {len(actual)} octets: {actual.hex()}\n{Ether(actual)!r}\n"
+        f"octets that differ: {differing}"
+    )
