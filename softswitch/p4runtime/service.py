@@ -1,0 +1,162 @@
+"""The gRPC service: RPCs in, devices asked, errors out. Everything runs in the event loop of the switches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NoReturn
+
+import grpc
+from p4.v1 import p4runtime_pb2 as p4rt
+from p4.v1 import p4runtime_pb2_grpc
+
+from softswitch.p4runtime.device import Device
+from softswitch.p4runtime.errors import DETAILS_KEY, BatchError, P4RuntimeError, grpc_code, not_found
+from softswitch.p4runtime.reader import chunks
+from softswitch.p4runtime.stream import Stream
+
+API_VERSION: Final = "1.5.0"
+
+MAX_REQUEST_OCTETS: Final = 256 << 20
+"""As simple_switch_grpc: a `p4_device_config` can be large."""
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class P4RuntimeService(p4runtime_pb2_grpc.P4RuntimeServicer):
+    """P4Runtime for any number of devices."""
+
+    def __init__(self, devices: Iterable[Device]) -> None:
+        self._devices = {device.switch.device_id: device for device in devices}
+
+    async def Write(self, request: p4rt.WriteRequest, context: Context) -> p4rt.WriteResponse:  # noqa: N802
+        """Applies a batch of updates."""
+        try:
+            self._device(request.device_id).write(request)
+        except P4RuntimeError as error:
+            await _abort(context, error)
+        except BatchError as error:
+            await _abort_batch(context, error)
+        return p4rt.WriteResponse()
+
+    async def Read(self, request: p4rt.ReadRequest, context: Context) -> None:  # noqa: N802
+        """Streams the entities asked for, those of the good requests before the error of the others."""
+        try:
+            entities, outcomes = self._device(request.device_id).read(request.entities)
+        except P4RuntimeError as error:
+            await _abort(context, error)
+        for response in chunks(entities):
+            await context.write(response)
+        if any(outcome is not None for outcome in outcomes):
+            await _abort_batch(context, BatchError("read requests", outcomes))
+
+    async def SetForwardingPipelineConfig(  # noqa: N802
+        self, request: p4rt.SetForwardingPipelineConfigRequest, context: Context
+    ) -> p4rt.SetForwardingPipelineConfigResponse:
+        """Verifies, saves or commits a pipeline."""
+        try:
+            device = self._device(request.device_id)
+            device.check_primary(request)
+            device.set_pipeline(request.action, request.config if request.HasField("config") else None)
+        except P4RuntimeError as error:
+            await _abort(context, error)
+        return p4rt.SetForwardingPipelineConfigResponse()
+
+    async def GetForwardingPipelineConfig(  # noqa: N802
+        self, request: p4rt.GetForwardingPipelineConfigRequest, context: Context
+    ) -> p4rt.GetForwardingPipelineConfigResponse:
+        """The current pipeline."""
+        try:
+            return self._device(request.device_id).get_pipeline(request.response_type)
+        except P4RuntimeError as error:
+            await _abort(context, error)
+
+    async def StreamChannel(self, _requests: object, context: Context) -> None:  # noqa: N802
+        """One client, until it hangs up or is refused."""
+        stream = Stream(self._devices)
+        sender = asyncio.create_task(_send(stream, context))
+        try:
+            while True:
+                request = await context.read()
+                if not isinstance(request, p4rt.StreamMessageRequest):
+                    return  # the client has hung up
+                stream.handle(request)
+        except P4RuntimeError as error:
+            await _abort(context, error)
+        finally:
+            sender.cancel()
+            stream.close()
+
+    async def Capabilities(  # noqa: N802
+        self, request: p4rt.CapabilitiesRequest, context: Context
+    ) -> p4rt.CapabilitiesResponse:
+        """The version of P4Runtime."""
+        return p4rt.CapabilitiesResponse(p4runtime_api_version=API_VERSION)
+
+    def _device(self, device_id: int) -> Device:
+        device = self._devices.get(device_id)
+        if device is None:
+            raise not_found(f"there is no device with id {device_id}")
+        return device
+
+
+async def _send(stream: Stream, context: Context) -> None:
+    while True:
+        await context.write(await stream.next())
+
+
+async def _abort(context: Context, error: P4RuntimeError) -> NoReturn:
+    await context.abort(grpc_code(error.code), error.message)
+
+
+async def _abort_batch(context: Context, error: BatchError) -> NoReturn:
+    status = error.status()
+    details = ((DETAILS_KEY, status.SerializeToString()),)
+    await context.abort(grpc.StatusCode.UNKNOWN, status.message, details)
+
+
+class Server:
+    """A listening P4Runtime server.
+
+    Attributes:
+        address: what it listens on; if the port was 0, with the port that was found.
+    """
+
+    def __init__(self, server: grpc.aio.Server, address: str) -> None:
+        self._server = server
+        self.address = address
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """Closes every stream and channel, after `grace` seconds for calls to end by themselves."""
+        await self._server.stop(grace)
+
+    async def wait(self) -> None:
+        """Returns when the server has stopped."""
+        await self._server.wait_for_termination()
+
+
+async def serve(devices: Iterable[Device], address: str) -> Server:
+    """Starts a server.
+
+    Args:
+        devices: the devices, each with its own id.
+        address: `host:port` (port 0 for any free one) or `unix:path`.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    options = [("grpc.max_receive_message_length", MAX_REQUEST_OCTETS), ("grpc.so_reuseport", 0)]
+    server = grpc.aio.server(options=options)
+    add_to_server: Callable[[P4RuntimeService, grpc.aio.Server], None] = (
+        p4runtime_pb2_grpc.add_P4RuntimeServicer_to_server
+    )
+    add_to_server(P4RuntimeService(devices), server)
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise OSError(f"cannot listen on {address}") from error
+    if port == 0:
+        raise OSError(f"cannot listen on {address}")
+    await server.start()
+    host, separator, wanted = address.rpartition(":")
+    return Server(server, f"{host}:{port}" if separator and wanted == "0" else address)
