@@ -22,6 +22,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
 from controller.dataplane.codepoints import SUBMIT, TRANSMIT, DropReason, PuntReason
+from controller.dataplane.entries import switch_context
 from controller.p4rt.entities import CounterData, State, TableEntry
 from controller.p4rt.packetio import PacketIn
 from ptf_tests.support.control import Switch, connect, difference
@@ -68,18 +69,28 @@ class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
         outcome = "passed" if before == len(result.failures) + len(result.errors) else "failed"
         record(Path(testutils.test_param_get("records")), type(self), outcome, testutils.test_param_get("target"))
 
+    @contextmanager
+    def subTest(self, case: str = "", **parameters: object) -> Iterator[None]:
+        """As unittest's; the frames of one that fails do not disturb the next."""
+        with super().subTest(case, **parameters):
+            try:
+                yield
+            except BaseException:
+                self.dataplane.flush()
+                self.switch.forget_packets()
+                raise
+
     # -- entries ------------------------------------------------------------------------------------------
 
     def write(self, *entries: State) -> None:
         """Inserts entries, or changes those that this test has inserted, until the end of the test."""
-        defaults = [entry for entry in entries if isinstance(entry, TableEntry) and entry.is_default]
-        known = [entry for entry in entries if entry.key() in self._written]
-        new = [entry for entry in entries if entry not in defaults and entry not in known]
+        changed = [entry for entry in entries if self._exists(entry)]
+        new = [entry for entry in entries if not self._exists(entry)]
         if new:
             self.switch.insert(*new)
-            self._written.update((entry.key(), entry) for entry in new)
-        if known or defaults:
-            self.switch.modify(*known, *defaults)
+        if changed:
+            self.switch.modify(*changed)
+        self._written.update((entry.key(), entry) for entry in entries)
 
     def remove(self, *entries: State) -> None:
         """Deletes entries that this test has inserted."""
@@ -87,9 +98,15 @@ class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
         for entry in entries:
             del self._written[entry.key()]
 
+    def _exists(self, entry: State) -> bool:
+        return entry.key() in self._written or _is_default(entry)
+
     def _remove_all(self) -> None:
-        if self._written:
-            self.switch.delete(*reversed(self._written.values()))
+        inserted = [entry for entry in self._written.values() if not _is_default(entry)]
+        if len(inserted) < len(self._written):
+            self.switch.modify(switch_context(hash_rotation=0))  # the one default that a controller sets
+        if inserted:
+            self.switch.delete(*inserted)
 
     # -- packets ------------------------------------------------------------------------------------------
 
@@ -188,6 +205,10 @@ class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
 
     def _drops_text(self) -> str:
         return ", ".join(f"{r.name} {d.packets}" for r, d in self.switch.drops().items() if d.packets) or "nothing"
+
+
+def _is_default(entry: State) -> bool:
+    return isinstance(entry, TableEntry) and entry.is_default
 
 
 def _compare(wanted: Mask, received: Packet) -> str:
