@@ -5,7 +5,7 @@ Run `python bench/bench_lisp_codec.py [--quick]`. Rates depend on the machine; t
 * decode: the fixed fields of the message taken out of its octets by one precompiled struct, no objects made;
 * encode: the same fields packed by one precompiled struct;
 * sign, verify: `hmac.digest` with SHA-256 over the octets alone. A ratio above 1 is possible: the codec hashes the
-  padded key once per key, not once per message. Algorithm 3 has to hash six times as often by its definition.
+  padded key once per key, not once per message. Algorithm 3 needs three HMACs by its definition.
 """
 
 from __future__ import annotations

@@ -14,14 +14,13 @@ from controller.lisp.errors import EncodeError
 _IPV4: Final = Struct("!HI")
 _AFI: Final = Struct("!H")
 _LCAF: Final = Struct("!HBBBBH")  # AFI, Rsvd1, Flags, Type, Rsvd2, Length
-_INSTANCE_ID: Final = Struct("!HHBBHI")  # the same with Rsvd1 and Flags as one, and the instance-ID
 _APPLICATION: Final = Struct("!IHHHH")  # traffic class and protocol as one
 _GEO: Final = Struct("!HBBHBBi")
 _MULTICAST: Final = Struct("!IHBB")
 _ASSIGNED: Final = frozenset(map(int, LcafType))
 _NO_ALTITUDE: Final = 0x7FFFFFFF
-_NAMED_IPV4: Final = int(Afi.IPV4)
-_NAMED_LCAF: Final = int(Afi.LCAF)  # plain numbers: packing an IntEnum takes three times as long
+_AFI_IPV4: Final = int(Afi.IPV4)
+_AFI_LCAF: Final = int(Afi.LCAF)  # plain numbers: packing an IntEnum takes three times as long
 
 
 def checked(field: str, value: int, bits: int) -> int:
@@ -38,16 +37,7 @@ def encode_address(address: lcaf.Address, depth: int = 0) -> bytes:
     """
     match address:
         case IPv4Address():
-            return _IPV4.pack(_NAMED_IPV4, int(address))
-        case lcaf.InstanceId() if depth < MAX_LCAF_DEPTH:
-            inner = encode_address(address.address, depth + 1)
-            checked("instance-id.mask-len", address.mask_len, 8)
-            checked("instance-id.iid", address.iid, 32)
-            checked("instance-id.length", len(inner) + 4, 16)
-            return (
-                _INSTANCE_ID.pack(_NAMED_LCAF, 0, LcafType.INSTANCE_ID, address.mask_len, len(inner) + 4, address.iid)
-                + inner
-            )
+            return _IPV4.pack(_AFI_IPV4, int(address))
         case IPv6Address():
             return b"\x00\x02" + address.packed
         case DistinguishedName():
@@ -66,12 +56,14 @@ def _encode_lcaf(address: lcaf.Lcaf, depth: int) -> bytes:
     kind: int
     flags = rsvd2 = 0
     match address:
+        case lcaf.InstanceId():
+            kind, rsvd2 = LcafType.INSTANCE_ID, checked("instance-id.mask-len", address.mask_len, 8)
+            body = checked("instance-id.iid", address.iid, 32).to_bytes(4, "big")
+            body += encode_address(address.address, depth)
         case lcaf.NullLcaf():
             kind, body = LcafType.NULL, b""
         case lcaf.AfiList():
             kind, body = LcafType.AFI_LIST, _sequence(address.elements, depth)
-        case lcaf.InstanceId():  # only when it is nested too deep, which the check above has refused
-            raise AssertionError(address)
         case lcaf.AsNumber():
             kind = LcafType.AS_NUMBER
             body = checked("as-number", address.as_number, 32).to_bytes(4, "big")
@@ -131,7 +123,7 @@ def _encode_lcaf(address: lcaf.Lcaf, depth: int) -> bytes:
         case _:
             assert_never(address)
     checked("lcaf.length", len(body), 16)
-    return _LCAF.pack(Afi.LCAF, 0, flags, kind, rsvd2, len(body)) + body
+    return _LCAF.pack(_AFI_LCAF, 0, flags, kind, rsvd2, len(body)) + body
 
 
 def _sequence(addresses: tuple[lcaf.Address, ...], depth: int) -> bytes:

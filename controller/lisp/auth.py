@@ -74,6 +74,9 @@ class Key:
             keyed = hmac.new(self.secret, digestmod=hashlib.sha256)
         object.__setattr__(self, "_keyed", keyed)
 
+    def __reduce__(self) -> tuple[type[Key], tuple[int, Algorithm, bytes]]:
+        return Key, (self.key_id, self.algorithm, self.secret)  # hash states cannot be copied this way
+
 
 def derive_key(secret: bytes, nonce: int, kind: MessageType) -> bytes:
     """Return the 32-octet key of one message under algorithm 3.

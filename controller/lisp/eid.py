@@ -64,6 +64,9 @@ class Eid:
     def __hash__(self) -> int:
         return self._hash
 
+    def __reduce__(self) -> tuple[type[Eid], tuple[int, EidTarget]]:
+        return Eid, (self.iid, self.target)  # not the hash: another process hashes strings differently
+
     @classmethod
     def of(cls, iid: int, target: EidTarget | IPAddress | str) -> Eid:
         """Make an EID; an IP address becomes its host prefix, a string is read as IP address or prefix.
@@ -182,21 +185,21 @@ class Eid:
 
 # A registration is refreshed every minute with the same EIDs, and making a prefix object is slow: the most
 # recent ones are kept. Sharing them is safe, they cannot change.
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 15)
 def _ipv4_eid(iid: int, address: int, mask_len: int) -> Eid:
     if mask_len > 32:
         raise DecodeError("mask-len", mask_len, None, "an IPv4 prefix has at most 32 bits")
     return Eid(iid, IPv4Network((address, mask_len), strict=False))
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 15)
 def _ipv6_eid(iid: int, address: int, mask_len: int) -> Eid:
     if mask_len > 128:
         raise DecodeError("mask-len", mask_len, None, "an IPv6 prefix has at most 128 bits")
     return Eid(iid, IPv6Network((address, mask_len), strict=False))
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 15)
 def _named_eid(iid: int, name: DistinguishedName, mask_len: int) -> Eid:
     if len(name.name) > MAX_NAME_LENGTH:
         raise DecodeError("eid", name, None, _NAME_TOO_LONG)

@@ -64,7 +64,6 @@ def test_octets(header: TunnelHeader, octets: str) -> None:
     assert TunnelHeader.decode(bytes.fromhex(octets), header.tunnel.udp_port) == header
 
 
-@pytest.mark.requirement("PR-DP-6")
 def test_lisp_gpe_ignores_what_it_has_no_use_for() -> None:
     clean = TunnelHeader(Tunnel.LISP_GPE, iid=0x1001, next_protocol=3)
     assert clean.encode() == bytes.fromhex("0c000003 00100100")  # N, E, V and octets 1-2 are sent as 0

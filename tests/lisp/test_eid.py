@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import random
+import subprocess
+import sys
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 import pytest
@@ -171,6 +174,19 @@ def test_keys_that_compare_equal_hash_equal(eid: Eid) -> None:
     assert twin is not eid
     assert {twin: "found"}[eid] == "found"
     assert eid != Eid(eid.iid ^ 1, make_movable(eid, eid.iid ^ 1))
+
+
+PROGRAM = """
+import pickle, sys
+from controller.lisp import DistinguishedName, Eid
+assert pickle.loads(sys.stdin.buffer.read()) in {Eid.of(5, DistinguishedName("POD-D-AccID-7"))}
+"""
+
+
+def test_keys_stay_keys_in_another_process() -> None:
+    """Strings hash differently in every process, so the remembered hash must not travel."""
+    name = pickle.dumps(Eid.of(5, DistinguishedName("POD-D-AccID-7")))
+    subprocess.run([sys.executable, "-c", PROGRAM], input=name, check=True, timeout=60)
 
 
 def make_movable(eid: Eid, iid: int) -> EidTarget:

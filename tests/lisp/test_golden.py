@@ -119,7 +119,6 @@ def test_subscription_bits(name: str, record_at: int) -> None:
     assert octets[-24:] == XTR.xtr_id + XTR.site_id.to_bytes(8, "big")
 
 
-@pytest.mark.requirement("SO-REG-6", "SU-REG-5")
 def test_metadata_stands_beside_the_rloc() -> None:
     message = decode(octets_of("V16"))
     assert isinstance(message, MapRegister)
