@@ -89,6 +89,7 @@ OTHERS = frozenset(
         "csum16",
         "hash_ex",
         "identity",
+        "random",
         "round_robin",
         "round_robin_consistent",
         "toeplitz",

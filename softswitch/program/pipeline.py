@@ -149,3 +149,44 @@ class PipelineDef:
     id: int
     first: str | None
     nodes: Mapping[str, NodeDef]
+
+
+class CycleError(ValueError):
+    """A node, named by the argument, can be reached from itself."""
+
+
+def successors(node: NodeDef) -> set[str]:
+    """The nodes that can follow a node."""
+    found: set[str | None]
+    match node:
+        case TableDef(next=NextByAction(by_action, miss)):
+            found = {*by_action.values(), miss}
+        case TableDef(next=NextByHit(hit, miss)):
+            found = {hit, miss}
+        case ConditionalDef(if_true=if_true, if_false=if_false):
+            found = {if_true, if_false}
+        case ActionCallDef(next=following):
+            found = {following}
+    return {name for name in found if name is not None}
+
+
+def in_reverse(nodes: Mapping[str, NodeDef]) -> list[NodeDef]:
+    """The nodes, each behind all that can follow it. CycleError if there is no such order."""
+    ordered: list[NodeDef] = []
+    done: set[str] = set()
+    for start in nodes:
+        path = [] if start in done else [(start, successors(nodes[start]))]
+        while path:
+            name, left = path[-1]
+            if not left:
+                path.pop()
+                if name not in done:
+                    done.add(name)
+                    ordered.append(nodes[name])
+                continue
+            following = left.pop()
+            if any(following == on_path for on_path, _ in path):
+                raise CycleError(following)
+            if following not in done:
+                path.append((following, successors(nodes[following])))
+    return ordered

@@ -42,9 +42,10 @@ class CounterArray:
         self._packets[index], self._bytes[index] = packets, bytes
 
     def count(self, index: int, packet_bytes: int) -> None:
-        """Account a packet; the index must be in range."""
-        self._packets[index] += 1
-        self._bytes[index] += packet_bytes
+        """For the data plane: account a packet; beyond the end nothing happens."""
+        if 0 <= index < self.size:
+            self._packets[index] += 1
+            self._bytes[index] += packet_bytes
 
     def clear(self) -> None:
         """All back to zero."""
@@ -77,6 +78,15 @@ class RegisterArray:
         """OutOfRange."""
         self._check(index)
         self._cells[index] = value & self._mask
+
+    def get(self, index: int) -> int:
+        """For the data plane: a cell, 0 beyond the end."""
+        return self._cells[index] if 0 <= index < self.size else 0
+
+    def put(self, index: int, value: int) -> None:
+        """For the data plane: beyond the end nothing happens."""
+        if 0 <= index < self.size:
+            self._cells[index] = value & self._mask
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._cells)

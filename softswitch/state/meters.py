@@ -122,7 +122,7 @@ class MeterArray:
         return cell.config if cell else None
 
     def execute(self, index: int, packet_bytes: int, now_ns: int) -> int:
-        """Account a packet and return its color; the index must be in range."""
+        """For the data plane: account a packet and return its color."""
         cell = self._cells.get(index)
         return cell.execute(packet_bytes, now_ns) if cell else GREEN
 

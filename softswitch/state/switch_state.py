@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Mapping
 
 from softswitch.program.actions import ActionDef
+from softswitch.program.algorithms import CrcParameters
 from softswitch.program.model import Program
 from softswitch.program.pipeline import ActionProfileDef
 from softswitch.state.arrays import CounterArray, RegisterArray
 from softswitch.state.digests import DigestList, DigestStream
 from softswitch.state.entries import ActionCall, Entry
+from softswitch.state.errors import InvalidEntry
 from softswitch.state.meters import MeterArray
 from softswitch.state.profiles import ActionProfile
 from softswitch.state.replication import CloneSessions, MulticastGroups
@@ -56,6 +58,7 @@ class SwitchState:
         self.digest_streams: Mapping[str, DigestStream] = {
             d.name: DigestStream(d, clock) for d in program.digests.values()
         }
+        self.crc_parameters: dict[str, CrcParameters] = {}
         self.multicast = MulticastGroups()
         self.clone_sessions = CloneSessions()
 
@@ -92,6 +95,19 @@ class SwitchState:
         for stream in self.digest_streams.values():
             stream.callback = callback
 
+    def set_crc_parameters(self, calculation: str, parameters: CrcParameters | None) -> None:
+        """Give a custom CRC calculation other parameters, or with None those of the program again.
+
+        KeyError for an unknown calculation; InvalidEntry if its algorithm is not a custom CRC of that width.
+        """
+        algorithm = self.program.calculations[calculation].algorithm
+        if parameters is None:
+            self.crc_parameters.pop(calculation, None)
+        elif algorithm == f"crc{parameters.width}_custom":
+            self.crc_parameters[calculation] = parameters
+        else:
+            raise InvalidEntry(f"calculation {calculation} is {algorithm}, not crc{parameters.width}_custom")
+
     def sweep_idle(self) -> list[tuple[str, list[Entry]]]:
         """Tables with the entries that have become idle since the last sweep."""
         now = self.clock()
@@ -108,6 +124,7 @@ class SwitchState:
         for objects in arrays:
             for item in objects.values():
                 item.clear()
+        self.crc_parameters.clear()
         self.multicast.clear()
         self.clone_sessions.clear()
 

@@ -5,9 +5,19 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from softswitch.program.actions import ActionDef, ActionParam, Argument, Primitive, SourceInfo
-from softswitch.program.expressions import Const, Expr, ExprType, HeaderRef, LValue
+from softswitch.program.expressions import (
+    Const,
+    Expr,
+    ExprType,
+    FieldOf,
+    FieldValue,
+    HeaderRef,
+    LastField,
+    LValue,
+    RegisterCell,
+)
 from softswitch.program.load.cursor import MAX_WIDTH, Cursor
-from softswitch.program.load.expressions import data_expression, expression, shape
+from softswitch.program.load.expressions import data_expression, expression, header_type_of, shape
 from softswitch.program.load.scope import Scope, lookup, unique_ids
 
 
@@ -161,7 +171,7 @@ def _argument(at: Cursor, kind: Kind, scope: Scope, params_count: int) -> Argume
             return varbit
         case Kind.TARGET:
             target = expression(at, scope, params_count)
-            if not isinstance(target, LValue):
+            if not isinstance(target, LValue) or not _is_writable(target):
                 raise at.error("cannot be written to")
             return target
         case _:
@@ -169,6 +179,19 @@ def _argument(at: Cursor, kind: Kind, scope: Scope, params_count: int) -> Argume
             if loaded.type not in _EXPRESSION_TYPES[kind]:
                 raise at.error(f"is of type {loaded.type.value}, not {kind.name.lower().replace('_', ' ')}")
             return loaded
+
+
+def _is_writable(target: LValue) -> bool:
+    match target:
+        case FieldValue(ref):
+            field = ref.field
+        case LastField(stack, index):
+            field = stack.type.fields[index]
+        case FieldOf(header, index):
+            field = header_type_of(header).fields[index]
+        case RegisterCell():
+            return True
+    return not field.hidden and not field.variable
 
 
 def _check_together(at: Cursor, op: str, arguments: tuple[Argument, ...]) -> None:

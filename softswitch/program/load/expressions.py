@@ -120,7 +120,7 @@ class _Loader:
                 return self._comparison(op, at, depth)
             case "access_field":
                 header = self._of(at.get("left"), _HEADER, depth)
-                fields = _header_type(header).fields
+                fields = header_type_of(header).wire_fields
                 return FieldOf(header, at.get("right").integer(0, len(fields) - 1))
             case "access_union_header":
                 union = self._of(at.get("left"), ExprType.UNION, depth)
@@ -146,7 +146,7 @@ class _Loader:
         condition = self._of(at.get("cond"), _BOOL, depth)
         if_true = self.load(at.get("left"), depth + 1)
         if_false = self._of(at.get("right"), if_true.type, depth)
-        if if_true.type is _HEADER and _header_type(if_true) is not _header_type(if_false):
+        if if_true.type is _HEADER and header_type_of(if_true) is not header_type_of(if_false):
             raise at.error("chooses between headers of different types")
         if if_true.type is ExprType.UNION and _union_type(if_true) is not _union_type(if_false):
             raise at.error("chooses between unions of different types")
@@ -169,7 +169,8 @@ class _Loader:
         return Element(stack, self._of(at.get("right"), _DATA, depth))
 
 
-def _header_type(header: Expr) -> HeaderType:
+def header_type_of(header: Expr) -> HeaderType:
+    """The type of the header that a HEADER expression yields."""
     match header:
         case HeaderRef(instance):
             return instance.type
@@ -178,7 +179,7 @@ def _header_type(header: Expr) -> HeaderType:
         case MemberOf(union, index):
             return _union_type(union).members[index][1]
         case Choice(_, if_true, _):
-            return _header_type(if_true)
+            return header_type_of(if_true)
     raise AssertionError(f"{header} is not a header")
 
 
@@ -200,4 +201,4 @@ def shape(loaded: Expr) -> tuple[HeaderType | HeaderUnionType, int]:
             return stack.type, len(stack.headers)
         case UnionStackRef(stack):
             return stack.type, len(stack.unions)
-    return (_header_type if loaded.type is _HEADER else _union_type)(loaded), 1
+    return (header_type_of if loaded.type is _HEADER else _union_type)(loaded), 1

@@ -179,6 +179,8 @@ def _set(target_at: Cursor, source_at: Cursor, scope: Scope) -> SetField:
     if target_kind != "field":
         raise target_at.get("type").error("is not 'field'")
     target = scope.aliased_field(target_value)
+    if target.field.hidden:
+        raise target_value.error("cannot be written to")
     kind, value_at = source_at.typed()
     source: Expr | Lookahead | FieldRef
     match kind:

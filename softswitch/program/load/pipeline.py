@@ -18,6 +18,7 @@ from softswitch.program.pipeline import (
     ActionProfileDef,
     ConditionalDef,
     ConstEntry,
+    CycleError,
     DefaultEntry,
     KeyDef,
     NextByAction,
@@ -27,6 +28,8 @@ from softswitch.program.pipeline import (
     SelectorDef,
     TableDef,
     TableType,
+    in_reverse,
+    successors,
 )
 
 _MAX_ENTRIES = (1 << 31) - 1
@@ -277,41 +280,13 @@ def _action_call(at: Cursor, scope: Scope) -> ActionCallDef:
     return ActionCallDef(at.get("name").name(), at.get("id").integer(), action, next_at.name() if next_at else None)
 
 
-def successors(node: NodeDef) -> set[str]:
-    """The nodes that can follow a node."""
-    found: set[str | None]
-    match node:
-        case TableDef(next=NextByAction(by_action, miss)):
-            found = {*by_action.values(), miss}
-        case TableDef(next=NextByHit(hit, miss)):
-            found = {hit, miss}
-        case ConditionalDef(if_true=if_true, if_false=if_false):
-            found = {if_true, if_false}
-        case ActionCallDef(next=following):
-            found = {following}
-    return {name for name in found if name is not None}
-
-
 def _check_graph(nodes: Mapping[str, NodeDef], sources: Mapping[str, Cursor]) -> None:
-    """Every edge ends at a node, and no path comes back: else a packet would never leave the pipeline."""
+    """Every edge ends at a node, and no path comes back, or a packet might never leave the pipeline."""
     for name, node in nodes.items():
         for successor in successors(node):
             if successor not in nodes:
                 raise sources[name].error(f"is followed by {successor!r}, which is not in this pipeline")
-    done: set[str] = set()
-    for start in nodes:
-        path: list[tuple[str, list[str]]] = [(start, sorted(successors(nodes[start])))] if start not in done else []
-        on_path = {start}
-        while path:
-            name, left = path[-1]
-            if not left:
-                path.pop()
-                on_path.discard(name)
-                done.add(name)
-                continue
-            following = left.pop()
-            if following in on_path:
-                raise sources[following].error("can be reached from itself")
-            if following not in done:
-                path.append((following, sorted(successors(nodes[following]))))
-                on_path.add(following)
+    try:
+        in_reverse(nodes)
+    except CycleError as error:
+        raise sources[error.args[0]].error("can be reached from itself") from None
