@@ -7,6 +7,7 @@ from ipaddress import IPv6Address
 import pytest
 
 from controller.lisp import (
+    AsNumber,
     Ecm,
     EidRecord,
     EncodeError,
@@ -43,6 +44,19 @@ TOO_BIG: list[tuple[Message, str]] = [
     (
         MapReply(1, (EidRecord(RLOC, 32, 1, (RlocRecord(RLOC), RlocRecord(RLOC, weight=256))),)),
         "map-reply.records[0].locators[1].weight",
+    ),
+    *(
+        (MapReply(1, (EidRecord(RLOC, 32, 1, (locator,)),)), f"map-reply.records[0].locators[0].{field}")
+        for field, locator in {
+            "priority": RlocRecord(RLOC, priority=256),
+            "mpriority": RlocRecord(RLOC, mpriority=-1),
+            "mweight": RlocRecord(RLOC, mweight=256),
+            "as-number": RlocRecord(AsNumber(1 << 32, RLOC)),
+        }.items()
+    ),
+    (
+        MapRequest(1, (RLOC,), (RequestRecord(InstanceId(-1, RLOC), 32),)),
+        "map-request.records[0].eid.instance-id.iid",
     ),
     (MapReply(1, (EidRecord(InstanceId(1 << 32, RLOC), 32, 1),)), "map-reply.records[0].eid.instance-id.iid"),
     (MapRegister(1, (), key_id=256), "map-register.key-id"),

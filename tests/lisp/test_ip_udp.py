@@ -128,6 +128,11 @@ def test_ipv4_options_are_stepped_over() -> None:
     assert decode_udp_packet(with_header_checksum(header, octets[20:]), 0) == PACKETS[0]
 
 
+def test_nothing_where_a_packet_should_be() -> None:
+    with pytest.raises(DecodeError, match=r"^ip.version = 0x at octet 4: truncated"):
+        decode_udp_packet(b"\x80\0\0\0", 4)
+
+
 def test_udp_length_must_be_that_of_the_packet() -> None:
     octets = encode_udp_packet(PACKETS[0])
     with pytest.raises(DecodeError, match=r"^udp.length = 14 at octet 24: the packet holds 15 octets"):

@@ -18,6 +18,7 @@ from controller.lisp import (
     Eid,
     EidRecord,
     EncodeError,
+    Endpoint,
     InstanceId,
     MacAddress,
     MapNotify,
@@ -193,6 +194,33 @@ def test_lcaf_is_stepped_over_by_its_length() -> None:
     past = bytes.fromhex("4003 0000 02 00 ffff 00001001 0001 28000007")
     with pytest.raises(DecodeError, match=r"^lcaf.length = 65535 at octet 6: runs past the end: 10 octets left"):
         decode_address(past, 0, len(past), DEFAULT_OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("octets", "field", "offset"),
+    [
+        ("00", "afi", 0),
+        ("0001 c00002", "ipv4", 2),
+        ("0002 20010db8", "ipv6", 2),
+        ("0006 0200000000", "mac", 2),
+        ("4003 0000 02 00 00", "lcaf", 2),
+        ("4003 0000 02 00 0003 000010", "instance-id.iid", 8),
+        ("4003 0000 06 00 0003 10 0000", "opaque-key.field-count", 8),
+        ("4003 0000 0b 00 0008 01000000 0005 aaaa", "security-key.keys[0]", 14),
+        ("4003 0000 0e 00 0004 0005 7b7d", "json.json", 10),
+        ("4003 0000 09 00 000e 00000001 0000 2020 0001 28000007", "multicast-info.group.afi", 22),
+    ],
+)
+def test_addresses_that_end_too_early(octets: str, field: str, offset: int) -> None:
+    wire = bytes.fromhex(octets)
+    with pytest.raises(DecodeError) as caught:
+        decode_address(wire, 0, len(wire), DEFAULT_OPTIONS)
+    assert (caught.value.field, caught.value.offset) == (field, offset)
+
+
+def test_endpoints_print_as_usual() -> None:
+    assert str(Endpoint(RLOC, 4342)) == "192.0.2.1:4342"
+    assert str(Endpoint(IPv6Address("::1"), 4342)) == "[::1]:4342"
 
 
 def test_nesting_ends_at_four() -> None:
