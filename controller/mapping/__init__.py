@@ -1,0 +1,58 @@
+"""The mapping system: Map-Server and Map-Resolver, registrations, subscriptions and their store."""
+
+from controller.mapping.config import (
+    AuthorisedXtr,
+    MapServerConfig,
+    NameScope,
+    NegativePolicy,
+    SiteConfig,
+    SitePrefix,
+)
+from controller.mapping.dump import ContributionView, PendingNotify, RegistrationView
+from controller.mapping.machine import ConfigError, Event, NonceSource, Send
+from controller.mapping.roles import Pod, fabric_map_server, pod_map_server
+from controller.mapping.server import MapServer
+from controller.mapping.store import (
+    Change,
+    Contribution,
+    MemoryStore,
+    Receipt,
+    Snapshot,
+    Store,
+    StoreError,
+    Subscription,
+    SubscriptionKind,
+    Withdrawn,
+    XtrKey,
+)
+
+__all__ = [
+    "AuthorisedXtr",
+    "Change",
+    "ConfigError",
+    "Contribution",
+    "ContributionView",
+    "Event",
+    "MapServer",
+    "MapServerConfig",
+    "MemoryStore",
+    "NameScope",
+    "NegativePolicy",
+    "NonceSource",
+    "PendingNotify",
+    "Pod",
+    "Receipt",
+    "RegistrationView",
+    "Send",
+    "SiteConfig",
+    "SitePrefix",
+    "Snapshot",
+    "Store",
+    "StoreError",
+    "Subscription",
+    "SubscriptionKind",
+    "Withdrawn",
+    "XtrKey",
+    "fabric_map_server",
+    "pod_map_server",
+]

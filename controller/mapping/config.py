@@ -1,0 +1,213 @@
+"""What a Map-Server is told: the sites it serves, who may speak for them, and its answers' lifetimes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal
+
+from controller.lisp import Action, DecodeOptions, DistinguishedName, Eid, IPAddress, Key
+from controller.lisp.auth import MacScope
+from controller.lisp.constants import (
+    MAP_REPLY_INTERVAL,
+    NEGATIVE_TTL_NOT_LISP,
+    NEGATIVE_TTL_UNREGISTERED,
+    NOTIFY_RETRY_DELAYS,
+    REGISTER_TIMEOUT,
+    XTR_ID_LENGTH,
+)
+from controller.mapping.machine import check_iid, check_unique, fail
+
+
+@dataclass(frozen=True, slots=True)
+class SitePrefix:
+    """A prefix that a site may register.
+
+    `more_specifics`: prefixes and hosts inside it may be registered too. `host_routes`: every host that can
+    be reached registers its own EID, so a host that has not is unknown even while a covering prefix is
+    registered. A PoD's own Map-Server has both; the one of the Scale-Out fabric, which must not learn hosts
+    (choice C24), has neither.
+    """
+
+    eid: Eid
+    more_specifics: bool = True
+    host_routes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NameScope:
+    """Distinguished names that a site may register: all in instance-ID `iid` that begin with `begins_with`."""
+
+    iid: int
+    begins_with: str = ""
+
+    def contains(self, eid: Eid) -> bool:
+        """Whether `eid` is a name of this scope."""
+        return (
+            eid.iid == self.iid
+            and isinstance(eid.target, DistinguishedName)
+            and eid.target.name.startswith(self.begins_with)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorisedXtr:
+    """An xTR that a site has: its 16-octet `xtr_id` and the RLOCs it may show and be reached at.
+
+    `border`: it is a pxTR of the PoD, and is told of every change of the site's EIDs (requirement SO-MS-5).
+    """
+
+    xtr_id: bytes
+    rlocs: tuple[IPAddress, ...]
+    border: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteConfig:
+    """A LISP site, here a PoD: `site_id` 64 bits, what it may register, its keys and its xTRs.
+
+    `keys` serve registrations and publications alike (choice of wire reference 3.6); the first one is used
+    towards an xTR that has not registered anything yet. `petr_iids`: instance-IDs in which the site's pxTRs
+    may register the gateway for unknown destinations (choice C17).
+    """
+
+    site_id: int
+    keys: tuple[Key, ...]
+    prefixes: tuple[SitePrefix, ...] = ()
+    names: tuple[NameScope, ...] = ()
+    xtrs: tuple[AuthorisedXtr, ...] = ()
+    petr_iids: frozenset[int] = frozenset()
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NegativePolicy:
+    """Answers for what is not registered (choice C8): actions, and lifetimes in minutes.
+
+    `unregistered`: an EID of a PoD or a Scale-Up name. `outside`: any other EID. `refused`: lifetime of a
+    refused subscription. `placeholder`: lifetime of a prefix subscribed to before anybody registered it.
+    """
+
+    unregistered_action: Action = Action.DROP
+    unregistered_ttl: int = NEGATIVE_TTL_UNREGISTERED
+    outside_action: Action = Action.DROP
+    outside_ttl: int = NEGATIVE_TTL_NOT_LISP
+    refused_ttl: int = NEGATIVE_TTL_NOT_LISP
+    placeholder_ttl: int = NEGATIVE_TTL_NOT_LISP
+
+
+@dataclass(frozen=True, slots=True)
+class MapServerConfig:
+    """A Map-Server and Map-Resolver at `address`, UDP 4342. Times in seconds, sizes in octets.
+
+    `petr_name`: the name under which pETRs register. `ack_port`: where the acknowledgement of a Map-Register
+    goes, 4342 or the register's source port (choice C7). `mac_scope`, `full_mac`, `strict_scope`: how
+    authentication data is made and what is accepted (choices C2, C2b). `require_identity`: a Map-Register
+    without xTR-ID and Site-ID is refused (requirement MH-FWD-7). `path_mtu`: None keeps every message in a
+    packet that no path fragments (RFC 9301 §5). `window`: unacknowledged publications per subscription; what
+    does not fit waits and is merged. `reply_table`: destinations whose Map-Reply rate is remembered.
+
+    Raises ConfigError for the first thing that does not fit together.
+    """
+
+    address: IPAddress
+    sites: tuple[SiteConfig, ...]
+    petr_name: str = "pETR"
+    negative: NegativePolicy = NegativePolicy()
+    registration_timeout: float = REGISTER_TIMEOUT
+    reply_interval: float = MAP_REPLY_INTERVAL
+    notify_delays: tuple[float, ...] = NOTIFY_RETRY_DELAYS
+    ack_port: Literal["control", "source"] = "control"
+    mac_scope: MacScope = "records"
+    full_mac: bool = False
+    strict_scope: MacScope | None = None
+    require_identity: bool = True
+    path_mtu: int | None = None
+    window: int = 64
+    reply_table: int = 65536
+    decode_options: DecodeOptions = field(default_factory=DecodeOptions)
+
+    def __post_init__(self) -> None:
+        _check_server(self)
+        for index, site in enumerate(self.sites):
+            _check_site(f"sites[{index}]", site)
+        _check_between_sites(self.sites)
+
+
+def _check_server(config: MapServerConfig) -> None:
+    if not 1 <= len(config.petr_name) <= 30:
+        fail("petr_name", config.petr_name, "must have 1 to 30 characters")
+    for name in ("registration_timeout", "reply_interval"):
+        if getattr(config, name) <= 0:
+            fail(name, getattr(config, name), "must be positive")
+    if not config.notify_delays or min(config.notify_delays) <= 0:
+        fail("notify_delays", config.notify_delays, "must be positive times")
+    smallest = 576 if config.address.version == 4 else 1280
+    if config.path_mtu is not None and config.path_mtu < smallest:
+        fail("path_mtu", config.path_mtu, f"must be at least {smallest}")
+    for name in ("window", "reply_table"):
+        if getattr(config, name) < 1:
+            fail(name, getattr(config, name), "must be at least 1")
+    policy = config.negative
+    for name in ("unregistered_ttl", "outside_ttl", "refused_ttl", "placeholder_ttl"):
+        if not 1 <= getattr(policy, name) < 2**31:
+            fail(f"negative.{name}", getattr(policy, name), "must be 1 minute or more")
+
+
+def _check_site(place: str, site: SiteConfig) -> None:
+    if not 0 <= site.site_id < 2**64:
+        fail(f"{place}.site_id", site.site_id, "must have 64 bits")
+    if not site.keys:
+        fail(f"{place}.keys", "()", "a site needs a key")
+    check_unique(f"{place}.keys.key_id", [key.key_id for key in site.keys])
+    for index, prefix in enumerate(site.prefixes):
+        if not isinstance(prefix.eid.target, (IPv4Network, IPv6Network)):
+            fail(f"{place}.prefixes[{index}]", prefix.eid, "is no prefix; names go to `names`")
+    for index, scope in enumerate(site.names):
+        check_iid(f"{place}.names[{index}].iid", scope.iid)
+    for iid in site.petr_iids:
+        check_iid(f"{place}.petr_iids", iid)
+    for index, xtr in enumerate(site.xtrs):
+        here = f"{place}.xtrs[{index}]"
+        if len(xtr.xtr_id) != XTR_ID_LENGTH:
+            fail(f"{here}.xtr_id", xtr.xtr_id.hex(), f"must have {XTR_ID_LENGTH} octets")
+        if not xtr.rlocs:
+            fail(f"{here}.rlocs", "()", "an xTR needs an RLOC")
+        for rloc in xtr.rlocs:
+            if rloc.is_multicast or rloc.is_unspecified:
+                fail(f"{here}.rlocs", rloc, "is no unicast address")
+
+
+def _check_between_sites(sites: tuple[SiteConfig, ...]) -> None:
+    check_unique("sites.site_id", [site.site_id for site in sites])
+    xtrs = [xtr for site in sites for xtr in site.xtrs]
+    check_unique("sites.xtrs.xtr_id", [xtr.xtr_id.hex() for xtr in xtrs])
+    check_unique("sites.xtrs.rloc", [rloc for xtr in xtrs for rloc in xtr.rlocs])
+    owner_of_secret: dict[bytes, int] = {}
+    owned: list[tuple[int, Eid]] = []
+    scopes: list[tuple[int, NameScope]] = []
+    for index, site in enumerate(sites):
+        for key in site.keys:
+            if owner_of_secret.setdefault(key.secret, index) != index:
+                other = owner_of_secret[key.secret]
+                fail(f"sites[{index}].keys", f"key {key.key_id}", f"has the secret of sites[{other}] (9301 §5.6)")
+        for number, prefix in enumerate(site.prefixes):
+            for other, taken in owned:
+                if other != index and (taken.covers(prefix.eid) or prefix.eid.covers(taken)):
+                    fail(f"sites[{index}].prefixes[{number}]", prefix.eid, f"overlaps {taken} of sites[{other}]")
+            owned.append((index, prefix.eid))
+        check_unique(f"sites[{index}].prefixes", [prefix.eid for prefix in site.prefixes])
+        for number, scope in enumerate(site.names):
+            for other, held in scopes:
+                if other != index and held.iid == scope.iid and _nested(held.begins_with, scope.begins_with):
+                    fail(
+                        f"sites[{index}].names[{number}]",
+                        scope.begins_with,
+                        f"overlaps {held.begins_with!r} of sites[{other}] in instance-ID {scope.iid}",
+                    )
+            scopes.append((index, scope))
+
+
+def _nested(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)

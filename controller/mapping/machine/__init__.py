@@ -1,0 +1,21 @@
+"""What every protocol machine is made of: outputs, timers, nonces and a table of EIDs. No protocol in it."""
+
+from controller.mapping.machine.checks import ConfigError, check_iid, check_unique, fail
+from controller.mapping.machine.eid_table import EidTable
+from controller.mapping.machine.nonces import COUNTER_LIMIT, NonceSource
+from controller.mapping.machine.outputs import Event, Send, dropped
+from controller.mapping.machine.timers import TimerQueue
+
+__all__ = [
+    "COUNTER_LIMIT",
+    "ConfigError",
+    "EidTable",
+    "Event",
+    "NonceSource",
+    "Send",
+    "TimerQueue",
+    "check_iid",
+    "check_unique",
+    "dropped",
+    "fail",
+]

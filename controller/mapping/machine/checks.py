@@ -1,0 +1,41 @@
+"""Refusing a configuration: one error that says where, what and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NoReturn
+
+from controller.lisp.constants import MAX_INSTANCE_ID
+
+
+class ConfigError(ValueError):
+    """A configuration is not usable: names the `place`, the `value` found there and the `reason`."""
+
+    def __init__(self, place: str, value: object, reason: str) -> None:
+        super().__init__(place, value, reason)
+        self.place = place
+        self.value = value
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.place} = {self.value}: {self.reason}"
+
+
+def fail(place: str, value: object, reason: str) -> NoReturn:
+    """Raise the ConfigError."""
+    raise ConfigError(place, value, reason)
+
+
+def check_iid(place: str, iid: int) -> None:
+    """An instance-ID has 24 bits (choice C12)."""
+    if not 0 <= iid <= MAX_INSTANCE_ID:
+        fail(place, iid, "an instance-ID has 24 bits")
+
+
+def check_unique(place: str, values: Iterable[object]) -> None:
+    """No value may be there twice."""
+    seen: set[object] = set()
+    for value in values:
+        if value in seen:
+            fail(place, value, "is there twice")
+        seen.add(value)

@@ -1,0 +1,154 @@
+"""A table keyed by EID: exact and longest match, everything inside a prefix, and the room around an address."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from typing import Generic, TypeAlias, TypeVar
+
+from controller.lisp import Eid, Prefix
+
+V = TypeVar("V")
+Family: TypeAlias = tuple[int, int]
+"""Instance-ID and IP version: prefixes of different families have nothing to do with each other."""
+
+
+@dataclass(slots=True)
+class _Prefixes:
+    """The prefixes of one family.
+
+    `by_length` has for each prefix length the networks in the table, so a longest match costs one dictionary
+    look-up per length in use. `order` has (network, length) sorted, without the default route: whatever is
+    inside a prefix is one run of it, and the nearest relatives of an address stand next to it.
+    """
+
+    by_length: dict[int, dict[int, Eid]] = field(default_factory=dict)
+    lengths: list[int] = field(default_factory=list)
+    order: list[tuple[int, int]] = field(default_factory=list)
+
+
+class EidTable(Generic[V]):
+    """Values by EID. Prefixes match by longest prefix within their instance-ID, everything else exactly."""
+
+    def __init__(self) -> None:
+        self._values: dict[Eid, V] = {}
+        self._families: dict[Family, _Prefixes] = {}
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[Eid]:
+        return iter(self._values)
+
+    def __contains__(self, eid: Eid) -> bool:
+        return eid in self._values
+
+    def __getitem__(self, eid: Eid) -> V:
+        return self._values[eid]
+
+    def get(self, eid: Eid) -> V | None:
+        """The value at exactly this EID; None if there is none."""
+        return self._values.get(eid)
+
+    def items(self) -> Iterator[tuple[Eid, V]]:
+        """All entries, in the order in which they came."""
+        return iter(self._values.items())
+
+    def __setitem__(self, eid: Eid, value: V) -> None:
+        new = eid not in self._values
+        self._values[eid] = value
+        if not new or not isinstance(eid.target, (IPv4Network, IPv6Network)):
+            return
+        prefixes = self._families.setdefault(_family(eid.iid, eid.target), _Prefixes())
+        network, length = _bits(eid.target)
+        if length not in prefixes.by_length:
+            insort(prefixes.lengths, length)
+            prefixes.by_length[length] = {}
+        prefixes.by_length[length][network] = eid
+        if length:
+            insort(prefixes.order, (network, length))
+
+    def pop(self, eid: Eid) -> V | None:
+        """Remove the entry at exactly this EID and return its value; None if there was none."""
+        if eid not in self._values:
+            return None
+        value = self._values.pop(eid)
+        if isinstance(eid.target, (IPv4Network, IPv6Network)):
+            prefixes = self._families[_family(eid.iid, eid.target)]
+            network, length = _bits(eid.target)
+            del prefixes.by_length[length][network]
+            if not prefixes.by_length[length]:
+                del prefixes.by_length[length]
+                prefixes.lengths.remove(length)
+            if length:
+                del prefixes.order[bisect_left(prefixes.order, (network, length))]
+        return value
+
+    def covering(self, eid: Eid) -> Iterator[tuple[Eid, V]]:
+        """Every entry that covers `eid`, itself included, the longest prefix first."""
+        target = eid.target
+        if not isinstance(target, (IPv4Network, IPv6Network)):
+            if eid in self._values:
+                yield eid, self._values[eid]
+            return
+        prefixes = self._families.get(_family(eid.iid, target))
+        if prefixes is None:
+            return
+        network, limit = _bits(target)
+        width = target.max_prefixlen
+        for length in reversed(prefixes.lengths[: bisect_right(prefixes.lengths, limit)]):
+            found = prefixes.by_length[length].get(network >> (width - length) << (width - length))
+            if found is not None:
+                yield found, self._values[found]
+
+    def longest_match(self, eid: Eid) -> tuple[Eid, V] | None:
+        """The most specific entry that covers `eid`."""
+        return next(self.covering(eid), None)
+
+    def inside(self, eid: Eid) -> Iterator[tuple[Eid, V]]:
+        """Every entry that `eid` covers, itself included, in ascending order; a covering prefix comes first."""
+        target = eid.target
+        if eid in self._values:
+            yield eid, self._values[eid]
+        if not isinstance(target, (IPv4Network, IPv6Network)):
+            return
+        prefixes = self._families.get(_family(eid.iid, target))
+        if prefixes is None:
+            return
+        network, length = _bits(target)
+        last = int(target.broadcast_address)
+        begin = bisect_right(prefixes.order, (network, length))
+        end = bisect_right(prefixes.order, (last, target.max_prefixlen))
+        for at, bits in prefixes.order[begin:end]:
+            found = prefixes.by_length[bits][at]
+            yield found, self._values[found]
+
+    def shared_bits(self, eid: Eid) -> int:
+        """The largest number of leading bits that the prefix `eid` has in common with an entry.
+
+        An entry of length 0 does not count; -1 if there is no other of this family.
+        """
+        target = eid.target
+        if not isinstance(target, (IPv4Network, IPv6Network)):
+            return -1
+        prefixes = self._families.get(_family(eid.iid, target))
+        if prefixes is None:
+            return -1
+        network, limit = _bits(target)
+        width = target.max_prefixlen
+        place = bisect_right(prefixes.order, (network, width))
+        best = -1
+        for at, length in prefixes.order[max(place - 1, 0) : place + 1]:
+            equal = width - (network ^ at).bit_length()
+            best = max(best, min(equal, length, limit))
+        return best
+
+
+def _family(iid: int, target: Prefix) -> Family:
+    return iid, target.version
+
+
+def _bits(target: Prefix) -> tuple[int, int]:
+    return int(target.network_address), target.prefixlen

@@ -1,0 +1,61 @@
+"""Where nonces begin.
+
+Nonces of registrations, subscriptions and publications are counters, and a receiver drops what is not
+greater than the last (RFC 9301 §5.6, RFC 9437 §5). A counter that begins at the wall clock stays ahead of
+every counter of an earlier life of the process, whether or not anything was stored (choice C3).
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+from controller.lisp.constants import MAX_NONCE
+
+COUNTER_LIMIT: Final = MAX_NONCE - 2**32
+"""A counter that a peer starts above this is refused: it would leave no nonces to continue with."""
+
+_RANDOM_BITS: Final = 22
+_REGISTER_LEAD: Final = 2**40
+
+
+class NonceSource:
+    """Gives the first nonce of each counter, and nonces that count nothing.
+
+    `unix_ms` is the wall clock in milliseconds when the machine's own clock shows `now` (seconds); from then
+    on only the machine's clock counts. `entropy(n)` returns n random bits.
+    """
+
+    def __init__(self, unix_ms: int, now: float, entropy: Callable[[int], int] = secrets.randbits) -> None:
+        self._unix_ms = unix_ms
+        self._started = now
+        self._entropy = entropy
+        self._last_ms = 0
+
+    @classmethod
+    def from_clock(cls, now: float) -> NonceSource:
+        """A source that begins at the present wall clock."""
+        return cls(time.time_ns() // 1_000_000, now)
+
+    def unpredictable(self) -> int:
+        """64 random bits: for a request that is matched with its answer and compared with nothing."""
+        return self._entropy(64)
+
+    def ascending(self, now: float) -> int:
+        """The first nonce of a counter.
+
+        Milliseconds above 22 random bits: greater than every counter begun before, as long as none of them
+        advanced by more than four million a millisecond, and not to be guessed within a millisecond.
+        """
+        self._last_ms = max(self._last_ms + 1, self._unix_ms + int((now - self._started) * 1000))
+        return self._last_ms << _RANDOM_BITS | self._entropy(_RANDOM_BITS)
+
+    def registration(self, now: float) -> int:
+        """The first nonce of a Map-Register counter.
+
+        It begins four minutes of clock before the other counters: 2**40 registrations fit in between, so an
+        acknowledgement of a Map-Register that arrives late is never taken for a publication.
+        """
+        return self.ascending(now) - _REGISTER_LEAD

@@ -1,0 +1,271 @@
+"""Publications: who is told what of a changed mapping (RFC 9437 §6; requirements SO-MS-5, MH-MRG-5 to -8).
+
+A change only marks EIDs on the channels of the xTRs concerned; `flush` turns marks into Map-Notifies with
+the content of that moment. So a mapping that changes faster than an xTR acknowledges costs one message at a
+time, always the newest (choice C20), and a burst of changes shares messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network
+
+from controller.lisp import (
+    CONTROL_PORT,
+    Action,
+    AuthenticationError,
+    Datagram,
+    Eid,
+    EidRecord,
+    Endpoint,
+    MapNotify,
+    MapNotifyAck,
+    sign,
+    verify,
+)
+from controller.mapping.answers import Answers
+from controller.mapping.delivery import Channel, ChannelKey, Delivery, Flight, FlightKey
+from controller.mapping.machine import Event, Send, dropped
+from controller.mapping.packing import Packing
+from controller.mapping.registry import MappingChange
+from controller.mapping.state import MapServerState
+from controller.mapping.store import Subscription, SubscriptionKind, XtrKey
+
+
+class Publisher:
+    """Keeps subscribers and members of RLOC-sets up to date."""
+
+    def __init__(self, state: MapServerState, answers: Answers, packing: Packing) -> None:
+        self._state = state
+        self._answers = answers
+        self._packing = packing
+        self._delivery = Delivery(state.endpoint, state.config.notify_delays)
+        self._ready: dict[ChannelKey, None] = {}
+        self._member_nonces: dict[XtrKey, int] = {}
+
+    def changed(self, change: MappingChange, informed: XtrKey | None = None) -> list[Send | Event]:
+        """Mark a changed mapping for everyone concerned.
+
+        `informed` gets the new mapping as acknowledgement of its Map-Register, and is not notified as member
+        of the RLOC-set once more. An xTR that subscribed is told by publication, any other member of the
+        previous and new set, and every pxTR of the site, by member notification (choice C18).
+        """
+        state = self._state
+        exact = state.sites.is_petr_default(change.eid)
+        subscribed = state.subscriptions.following(change.eid, exact)
+        for subscription in subscribed:
+            self._mark(ChannelKey(subscription.xtr, subscription.eid), change.eid)
+        if state.sites.is_petr(change.eid):
+            self._mark_holes(change)
+        told = {subscription.xtr for subscription in subscribed} | {informed}
+        for xtr in sorted(self._members(change) - told, key=str):
+            self._mark(ChannelKey(xtr, None), change.eid)
+        fields = {"eid": str(change.eid), "before": _rlocs(change.before), "after": _rlocs(change.after)}
+        return [Event("mapping-changed", fields)]
+
+    def confirm(self, subscription: Subscription, now: float) -> list[Send | Event]:
+        """Answer an accepted subscription: its mapping and what of the more-specifics fits (RFC 9437 §5).
+
+        The others follow as publications, and so does every withdrawal that the xTR had not acknowledged.
+        """
+        key = ChannelKey(subscription.xtr, subscription.eid)
+        untold = self._delivery.close(key)
+        records = [self.content(subscription, subscription.eid)]
+        if subscription.kind is not SubscriptionKind.HOLE:
+            records += [
+                record
+                for record in self._answers.more_specifics(subscription.eid)
+                if record.key not in subscription.muted
+            ]
+        known = {record.key for record in records}
+        fitting = self._packing.fitting(records)
+        sent = self._launch(self._delivery.channel(key), subscription, records[:fitting], subscription.nonce, now)
+        for eid in [*(record.key for record in records[fitting:]), *sorted(untold - known)]:
+            self._mark(key, eid)
+        return sent
+
+    def farewell(self, subscription: Subscription, endpoint: Endpoint, now: float) -> list[Send | Event]:
+        """Answer an unsubscription at `endpoint`: RFC 9437 §5."""
+        key = ChannelKey(subscription.xtr, subscription.eid)
+        self._delivery.close(key)
+        record = self.content(subscription, subscription.eid)
+        return self._launch(self._delivery.channel(key), subscription, [record], subscription.nonce, now, endpoint)
+
+    def close(self, subscription: Subscription) -> None:
+        """Stop telling an xTR about a subscription that ended."""
+        self._delivery.close(ChannelKey(subscription.xtr, subscription.eid))
+
+    def resume(self, subscription: Subscription) -> None:
+        """Tell everything of a subscription again: after a restart it is not known what was acknowledged."""
+        key = ChannelKey(subscription.xtr, subscription.eid)
+        self._mark(key, subscription.eid)
+        if subscription.kind is not SubscriptionKind.HOLE:
+            for record in self._answers.more_specifics(subscription.eid):
+                self._mark(key, record.key)
+
+    def acknowledge(self, datagram: Datagram, message: MapNotifyAck) -> Event:
+        """Take a Map-Notify-Ack: it must fit a flight, and carry a MAC of that xTR's site."""
+        eids = frozenset(record.key for record in message.records)
+        destination = Endpoint(datagram.source.address, CONTROL_PORT)
+        flight = self._delivery.find(FlightKey(destination, message.nonce, eids))
+        if flight is None:
+            return Event("map-notify-ack-ignored", {"source": str(datagram.source), "nonce": message.nonce})
+        key = self._state.sites.key(flight.channel.xtr.site_id, message.key_id)
+        if key is None:
+            return dropped(datagram, "unknown-key", message="map-notify-ack", field="key-id", value=message.key_id)
+        try:
+            verify(datagram.payload, message, key, strict_scope=self._state.config.strict_scope)
+        except AuthenticationError as error:
+            return dropped(datagram, "authentication-failed", message="map-notify-ack", detail=str(error))
+        self._delivery.land(flight)
+        self._ready[flight.channel] = None
+        return Event("map-notify-acknowledged", {"xtr": str(flight.channel.xtr), "nonce": message.nonce})
+
+    def flush(self, now: float) -> list[Send | Event]:
+        """Send what is marked, as far as the windows allow."""
+        outputs: list[Send | Event] = []
+        for key in list(self._ready):
+            del self._ready[key]
+            outputs += self._flush_channel(key, now)
+        return outputs
+
+    def tick(self, now: float) -> list[Send | Event]:
+        """Repeat what is not acknowledged, and end what is in vain."""
+        outputs: list[Send | Event] = []
+        for flight, repetition in self._delivery.due(now):
+            outputs += [repetition] if repetition is not None else self._give_up(flight)
+        return outputs
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do."""
+        return self._delivery.next_deadline()
+
+    @property
+    def ready(self) -> bool:
+        """Whether `flush` has something to look at."""
+        return bool(self._ready)
+
+    def channels(self) -> Iterable[Channel]:
+        """Everything that is still to be told, for the state dump."""
+        return self._delivery.channels()
+
+    def content(self, subscription: Subscription | None, eid: Eid) -> EidRecord:
+        """What there is to say about `eid` now; without a mapping a withdrawal, Record TTL 0."""
+        if subscription is not None and eid == subscription.eid:
+            if subscription.kind is SubscriptionKind.HOLE:
+                return self._answers.hole_record(eid)
+            if subscription.kind is SubscriptionKind.TABLE and self._state.registry.view(eid) is None:
+                return self._answers.placeholder(eid)
+        return self._state.registry.view(eid) or EidRecord.for_eid(eid, 0)
+
+    def _members(self, change: MappingChange) -> set[XtrKey]:
+        """Who belongs to the RLOC-set, before or now, and the pxTRs of their sites (SO-MS-5)."""
+        members = set(change.xtrs)
+        for record in (change.before, change.after):
+            for locator in record.locators if record else ():
+                owner = self._state.sites.xtr_at(locator.rloc) if locator.rloc else None
+                if owner is not None:
+                    members.add(owner)
+        for site_id in {xtr.site_id for xtr in change.xtrs}:
+            members |= self._state.sites.borders(site_id)
+        return members
+
+    def _mark_holes(self, change: MappingChange) -> None:
+        """The pETR set changed: so did the answer for every range without registrations (choice C17)."""
+        name, _ = self._state.sites.petr_eids(change.eid.iid, 4)
+        shadowed = change.eid != name and self._state.registry.view(name) is not None
+        for subscription in self._state.subscriptions.holes(change.eid.iid):
+            target = subscription.eid.target
+            assert isinstance(target, (IPv4Network, IPv6Network))  # names and MAC addresses have no holes
+            _, default = self._state.sites.petr_eids(change.eid.iid, target.version)
+            if change.eid == name or (change.eid == default and not shadowed):
+                self._mark(ChannelKey(subscription.xtr, subscription.eid), subscription.eid)
+
+    def _mark(self, key: ChannelKey, eid: Eid) -> None:
+        channel = self._delivery.channel(key)
+        overtaken = channel.carrier.get(eid)
+        channel.waiting[eid] = None
+        if overtaken is not None:
+            # The other EIDs of that message are not acknowledged either: they come again with the news.
+            channel.waiting.update(dict.fromkeys(sorted(overtaken.key.eids)))
+            self._delivery.land(overtaken)
+        self._ready[key] = None
+
+    def _flush_channel(self, key: ChannelKey, now: float) -> list[Send | Event]:
+        channel = self._delivery.open_channel(key)
+        if channel is None:
+            return []
+        subscription = None
+        if key.subscription is not None:
+            subscription = self._state.subscriptions.get(key.subscription, key.xtr)
+        outputs: list[Send | Event] = []
+        while channel.waiting and len(channel.flights) < self._state.config.window:
+            # A message is filled, not searched for the best filling: this many always suffice.
+            first = list(channel.waiting)[: self._packing.most_records]
+            records = [self.content(subscription, eid) for eid in first]
+            records = records[: self._packing.fitting(records)]
+            nonce = self._next_nonce(key.xtr, subscription, records, now)
+            outputs += self._launch(channel, subscription, records, nonce, now)
+        return outputs
+
+    def _next_nonce(self, xtr: XtrKey, subscription: Subscription | None, records: list[EidRecord], now: float) -> int:
+        if subscription is None:
+            nonce = max(self._member_nonces.get(xtr, 0) + 1, self._state.nonces.ascending(now))
+            self._member_nonces[xtr] = nonce
+            return nonce
+        # An xTR that once subscribed to one of these EIDs on its own knows nonces of that subscription.
+        held = [self._state.subscriptions.get(record.key, xtr) for record in records]
+        nonce = max(subscription.nonce, *(found.nonce for found in held if found is not None), 0) + 1
+        self._state.keep_subscription(replace(subscription, nonce=nonce))
+        return nonce
+
+    def _launch(
+        self,
+        channel: Channel,
+        subscription: Subscription | None,
+        records: list[EidRecord],
+        nonce: int,
+        now: float,
+        endpoint: Endpoint | None = None,
+    ) -> list[Send | Event]:
+        xtr = channel.key.xtr
+        if endpoint is None:
+            endpoint = (
+                Endpoint(subscription.itr_rlocs[0], CONTROL_PORT)
+                if subscription is not None
+                else self._state.notify_endpoint(xtr)
+            )
+        key = self._state.notify_key(xtr)
+        if endpoint is None or key is None:  # a site that is not in the configuration any more
+            for record in records:
+                channel.waiting.pop(record.key, None)
+            return [Event("map-notify-impossible", {"xtr": str(xtr)})]
+        config = self._state.config
+        notify = MapNotify(nonce, tuple(records))
+        payload = sign(notify, key, mac_scope=config.mac_scope, full_length=config.full_mac)
+        eids = frozenset(record.key for record in records)
+        return [self._delivery.launch(channel, FlightKey(endpoint, nonce, eids), payload, now)]
+
+    def _give_up(self, flight: Flight) -> list[Send | Event]:
+        """End a subscription whose xTR does not acknowledge, and tell it once (RFC 9437 §5)."""
+        xtr, eid = flight.channel
+        self._delivery.close(flight.channel)
+        event = Event("map-notify-unacknowledged", {"xtr": str(xtr), "subscription": str(eid) if eid else "-"})
+        subscription = self._state.subscriptions.get(eid, xtr) if eid is not None else None
+        key = self._state.notify_key(xtr)
+        if subscription is None or not subscription.active or key is None:
+            return [event]
+        self._state.keep_subscription(replace(subscription, active=False))
+        config = self._state.config
+        record = EidRecord.for_eid(subscription.eid, config.negative.refused_ttl, action=Action.DROP_AUTH)
+        payload = sign(
+            MapNotify(flight.key.nonce, (record,)), key, mac_scope=config.mac_scope, full_length=config.full_mac
+        )
+        return [event, Send(Datagram(self._state.endpoint, flight.key.destination, payload))]
+
+
+def _rlocs(record: EidRecord | None) -> str:
+    if record is None:
+        return "-"
+    return " ".join(str(locator.rloc or locator.address) for locator in record.locators) or "none"

@@ -1,0 +1,122 @@
+"""The mappings: what each xTR registered, merged per EID, and when it expires (RFC 9301 §8.2, choice C4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from controller.lisp import Address, Eid, EidRecord, RlocRecord
+from controller.mapping.machine import EidTable, TimerQueue
+from controller.mapping.store import Contribution, XtrKey
+
+
+@dataclass(slots=True)
+class Mapping:
+    """A registered EID: contributions by xTR, and the `view` of them that the mapping system publishes."""
+
+    contributions: dict[XtrKey, Contribution]
+    view: EidRecord
+
+    @property
+    def proxy_reply(self) -> bool:
+        """Whether any xTR asked the Map-Server to answer on its behalf."""
+        return any(part.proxy_reply for part in self.contributions.values())
+
+
+@dataclass(frozen=True, slots=True)
+class MappingChange:
+    """A mapping that is published differently from before; `None` stands for "not registered".
+
+    `xtrs` registered it before or do so now.
+    """
+
+    eid: Eid
+    before: EidRecord | None
+    after: EidRecord | None
+    xtrs: frozenset[XtrKey]
+
+
+class Registry:
+    """All mappings of a mapping system."""
+
+    def __init__(self) -> None:
+        self.table: EidTable[Mapping] = EidTable()
+        self._expiry: TimerQueue[tuple[Eid, XtrKey]] = TimerQueue()
+
+    def view(self, eid: Eid) -> EidRecord | None:
+        """What is published for exactly `eid`."""
+        mapping = self.table.get(eid)
+        return mapping.view if mapping else None
+
+    def contribution(self, eid: Eid, xtr: XtrKey) -> Contribution | None:
+        """What `xtr` registered for `eid`."""
+        mapping = self.table.get(eid)
+        return mapping.contributions.get(xtr) if mapping else None
+
+    def put(self, part: Contribution, now: float) -> MappingChange | None:
+        """Insert or replace a contribution and start its lease anew; returns the change of the mapping."""
+        self._expiry.set((part.eid, part.xtr), now + part.timeout)
+        mapping = self.table.get(part.eid)
+        parts = dict(mapping.contributions) if mapping else {}
+        parts[part.xtr] = part
+        return self._update(part.eid, parts)
+
+    def refresh(self, eid: Eid, xtr: XtrKey, now: float) -> None:
+        """Start the lease of an unchanged contribution anew."""
+        part = self.contribution(eid, xtr)
+        if part is not None:
+            self._expiry.set((eid, xtr), now + part.timeout)
+
+    def withdraw(self, eid: Eid, xtr: XtrKey) -> MappingChange | None:
+        """Remove the contribution of one xTR; returns the change of the mapping."""
+        mapping = self.table.get(eid)
+        if mapping is None or xtr not in mapping.contributions:
+            return None
+        self._expiry.cancel((eid, xtr))
+        return self._update(eid, {k: v for k, v in mapping.contributions.items() if k != xtr})
+
+    def expire(self, now: float) -> Iterator[tuple[Eid, XtrKey]]:
+        """Yield each contribution whose lease has run out; the caller withdraws it."""
+        return self._expiry.pop_due(now)
+
+    def expires(self, eid: Eid, xtr: XtrKey) -> float | None:
+        """When the lease of a contribution runs out."""
+        return self._expiry.due((eid, xtr))
+
+    def next_deadline(self) -> float | None:
+        """When the first lease runs out."""
+        return self._expiry.next_deadline()
+
+    def _update(self, eid: Eid, parts: dict[XtrKey, Contribution]) -> MappingChange | None:
+        mapping = self.table.get(eid)
+        before = mapping.view if mapping else None
+        after = merged_view(eid, parts) if parts else None
+        xtrs = frozenset(parts) | frozenset(mapping.contributions if mapping else ())
+        if after is None:
+            self.table.pop(eid)
+        elif mapping is None:
+            self.table[eid] = Mapping(parts, after)
+        else:
+            mapping.contributions = parts
+            if after == before:
+                return None
+            mapping.view = after
+        return MappingChange(eid, before, after, xtrs)
+
+
+def merged_view(eid: Eid, parts: dict[XtrKey, Contribution]) -> EidRecord:
+    """Merge contributions into the record that is published (choice C4).
+
+    Every RLOC is listed once, as its owner describes it if the owner registered; TTL is the smallest. The
+    Map-Server answers by proxy: no locator is local, none probed, the record is not authoritative (RFC 9301
+    §5.4, requirement PR-REP-1).
+    """
+    chosen: dict[Address, tuple[bool, int, RlocRecord]] = {}
+    for part in parts.values():
+        for locator in part.locators:
+            rank = (locator.local, part.serial)
+            held = chosen.get(locator.rloc or locator.address)
+            if held is None or rank > held[:2]:
+                chosen[locator.rloc or locator.address] = (*rank, locator)
+    locators = [replace(locator, local=False, probed=False) for _, _, locator in chosen.values()]
+    return EidRecord.for_eid(eid, min(part.ttl for part in parts.values()), locators)

@@ -1,0 +1,118 @@
+"""The Map-Server and Map-Resolver of one mapping system, as a machine without I/O."""
+
+from __future__ import annotations
+
+from controller.lisp import (
+    Datagram,
+    DecodeError,
+    Ecm,
+    MapNotifyAck,
+    MapRegister,
+    MapRequest,
+    Message,
+    decode,
+)
+from controller.mapping.answers import Answers
+from controller.mapping.config import MapServerConfig
+from controller.mapping.dump import PendingNotify, RegistrationView, pending_notifies, registration_views
+from controller.mapping.machine import Event, NonceSource, Send, dropped
+from controller.mapping.packing import Packing
+from controller.mapping.publisher import Publisher
+from controller.mapping.registration import RegistrationHandler
+from controller.mapping.requests import RequestHandler
+from controller.mapping.state import MapServerState
+from controller.mapping.store import Store, StoreError, Subscription, Withdrawn
+
+
+class MapServer:
+    """A Map-Server that is its own Map-Resolver (RFC 9301 §8, RFC 9437).
+
+    `now` is the time in seconds of any clock that does not go backwards. `nonces` (by default from the wall
+    clock) gives the nonces of notifications to xTRs that did not subscribe.
+
+    Nothing is sent that depends on a change which `store` did not take: while it fails, changes queue up and
+    every call yields one event `store-failed` instead of datagrams. Raises StoreError if it cannot be read at
+    the start.
+    """
+
+    def __init__(self, config: MapServerConfig, store: Store, now: float, *, nonces: NonceSource | None = None) -> None:
+        self.config = config
+        self._store = store
+        self._state = MapServerState(config, store.load(), nonces or NonceSource.from_clock(now), now)
+        answers = Answers(config, self._state.sites, self._state.registry)
+        packing = Packing(config)
+        self._publisher = Publisher(self._state, answers, packing)
+        self._registrations = RegistrationHandler(self._state, self._publisher)
+        self._requests = RequestHandler(self._state, answers, packing, self._publisher)
+        for subscription in self._state.subscriptions:
+            if subscription.active:
+                self._publisher.resume(subscription)
+        self._due_at_start = now if self._publisher.ready else None
+
+    def receive(self, datagram: Datagram, now: float) -> list[Send | Event]:
+        """Process one datagram from UDP port 4342. Whatever it contains, it raises nothing."""
+        try:
+            message = decode(datagram.payload, self.config.decode_options)
+        except DecodeError as error:
+            return [dropped(datagram, "malformed", field=error.field, detail=str(error))]
+        outputs = self._dispatch(datagram, message, now)
+        return self._commit(outputs + self._publisher.flush(now))
+
+    def tick(self, now: float) -> list[Send | Event]:
+        """Do everything that is due at `now`."""
+        self._due_at_start = None
+        outputs = self._expire(now)
+        outputs += self._publisher.tick(now)
+        return self._commit(outputs + self._publisher.flush(now))
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has to be called next, unless a datagram comes first."""
+        deadlines = (self._due_at_start, self._state.registry.next_deadline(), self._publisher.next_deadline())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def registrations(self) -> list[RegistrationView]:
+        """All mappings with their contributions, in the order of their EIDs."""
+        return registration_views(self._state.registry)
+
+    def subscriptions(self) -> list[Subscription]:
+        """All active subscriptions, in the order of their EIDs."""
+        active = (subscription for subscription in self._state.subscriptions if subscription.active)
+        return sorted(active, key=lambda subscription: (subscription.eid, str(subscription.xtr)))
+
+    def pending(self) -> list[PendingNotify]:
+        """What subscribers and members have still to be told or have not acknowledged."""
+        return pending_notifies(self._publisher.channels())
+
+    def _dispatch(self, datagram: Datagram, message: Message, now: float) -> list[Send | Event]:
+        match message:
+            case MapRegister():
+                return self._registrations.handle(datagram, message, now)
+            case MapRequest():
+                return self._requests.handle(datagram, message, now)
+            case Ecm():
+                return self._requests.handle_ecm(datagram, message, now)
+            case MapNotifyAck():
+                return [self._publisher.acknowledge(datagram, message)]
+            case _:
+                return [dropped(datagram, "unexpected-message", message=type(message).__name__)]
+
+    def _expire(self, now: float) -> list[Send | Event]:
+        outputs: list[Send | Event] = []
+        for eid, xtr in self._state.registry.expire(now):
+            outputs.append(Event("registration-expired", {"eid": str(eid), "xtr": str(xtr)}))
+            change = self._state.withdraw(Withdrawn(eid, xtr))
+            if change is not None:
+                outputs += self._publisher.changed(change)
+        return outputs
+
+    def _commit(self, outputs: list[Send | Event]) -> list[Send | Event]:
+        """Make the changes durable before the answers leave."""
+        journal = self._state.journal
+        if journal:
+            try:
+                self._store.commit(journal)
+            except StoreError as error:
+                events: list[Send | Event] = [output for output in outputs if isinstance(output, Event)]
+                return [*events, Event("store-failed", {"detail": str(error), "changes": len(journal)})]
+            journal.clear()
+        return outputs

@@ -1,0 +1,97 @@
+"""The configured sites, indexed for the questions that messages raise."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from controller.lisp import DistinguishedName, Eid, IPAddress, Key
+from controller.mapping.config import AuthorisedXtr, MapServerConfig, SiteConfig, SitePrefix
+from controller.mapping.machine import EidTable
+from controller.mapping.store import XtrKey
+
+
+class SiteDirectory:
+    """Who may register what, and which xTRs there are."""
+
+    def __init__(self, config: MapServerConfig) -> None:
+        self._petr_name = DistinguishedName(config.petr_name)
+        self._sites = {site.site_id: site for site in config.sites}
+        self._xtrs = {XtrKey(site.site_id, xtr.xtr_id): (site, xtr) for site in config.sites for xtr in site.xtrs}
+        self._by_rloc = {rloc: key for key, (_, xtr) in self._xtrs.items() for rloc in xtr.rlocs}
+        self._site_of_xtr_id = {xtr.xtr_id: site.site_id for site in config.sites for xtr in site.xtrs}
+        self._prefixes: EidTable[tuple[SiteConfig, SitePrefix]] = EidTable()
+        for site in config.sites:
+            for prefix in site.prefixes:
+                self._prefixes[prefix.eid] = (site, prefix)
+        self._petr_iids = frozenset(iid for site in config.sites for iid in site.petr_iids)
+
+    def site(self, site_id: int) -> SiteConfig | None:
+        """The site with that Site-ID."""
+        return self._sites.get(site_id)
+
+    def xtr(self, key: XtrKey) -> AuthorisedXtr | None:
+        """The authorised xTR with that Site-ID and xTR-ID."""
+        found = self._xtrs.get(key)
+        return found[1] if found else None
+
+    def site_of_xtr_id(self, xtr_id: bytes) -> int | None:
+        """The Site-ID that an xTR-ID belongs to."""
+        return self._site_of_xtr_id.get(xtr_id)
+
+    def xtr_at(self, rloc: IPAddress) -> XtrKey | None:
+        """The authorised xTR that owns an RLOC."""
+        return self._by_rloc.get(rloc)
+
+    def borders(self, site_id: int) -> frozenset[XtrKey]:
+        """The pxTRs of a site."""
+        return frozenset(key for key, (_, xtr) in self._xtrs.items() if key.site_id == site_id and xtr.border)
+
+    def key(self, site_id: int, key_id: int) -> Key | None:
+        """The key of a site with that Key ID."""
+        site = self._sites.get(site_id)
+        return next((key for key in site.keys if key.key_id == key_id), None) if site else None
+
+    def registrable_by(self, eid: Eid) -> SiteConfig | None:
+        """The first site that may register `eid`."""
+        return next((site for site in self._sites.values() if self.permits(site, eid)), None)
+
+    def permits(self, site: SiteConfig, eid: Eid) -> bool:
+        """Whether `site` may register `eid` (RFC 9301 §8.2, requirement PR-AUTH-4)."""
+        if eid.iid in site.petr_iids and self.is_petr(eid):
+            return True
+        if any(scope.contains(eid) for scope in site.names):
+            return True
+        return any(
+            owner is site and (prefix.more_specifics or prefix.eid == eid)
+            for _, (owner, prefix) in self._prefixes.covering(eid)
+        )
+
+    def prefix_of(self, eid: Eid) -> SitePrefix | None:
+        """The most specific configured prefix that `eid` lies in."""
+        found = self._prefixes.longest_match(eid)
+        return found[1][1] if found else None
+
+    def is_table(self, eid: Eid) -> bool:
+        """Whether `eid` is or covers a configured prefix: a subscription to it is one to a table of routes."""
+        return next(self._prefixes.inside(eid), None) is not None
+
+    def shared_bits(self, eid: Eid) -> int:
+        """The leading bits that `eid` has in common with the nearest configured prefix; -1 without any."""
+        return self._prefixes.shared_bits(eid)
+
+    def petr_eids(self, iid: int, version: int) -> tuple[Eid, Eid]:
+        """The EIDs under which pETRs register in an instance: the name, and the default prefix (choice C17)."""
+        default = ip_network("0.0.0.0/0" if version == 4 else "::/0")
+        return Eid(iid, self._petr_name), Eid(iid, default)
+
+    def is_petr(self, eid: Eid) -> bool:
+        """Whether `eid` is one under which pETRs register, in an instance-ID where that is configured."""
+        return eid.iid in self._petr_iids and (eid.target == self._petr_name or self._is_default(eid))
+
+    def is_petr_default(self, eid: Eid) -> bool:
+        """Whether `eid` is the default prefix of pETRs: an answer for unknown EIDs, and no route."""
+        return eid.iid in self._petr_iids and self._is_default(eid)
+
+    @staticmethod
+    def _is_default(eid: Eid) -> bool:
+        return isinstance(eid.target, (IPv4Network, IPv6Network)) and eid.target.prefixlen == 0

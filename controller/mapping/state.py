@@ -1,0 +1,106 @@
+"""Everything a Map-Server knows, and the journal through which changes of it become durable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from controller.lisp import Endpoint, Key
+from controller.lisp.constants import CONTROL_PORT
+from controller.mapping.config import MapServerConfig
+from controller.mapping.machine import NonceSource
+from controller.mapping.registry import MappingChange, Registry
+from controller.mapping.sites import SiteDirectory
+from controller.mapping.store import Change, Contribution, Receipt, Snapshot, Subscription, Withdrawn, XtrKey
+from controller.mapping.subscriptions import Subscriptions
+
+
+class MapServerState:
+    """The tables of a Map-Server.
+
+    The methods that change what has to survive a restart also write to `journal`, which is handed to the
+    store before any answer leaves.
+    """
+
+    def __init__(self, config: MapServerConfig, snapshot: Snapshot, nonces: NonceSource, now: float) -> None:
+        self.config = config
+        self.nonces = nonces
+        self.sites = SiteDirectory(config)
+        self.registry = Registry()
+        self.subscriptions = Subscriptions()
+        self.journal: list[Change] = []
+        self._receipts: dict[tuple[XtrKey, int], Receipt] = {}
+        self._latest: dict[XtrKey, Receipt] = {}
+        self._serial = 0
+        self._restore(snapshot, now)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the Map-Server sends from."""
+        return Endpoint(self.config.address, CONTROL_PORT)
+
+    def next_serial(self) -> int:
+        """The serial number of a new contribution."""
+        self._serial += 1
+        return self._serial
+
+    def contribute(self, part: Contribution, now: float) -> MappingChange | None:
+        """Insert or replace what an xTR registered."""
+        self.journal.append(part)
+        return self.registry.put(part, now)
+
+    def withdraw(self, gone: Withdrawn) -> MappingChange | None:
+        """Remove what an xTR registered."""
+        if self.registry.contribution(gone.eid, gone.xtr) is None:
+            return None
+        self.journal.append(gone)
+        return self.registry.withdraw(gone.eid, gone.xtr)
+
+    def receipt(self, xtr: XtrKey, key_id: int) -> Receipt | None:
+        """The last Map-Register of an xTR under one key."""
+        return self._receipts.get((xtr, key_id))
+
+    def keep_receipt(self, receipt: Receipt) -> None:
+        """Remember a Map-Register as the last of its xTR."""
+        self.journal.append(receipt)
+        self._remember(receipt)
+
+    def keep_subscription(self, subscription: Subscription) -> None:
+        """Insert or replace a subscription."""
+        self.journal.append(subscription)
+        self.subscriptions.put(subscription)
+
+    def notify_key(self, xtr: XtrKey) -> Key | None:
+        """The key that an xTR is known to hold: that of its last Map-Register, else its site's first."""
+        latest = self._latest.get(xtr)
+        if latest is not None and (key := self.sites.key(xtr.site_id, latest.key_id)) is not None:
+            return key
+        site = self.sites.site(xtr.site_id)
+        return site.keys[0] if site else None
+
+    def notify_endpoint(self, xtr: XtrKey) -> Endpoint | None:
+        """Where an xTR can be notified: the source RLOC of its last Map-Register, else its configured one."""
+        latest = self._latest.get(xtr)
+        if latest is not None:
+            return Endpoint(latest.source.address, CONTROL_PORT)
+        known = self.sites.xtr(xtr)
+        return Endpoint(known.rlocs[0], CONTROL_PORT) if known else None
+
+    def _remember(self, receipt: Receipt) -> None:
+        self._receipts[receipt.xtr, receipt.key_id] = receipt
+        self._latest[receipt.xtr] = receipt
+
+    def _restore(self, snapshot: Snapshot, now: float) -> None:
+        for receipt in sorted(snapshot.receipts, key=lambda receipt: receipt.nonce):
+            self._remember(receipt)
+        for subscription in snapshot.subscriptions:
+            self.subscriptions.put(subscription)
+        self._restore_contributions(snapshot.contributions, now)
+
+    def _restore_contributions(self, parts: Iterable[Contribution], now: float) -> None:
+        for part in parts:
+            site = self.sites.site(part.xtr.site_id)
+            if site is not None and self.sites.permits(site, part.eid):
+                self.registry.put(part, now)
+                self._serial = max(self._serial, part.serial)
+            else:  # the configuration changed since
+                self.journal.append(Withdrawn(part.eid, part.xtr))

@@ -1,0 +1,157 @@
+"""What a Map-Server must still know after a restart, and the interface of whatever keeps it.
+
+The machine works on its own memory. Every change that an answer depends on is first handed to the store, and
+the answer leaves only after `commit` returned: nonces, registrations and subscriptions are then durable
+before a peer can rely on them (RFC 9301 §5.6, RFC 9437 §5). Leases are not stored: refreshing one changes
+nothing, and after a restart each begins anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, Protocol, TypeAlias
+
+from controller.lisp import Eid, Endpoint, IPAddress, RlocRecord
+
+
+class StoreError(Exception):
+    """The store could not make changes durable."""
+
+
+class XtrKey(NamedTuple):
+    """Who an xTR is to the mapping system: its site, and its xTR-ID (16 octets).
+
+    A registration without identity (I=0) is known by its source RLOC instead (choice C3).
+    """
+
+    site_id: int
+    identity: bytes | IPAddress
+
+    def __str__(self) -> str:
+        who = self.identity.hex() if isinstance(self.identity, bytes) else str(self.identity)
+        return f"{self.site_id}/{who}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one xTR registered for one EID; contributions are merged into the mapping (choice C4).
+
+    `ttl` in minutes; `timeout` in seconds from the last valid Map-Register; `proxy_reply`: the Map-Server
+    may answer for it. `serial` grows with every registration: of two xTRs that list the same RLOC, neither
+    as its own, the later one is believed.
+    """
+
+    eid: Eid
+    xtr: XtrKey
+    locators: tuple[RlocRecord, ...]
+    ttl: int
+    timeout: float
+    proxy_reply: bool
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A contribution that is gone."""
+
+    eid: Eid
+    xtr: XtrKey
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The last Map-Register accepted from an xTR under one key (RFC 9301 §5.6).
+
+    `digest` (SHA-256 of the message) and `reply` (the Map-Notify sent, if one was asked for) let a repeated
+    datagram be answered alike (choice C3). `source` is where the xTR can be notified.
+    """
+
+    xtr: XtrKey
+    key_id: int
+    nonce: int
+    digest: bytes
+    reply: bytes | None
+    source: Endpoint
+
+
+class SubscriptionKind(Enum):
+    """What a subscription follows."""
+
+    MAPPING = "mapping"
+    """A registered EID-prefix and its more-specifics."""
+    TABLE = "table"
+    """Everything registered inside a prefix of the configuration, whether or not the prefix itself is."""
+    HOLE = "hole"
+    """A range in which nothing is registered: follows the pETR set (choice C17)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscriber of an EID-prefix: RFC 9437 §5.
+
+    `nonce` is the last one used in either direction; it stays when the subscription ends (`active` False).
+    `muted`: more-specifics that the subscriber asked not to be told of (RFC 9437 §5, unsubscribe).
+    """
+
+    eid: Eid
+    xtr: XtrKey
+    kind: SubscriptionKind
+    itr_rlocs: tuple[IPAddress, ...]
+    nonce: int
+    active: bool = True
+    muted: frozenset[Eid] = frozenset()
+
+
+Change: TypeAlias = Contribution | Withdrawn | Receipt | Subscription
+"""One thing to store. A Contribution, Receipt or Subscription replaces the one with the same key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that is stored."""
+
+    contributions: tuple[Contribution, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()
+
+
+class Store(Protocol):
+    """Keeps the state of one mapping system."""
+
+    def load(self) -> Snapshot:
+        """Everything stored so far. Raises StoreError."""
+
+    def commit(self, changes: Iterable[Change]) -> None:
+        """Make all `changes`, in their order, durable, or none of them. Raises StoreError."""
+
+
+class MemoryStore:
+    """A store that lives as long as the process."""
+
+    def __init__(self) -> None:
+        self._contributions: dict[tuple[Eid, XtrKey], Contribution] = {}
+        self._receipts: dict[tuple[XtrKey, int], Receipt] = {}
+        self._subscriptions: dict[tuple[Eid, XtrKey], Subscription] = {}
+
+    def load(self) -> Snapshot:
+        """Everything stored so far."""
+        return Snapshot(
+            tuple(self._contributions.values()),
+            tuple(self._receipts.values()),
+            tuple(self._subscriptions.values()),
+        )
+
+    def commit(self, changes: Iterable[Change]) -> None:
+        """Take over all `changes`."""
+        for change in changes:
+            match change:
+                case Contribution():
+                    self._contributions[change.eid, change.xtr] = change
+                case Withdrawn():
+                    self._contributions.pop((change.eid, change.xtr), None)
+                case Receipt():
+                    self._receipts[change.xtr, change.key_id] = change
+                case Subscription():
+                    self._subscriptions[change.eid, change.xtr] = change

@@ -1,0 +1,60 @@
+"""Who is told of which changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from controller.lisp import Eid
+from controller.mapping.machine import EidTable
+from controller.mapping.store import Subscription, SubscriptionKind, XtrKey
+
+
+class Subscriptions:
+    """All subscriptions, the ended ones too: their nonces still protect against replays (RFC 9437 §5)."""
+
+    def __init__(self) -> None:
+        self._table: EidTable[dict[XtrKey, Subscription]] = EidTable()
+
+    def get(self, eid: Eid, xtr: XtrKey) -> Subscription | None:
+        """The subscription of `xtr` for exactly `eid`, ended or not."""
+        return (self._table.get(eid) or {}).get(xtr)
+
+    def put(self, subscription: Subscription) -> None:
+        """Insert or replace."""
+        at = self._table.get(subscription.eid)
+        if at is None:
+            self._table[subscription.eid] = {subscription.xtr: subscription}
+        else:
+            at[subscription.xtr] = subscription
+
+    def __iter__(self) -> Iterator[Subscription]:
+        for _, at in self._table.items():
+            yield from at.values()
+
+    def best(self, eid: Eid, xtr: XtrKey) -> Subscription | None:
+        """The most specific active subscription of `xtr` that covers `eid`."""
+        for _, at in self._table.covering(eid):
+            found = at.get(xtr)
+            if found is not None and found.active:
+                return found
+        return None
+
+    def following(self, eid: Eid, exact: bool = False) -> list[Subscription]:
+        """One active subscription, the most specific, of each xTR that follows `eid`.
+
+        With `exact` only subscriptions for `eid` itself count. A subscriber that muted `eid` is left out.
+        """
+        best: dict[XtrKey, Subscription] = {}
+        for at_eid, at in self._table.covering(eid):
+            if exact and at_eid != eid:
+                break
+            for xtr, subscription in at.items():
+                if subscription.active:
+                    best.setdefault(xtr, subscription)
+        return [found for found in best.values() if eid not in found.muted]
+
+    def holes(self, iid: int) -> list[Subscription]:
+        """The active subscriptions to unregistered ranges of an instance-ID."""
+        return [
+            found for found in self if found.active and found.kind is SubscriptionKind.HOLE and found.eid.iid == iid
+        ]

@@ -1,0 +1,34 @@
+"""The xTR: ITR, ETR and pxTR control plane of one switch."""
+
+from controller.mapping.machine import ConfigError, Event, NonceSource, Send
+from controller.xtr.config import LocalEid, MappingSystemLink, XtrConfig
+from controller.xtr.entries import DatabaseEntry, DatabaseState, Kind, Locator, MapCacheEntry, Source
+from controller.xtr.outputs import DatabaseChange, MapCacheChange, Output, Replay
+from controller.xtr.roles import access_xtr, border_xtr
+from controller.xtr.subscriptions import Subscription
+from controller.xtr.xtr import PendingView, Xtr
+
+__all__ = [
+    "ConfigError",
+    "DatabaseChange",
+    "DatabaseEntry",
+    "DatabaseState",
+    "Event",
+    "Kind",
+    "LocalEid",
+    "Locator",
+    "MapCacheChange",
+    "MapCacheEntry",
+    "MappingSystemLink",
+    "NonceSource",
+    "Output",
+    "PendingView",
+    "Replay",
+    "Send",
+    "Source",
+    "Subscription",
+    "Xtr",
+    "XtrConfig",
+    "access_xtr",
+    "border_xtr",
+]

@@ -1,0 +1,91 @@
+"""The entries of an xTR's tables, as the data plane and operators see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from controller.lisp import Action, Eid, IPAddress, Metadata, RlocRecord
+
+
+class Kind(Enum):
+    """What a map-cache entry does with a packet."""
+
+    FORWARD = "forward"
+    """Encapsulate to one of the locators."""
+    NEGATIVE = "negative"
+    """Do what `action` says."""
+    LOCAL = "local"
+    """Deliver here: the EID is attached."""
+
+
+class Source(Enum):
+    """Where an entry comes from."""
+
+    REPLY = "reply"
+    PUBLICATION = "publication"
+    DATABASE = "database"
+
+
+@dataclass(frozen=True, slots=True)
+class Locator:
+    """An RLOC to encapsulate to: of those with the lowest `priority`, in proportion to `weight` (RFC 9300 §12)."""
+
+    rloc: IPAddress
+    priority: int
+    weight: int
+    metadata: Metadata | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MapCacheEntry:
+    """A map-cache entry.
+
+    `locators`: the usable ones, sorted by address, and only for FORWARD; LOCAL has the own ones. `action`
+    counts for NEGATIVE. `ttl` in minutes; `expires` in seconds of the machine's clock, None for LOCAL.
+    `link`: the mapping system it comes from, empty for LOCAL.
+    """
+
+    eid: Eid
+    kind: Kind
+    locators: tuple[Locator, ...]
+    action: Action | int
+    ttl: int
+    expires: float | None
+    source: Source
+    link: str
+
+    def forwards_like(self, other: MapCacheEntry | None) -> bool:
+        """Whether both do the same with a packet, whatever their lifetime and origin."""
+        return other is not None and (self.kind, self.locators, self.action) == (
+            other.kind,
+            other.locators,
+            other.action,
+        )
+
+
+class DatabaseState(Enum):
+    """Life of a database entry."""
+
+    REGISTERING = "registering"
+    """A mapping system has not acknowledged it yet."""
+    REGISTERED = "registered"
+    """Every mapping system has acknowledged it."""
+    WITHDRAWN = "withdrawn"
+    """Detached; stays until every mapping system has acknowledged that (requirement SO-PATH-7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseEntry:
+    """A local EID: how it is registered, and with whom it is shared.
+
+    `locators`: what this xTR registers. `peers`: the whole RLOC-set as the mapping system last told it, own
+    RLOCs included; the view that multihoming xTRs share (requirement MH-MRG-9).
+    """
+
+    eid: Eid
+    state: DatabaseState
+    locators: tuple[RlocRecord, ...]
+    peers: tuple[IPAddress, ...]
+    links: tuple[str, ...]
+    deliver: bool

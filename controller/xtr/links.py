@@ -1,0 +1,55 @@
+"""The mapping systems of an xTR: which one to ask, how to reach it, which key to use."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+
+from controller.lisp import CONTROL_PORT, Datagram, Eid, Endpoint, IPAddress, Key
+from controller.mapping.machine import EidTable, Send
+from controller.xtr.config import MappingSystemLink, XtrConfig
+
+
+class Links:
+    """All links of an xTR."""
+
+    def __init__(self, config: XtrConfig) -> None:
+        self._by_name = {link.name: link for link in config.links}
+        self._by_address = {link.address: link for link in config.links}
+        self._by_iid = {iid: link for link in config.links for iid in link.name_iids}
+        self._by_prefix: EidTable[MappingSystemLink] = EidTable()
+        for link in config.links:
+            for eid in link.prefixes:
+                self._by_prefix[eid] = link
+        self._sources = {
+            link.name: next(rloc for rloc in config.rlocs if rloc.version == link.address.version)
+            for link in config.links
+        }
+
+    def named(self, name: str) -> MappingSystemLink:
+        """The link with that name; KeyError if there is none."""
+        return self._by_name[name]
+
+    def at(self, address: IPAddress) -> MappingSystemLink | None:
+        """The link whose Map-Server has that address."""
+        return self._by_address.get(address)
+
+    def responsible(self, eid: Eid) -> MappingSystemLink | None:
+        """The link to ask for `eid`: that of the longest matching prefix; for names that of the instance-ID."""
+        if not isinstance(eid.target, (IPv4Network, IPv6Network)):
+            return self._by_iid.get(eid.iid)
+        found = self._by_prefix.longest_match(eid)
+        return found[1] if found else None
+
+    def source(self, link: MappingSystemLink) -> IPAddress:
+        """The own RLOC that speaks to a link."""
+        return self._sources[link.name]
+
+    def send(self, link: MappingSystemLink, payload: bytes) -> Send:
+        """A control message to the Map-Server of a link."""
+        source, destination = Endpoint(self.source(link), CONTROL_PORT), Endpoint(link.address, CONTROL_PORT)
+        return Send(Datagram(source, destination, payload))
+
+
+def key_of(link: MappingSystemLink, key_id: int) -> Key | None:
+    """The key of a link with that Key ID."""
+    return next((key for key in link.keys if key.key_id == key_id), None)

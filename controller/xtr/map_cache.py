@@ -1,0 +1,137 @@
+"""The map-cache: what mapping systems told, as far as it is not about an EID of our own.
+
+What was told about an own EID is kept too, out of sight: it says who else serves the EID, and it is what to
+forward by from the moment the EID is detached here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from controller.lisp import Action, Eid, EidRecord, IPAddress
+from controller.lisp.constants import PRIORITY_UNUSABLE, TTL_RECEIVER_DECIDES
+from controller.mapping.machine import EidTable, TimerQueue
+from controller.xtr.entries import Kind, Locator, MapCacheEntry, Source
+from controller.xtr.outputs import MapCacheChange
+
+_SECONDS_PER_MINUTE: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A record from a mapping system: `link`, how it came, its nonce if published, and when it expires."""
+
+    record: EidRecord
+    link: str
+    source: Source
+    nonce: int
+    expires: float
+
+
+class MapCache:
+    """Entries by EID with longest-prefix match; every change of an entry is returned for the data plane."""
+
+    def __init__(self, rlocs: tuple[IPAddress, ...], default_ttl: int) -> None:
+        self._rlocs = frozenset(rlocs)
+        self._default_ttl = default_ttl
+        self._learned: EidTable[Learned] = EidTable()
+        self._own: dict[Eid, MapCacheEntry | None] = {}
+        self._entries: EidTable[MapCacheEntry] = EidTable()
+        self._expiry: TimerQueue[Eid] = TimerQueue()
+
+    def lifetime(self, record: EidRecord) -> float:
+        """How long a record is valid, in seconds."""
+        ttl = self._default_ttl if record.ttl == TTL_RECEIVER_DECIDES else record.ttl
+        return ttl * _SECONDS_PER_MINUTE
+
+    def learn(
+        self, record: EidRecord, link: str, source: Source, now: float, *, nonce: int = 0, lifetime: float | None = None
+    ) -> list[MapCacheChange]:
+        """Take over a record, for `lifetime` seconds if that is shorter than its TTL."""
+        eid = record.key
+        seconds = self.lifetime(record)
+        expires = now + (seconds if lifetime is None else min(seconds, lifetime))
+        self._learned[eid] = Learned(record, link, source, nonce, expires)
+        self._expiry.set(eid, expires)
+        return self._refresh(eid)
+
+    def forget(self, eid: Eid) -> list[MapCacheChange]:
+        """Remove what was learned about `eid`."""
+        self._learned.pop(eid)
+        self._expiry.cancel(eid)
+        return self._refresh(eid)
+
+    def own(self, eid: Eid, entry: MapCacheEntry | None) -> list[MapCacheChange]:
+        """Put a local entry, or none, in place of whatever is learned about an own EID."""
+        self._own[eid] = entry
+        return self._refresh(eid)
+
+    def disown(self, eid: Eid) -> list[MapCacheChange]:
+        """`eid` is not local any more: what is learned about it counts again."""
+        self._own.pop(eid, None)
+        return self._refresh(eid)
+
+    def is_own(self, eid: Eid) -> bool:
+        """Whether `eid` is in the local database and attached."""
+        return eid in self._own
+
+    def lookup(self, eid: Eid) -> MapCacheEntry | None:
+        """The entry for a packet to `eid`: the longest match."""
+        found = self._entries.longest_match(eid)
+        return found[1] if found else None
+
+    def learned(self, eid: Eid) -> Learned | None:
+        """What was told about exactly `eid`."""
+        return self._learned.get(eid)
+
+    def learned_inside(self, eid: Eid) -> Iterator[tuple[Eid, Learned]]:
+        """What was told about EIDs that `eid` covers. Do not change the map-cache while iterating."""
+        return self._learned.inside(eid)
+
+    def entries(self) -> list[MapCacheEntry]:
+        """All entries in the order of their EIDs."""
+        return [self._entries[eid] for eid in sorted(self._entries)]
+
+    def expired(self, now: float) -> Iterator[tuple[Eid, list[MapCacheChange]]]:
+        """Remove and yield what has reached the end of its TTL."""
+        for eid in self._expiry.pop_due(now):
+            yield eid, self.forget(eid)
+
+    def next_deadline(self) -> float | None:
+        """When the next entry expires."""
+        return self._expiry.next_deadline()
+
+    def _refresh(self, eid: Eid) -> list[MapCacheChange]:
+        before = self._entries.get(eid)
+        after = self._effective(eid)
+        if after is None:
+            self._entries.pop(eid)
+            return [MapCacheChange(eid, None)] if before is not None else []
+        self._entries[eid] = after
+        return [] if after.forwards_like(before) else [MapCacheChange(eid, after)]
+
+    def _effective(self, eid: Eid) -> MapCacheEntry | None:
+        if eid in self._own:
+            return self._own[eid]
+        learned = self._learned.get(eid)
+        if learned is None:
+            return None
+        record = learned.record
+        locators = self._usable(record)
+        kind = Kind.FORWARD if locators else Kind.NEGATIVE
+        # A mapping whose locators are all out of use leaves no way to go; asking again would not help.
+        action = Action.NO_ACTION if locators else Action.DROP if record.locators else record.action
+        return MapCacheEntry(eid, kind, locators, action, record.ttl, learned.expires, learned.source, learned.link)
+
+    def _usable(self, record: EidRecord) -> tuple[Locator, ...]:
+        """The locators to encapsulate to: not ourselves, and none that must not be used (RFC 9300 §12)."""
+        return tuple(
+            Locator(rloc, locator.priority, locator.weight, locator.metadata)
+            for locator in record.locators
+            if (rloc := locator.rloc) is not None
+            and rloc not in self._rlocs
+            and locator.priority != PRIORITY_UNUSABLE
+            and locator.reachable
+        )

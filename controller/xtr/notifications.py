@@ -1,0 +1,200 @@
+"""Map-Notify: which of its meanings a message has, and what follows (wire reference 3.7)."""
+
+from __future__ import annotations
+
+from controller.lisp import (
+    CONTROL_PORT,
+    Action,
+    AuthenticationError,
+    Datagram,
+    Eid,
+    EidRecord,
+    Endpoint,
+    MapNotify,
+    MapNotifyAck,
+    sign,
+    verify,
+)
+from controller.mapping.machine import COUNTER_LIMIT, Event, Send, dropped
+from controller.xtr.config import MappingSystemLink, XtrConfig
+from controller.xtr.entries import Source
+from controller.xtr.etr import Etr
+from controller.xtr.links import Links, key_of
+from controller.xtr.outputs import Output
+from controller.xtr.resolver import Request, Resolver
+from controller.xtr.subscriptions import Subscription, Subscriptions, Verdict
+from controller.xtr.tables import Tables
+
+_REFUSALS = (Action.DROP_POLICY, Action.DROP_AUTH)
+
+
+class NotificationHandler:
+    """Sorts Map-Notifies into acknowledgements, confirmations and news."""
+
+    def __init__(
+        self,
+        config: XtrConfig,
+        links: Links,
+        etr: Etr,
+        resolver: Resolver,
+        subscriptions: Subscriptions,
+        tables: Tables,
+    ) -> None:
+        self._config = config
+        self._links = links
+        self._etr = etr
+        self._resolver = resolver
+        self._subscriptions = subscriptions
+        self._tables = tables
+        self._heard: dict[tuple[str, Eid], float] = {}
+
+    def handle(self, datagram: Datagram, message: MapNotify, now: float) -> list[Output]:
+        """Process one Map-Notify; the order of the questions matters."""
+        link = self._links.at(datagram.source.address)
+        if link is None:
+            return [dropped(datagram, "unknown-map-server", message="map-notify")]
+        key = key_of(link, message.key_id)
+        if key is None:
+            return [dropped(datagram, "unknown-key", message="map-notify", field="key-id", value=message.key_id)]
+        try:
+            verify(datagram.payload, message, key, strict_scope=self._config.strict_scope)
+        except AuthenticationError as error:
+            return [dropped(datagram, "authentication-failed", message="map-notify", detail=str(error))]
+        if not message.records:
+            return [dropped(datagram, "no-records", message="map-notify", nonce=message.nonce)]
+        if message.nonce > COUNTER_LIMIT:
+            return [dropped(datagram, "nonce-exhausted", message="map-notify", field="nonce", value=message.nonce)]
+        if self._etr.issued(link.name, message.nonce):
+            return self._acknowledged(datagram, message, link, now)
+        request = self._resolver.answered_by(message.nonce, link.name)
+        if request is not None:
+            return self._confirmed(datagram, message, link, request, now)
+        return self._published(datagram, message, link, now)
+
+    def _acknowledged(
+        self, datagram: Datagram, message: MapNotify, link: MappingSystemLink, now: float
+    ) -> list[Output]:
+        """A Map-Register was taken; the record of a registration is the merged mapping."""
+        done = self._etr.acknowledged(link.name, message.nonce, now)
+        if done is None:
+            fields = {"link": link.name, "nonce": message.nonce}
+            return [Event("late-acknowledgement", fields)]
+        eid, since = done
+        outputs: list[Output] = [Event("registration-acknowledged", {"eid": str(eid), "link": link.name})]
+        newer = self._heard.pop((link.name, eid), since - 1.0) >= since
+        for record in message.records:
+            # A subscription brings the same in a dependable order, and so does whatever was heard meanwhile.
+            known = newer or self._subscriptions.covering(link.name, eid) is not None
+            if record.key == eid and self._tables.cache.is_own(eid) and not (record.is_withdrawal or known):
+                outputs += self._tables.learn(record, link.name, Source.PUBLICATION, now)
+        return outputs + self._tables.sync_database(eid)
+
+    def _confirmed(
+        self, datagram: Datagram, message: MapNotify, link: MappingSystemLink, request: Request, now: float
+    ) -> list[Output]:
+        """A request with N=1 was answered: RFC 9437 §5."""
+        subject = message.records[0]
+        eid = subject.key
+        if request.ends:
+            return [*self._ended(request), self._ack(datagram, message, link)]
+        if not eid.covers(request.key.eid):
+            fields = {"field": "records[0]", "value": str(eid), "asked": str(request.key.eid)}
+            return [dropped(datagram, "confirmation-mismatch", message="map-notify", **fields)]
+        if _is_refusal(subject):  # the mapping system gave up on a confirmation that never arrived
+            lost = Event("subscription-lost", {"eid": str(eid), "link": link.name, "action": int(subject.action)})
+            return [lost, self._ack(datagram, message, link)]
+        self._subscriptions.confirm(link.name, eid, message.nonce, request.lasting and eid == request.key.eid, now)
+        packets = self._resolver.finish(request)
+        outputs: list[Output] = [
+            Event("subscription-confirmed", {"eid": str(eid), "link": link.name, "records": len(message.records)})
+        ]
+        for record in message.records:
+            if self._subscriptions.seen(link.name, record.key) < message.nonce:
+                outputs += self._believe(record, link, message.nonce, now)
+        outputs += self._tables.release(request.key.eid, packets)
+        return [*outputs, self._ack(datagram, message, link)]
+
+    def _ended(self, request: Request) -> list[Output]:
+        """An unsubscription was confirmed: what nobody keeps up to date any more is forgotten."""
+        link, eid = request.key
+        self._resolver.finish(request)
+        held = self._subscriptions.get(link, eid)
+        outputs: list[Output] = [Event("subscription-ended", {"eid": str(eid), "link": link})]
+        if held is not None:
+            self._subscriptions.lose(held)
+        for inside in self._tables.learned_from(link, eid):
+            if self._subscriptions.covering(link, inside) is None or inside == eid:
+                outputs += self._tables.forget(inside)
+        return outputs
+
+    def _published(self, datagram: Datagram, message: MapNotify, link: MappingSystemLink, now: float) -> list[Output]:
+        """News about EIDs subscribed to, about own ones, or unsolicited."""
+        outputs: list[Output] = []
+        stale = True
+        for record in message.records:
+            eid = record.key
+            held = self._subscriptions.get(link.name, eid)
+            if _is_refusal(record):
+                if held is not None and not held.lost and message.nonce >= held.base:
+                    outputs += self._lost(held, record, now)
+                    stale = False
+                continue
+            verdict = self._subscriptions.verdict(link.name, eid, message.nonce)
+            stale &= verdict is Verdict.OLD
+            if verdict is Verdict.NEW:
+                outputs += self._believe(record, link, message.nonce, now)
+        if stale:
+            fields = {"field": "nonce", "value": message.nonce, "eid": str(message.records[0].key)}
+            return [*outputs, dropped(datagram, "replay", message="map-notify", link=link.name, **fields)]
+        return [*outputs, self._ack(datagram, message, link)]
+
+    def _believe(self, record: EidRecord, link: MappingSystemLink, nonce: int, now: float) -> list[Output]:
+        """Take a record over into the tables, unless another mapping system has the say about its EID."""
+        eid = record.key
+        subscription = self._subscriptions.covering(link.name, eid)
+        own = self._tables.cache.is_own(eid)
+        if subscription is None and not own and not self._config.accept_unsolicited:
+            return [Event("publication-ignored", {"eid": str(eid), "link": link.name, "reason": "unsolicited"})]
+        self._subscriptions.see(link.name, eid, nonce)
+        if own:
+            self._heard[link.name, eid] = now
+        responsible = self._links.responsible(eid)
+        if responsible is not None and responsible.name != link.name and not own:
+            return [Event("publication-ignored", {"eid": str(eid), "link": link.name, "reason": "not-responsible"})]
+        rlocs = " ".join(str(locator.rloc or locator.address) for locator in record.locators) or "-"
+        fields = {"eid": str(eid), "link": link.name, "nonce": nonce, "ttl": record.ttl, "rlocs": rlocs}
+        event = Event("publication-accepted", fields)
+        if record.is_withdrawal:
+            return [event, *self._tables.forget(eid)]
+        lifetime = None
+        if subscription is not None:
+            self._subscriptions.renew_within(subscription, self._tables.cache.lifetime(record), now)
+        elif not own:
+            lifetime = self._config.unsolicited_lifetime
+        return [
+            event,
+            *self._tables.learn(record, link.name, Source.PUBLICATION, now, nonce=nonce, lifetime=lifetime),
+        ]
+
+    def _lost(self, held: Subscription, record: EidRecord, now: float) -> list[Output]:
+        """The mapping system ended a subscription: subscribe again; the map-cache stays (RFC 9437 §5)."""
+        self._subscriptions.lose(held)
+        fields = {"eid": str(held.eid), "link": held.link, "action": int(record.action)}
+        link = self._links.named(held.link)
+        return [
+            Event("subscription-lost", fields),
+            *self._resolver.ask(link, held.eid, now, lasting=True),
+        ]
+
+    def _ack(self, datagram: Datagram, message: MapNotify, link: MappingSystemLink) -> Send:
+        """The Map-Notify-Ack: same nonce and records, own MAC (RFC 9301 §5.7)."""
+        key = key_of(link, message.key_id)
+        assert key is not None  # the message was verified with it
+        ack = MapNotifyAck(message.nonce, message.records)
+        payload = sign(ack, key, mac_scope=self._config.mac_scope, full_length=self._config.full_mac)
+        source = Endpoint(datagram.destination.address, CONTROL_PORT)
+        return Send(Datagram(source, datagram.source, payload))
+
+
+def _is_refusal(record: EidRecord) -> bool:
+    return not record.locators and record.action in _REFUSALS

@@ -1,0 +1,227 @@
+"""Map-Requests under way: their pace, their nonces, and the packets that wait for them (RFC 9301 §5.3)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from typing import NamedTuple
+
+from controller.lisp import (
+    CONTROL_PORT,
+    NO_ADDRESS,
+    Address,
+    Ecm,
+    Eid,
+    MapRequest,
+    RequestRecord,
+    XtrIdentity,
+    encode,
+)
+from controller.mapping.machine import Event, NonceSource, Send, TimerQueue
+from controller.xtr.config import MappingSystemLink, XtrConfig
+from controller.xtr.links import Links
+from controller.xtr.subscriptions import Subscriptions
+
+
+class RequestKey(NamedTuple):
+    """One thing asked of one mapping system."""
+
+    link: str
+    eid: Eid
+
+
+@dataclass(slots=True)
+class Request:
+    """A Map-Request that is not answered.
+
+    `nonces`: of all its transmissions, an answer to any of them counts; `last` is the latest. `lasting`:
+    never given up. `ends`: it takes a subscription back. `paused`: waits after too many tries. `wanted`: a
+    packet asked for it during the pause.
+    """
+
+    key: RequestKey
+    lasting: bool = False
+    ends: bool = False
+    nonces: set[int] = field(default_factory=set)
+    last: int = -1
+    tries: int = 0
+    paused: bool = False
+    wanted: bool = False
+    packets: deque[bytes] = field(default_factory=deque)
+
+
+class Resolver:
+    """All requests under way."""
+
+    def __init__(self, config: XtrConfig, links: Links, subscriptions: Subscriptions, nonces: NonceSource) -> None:
+        self._config = config
+        self._links = links
+        self._subscriptions = subscriptions
+        self._nonces = nonces
+        self._identity = XtrIdentity(config.xtr_id, config.site_id)
+        self._requests: dict[RequestKey, Request] = {}
+        self._by_nonce: dict[int, Request] = {}
+        self._sent_at: dict[RequestKey, float] = {}
+        self._timers: TimerQueue[RequestKey] = TimerQueue()
+        self._queued = 0
+
+    def get(self, link: str, eid: Eid) -> Request | None:
+        """The request for exactly `eid` that is under way."""
+        return self._requests.get(RequestKey(link, eid))
+
+    def all(self) -> list[Request]:
+        """All requests under way, in the order of their EIDs."""
+        return [self._requests[key] for key in sorted(self._requests)]
+
+    def due(self, request: Request) -> float | None:
+        """When a request goes out again."""
+        return self._timers.due(request.key)
+
+    def answered_by(self, nonce: int, link: str | None = None) -> Request | None:
+        """The request that an answer with that nonce belongs to, of one link or of any."""
+        request = self._by_nonce.get(nonce)
+        return request if request is not None and link in (None, request.key.link) else None
+
+    def ask(
+        self, link: MappingSystemLink, eid: Eid, now: float, *, lasting: bool = False, packet: bytes | None = None
+    ) -> list[Send | Event]:
+        """Ask for `eid`, or join the request that is under way; `packet` waits for the answer."""
+        key = RequestKey(link.name, eid)
+        request = self._requests.get(key)
+        if request is not None and not request.ends:
+            request.lasting |= lasting
+            request.wanted = True
+            return self._enqueue(request, packet)
+        request = self._begin(key, Request(key, lasting=lasting))
+        dropped = self._enqueue(request, packet)
+        return [*dropped, *self._pace(request, now)]
+
+    def unsubscribe(self, link: MappingSystemLink, eid: Eid, now: float) -> list[Send | Event]:
+        """Take the subscription for `eid` back."""
+        key = RequestKey(link.name, eid)
+        return self._pace(self._begin(key, Request(key, ends=True)), now)
+
+    def finish(self, request: Request) -> tuple[bytes, ...]:
+        """The request is answered or pointless: forget it, and return the packets that waited."""
+        packets = tuple(request.packets)
+        self._clear(request)
+        del self._requests[request.key]
+        self._timers.cancel(request.key)
+        return packets
+
+    def postpone(self, request: Request, until: float) -> None:
+        """Ask again only then: a lasting request was refused."""
+        self._clear(request)
+        request.paused, request.wanted = True, False
+        self._timers.set(request.key, until)
+
+    def waiting_inside(self, eid: Eid) -> Iterator[Request]:
+        """Requests for EIDs that `eid` covers, with packets or not."""
+        return (request for request in list(self._requests.values()) if eid.covers(request.key.eid))
+
+    def tick(self, now: float) -> list[Send | Event]:
+        """Send again what has no answer."""
+        outputs: list[Send | Event] = []
+        for key in self._timers.pop_due(now):
+            request = self._requests[key]
+            if request.paused:
+                outputs += self._resume(request, now)
+            elif request.tries >= self._config.request_tries:
+                outputs += self._pause(request, now)
+            else:
+                outputs.append(self._send(request, now))
+        self._forget_paces(now)
+        return outputs
+
+    def next_deadline(self) -> float | None:
+        """When the next request goes out again."""
+        return self._timers.next_deadline()
+
+    def _begin(self, key: RequestKey, request: Request) -> Request:
+        held = self._requests.get(key)
+        if held is not None:
+            self.finish(held)
+        self._requests[key] = request
+        return request
+
+    def _pace(self, request: Request, now: float) -> list[Send | Event]:
+        """Send now, or as soon as the last request for the same EID is long enough ago."""
+        earliest = self._sent_at.get(request.key, now - self._config.request_interval) + self._config.request_interval
+        if earliest <= now:
+            return [self._send(request, now)]
+        self._timers.set(request.key, earliest)
+        return []
+
+    def _send(self, request: Request, now: float) -> Send:
+        link = self._links.named(request.key.link)
+        subscribe = self._config.subscribe_on_miss or request.lasting or request.ends
+        if subscribe:
+            nonce = max(self._subscriptions.next_nonce(link.name, request.key.eid, now), request.last + 1)
+        else:
+            nonce = self._nonces.unpredictable()
+        request.last = nonce
+        request.nonces.add(nonce)
+        self._by_nonce[nonce] = request
+        request.tries += 1
+        self._sent_at.pop(request.key, None)
+        self._sent_at[request.key] = now
+        self._timers.set(request.key, now + self._config.request_interval)
+        return self._links.send(link, self._encode(request, link, nonce, subscribe))
+
+    def _encode(self, request: Request, link: MappingSystemLink, nonce: int, subscribe: bool) -> bytes:
+        """The Map-Request in its envelope (RFC 9301 §5.8; for a subscription RFC 9437 §4)."""
+        eid = request.key.eid
+        rlocs: tuple[Address, ...] = (NO_ADDRESS,) if request.ends else self._config.rlocs
+        record = RequestRecord.for_eid(eid, subscribe=subscribe)
+        inner = MapRequest(nonce, rlocs, (record,), xtr=self._identity if subscribe else None)
+        source = self._links.source(link)
+        destination = link.address
+        if isinstance(eid.target, (IPv4Network, IPv6Network)) and eid.target.version == source.version:
+            destination = eid.target.network_address
+        return encode(Ecm(source, destination, CONTROL_PORT, CONTROL_PORT, encode(inner)))
+
+    def _pause(self, request: Request, now: float) -> list[Send | Event]:
+        dropped = len(request.packets)
+        self._clear(request)
+        request.paused, request.wanted = True, False
+        self._timers.set(request.key, now + self._config.request_pause)
+        fields = {"eid": str(request.key.eid), "link": request.key.link, "packets": dropped}
+        return [Event("map-request-unanswered", fields)]
+
+    def _resume(self, request: Request, now: float) -> list[Send | Event]:
+        if not (request.lasting or request.ends or request.wanted):
+            self.finish(request)
+            return []
+        request.paused, request.wanted, request.tries = False, False, 0
+        return [self._send(request, now)]
+
+    def _enqueue(self, request: Request, packet: bytes | None) -> list[Send | Event]:
+        """Keep a packet; the oldest of the same EID makes room, and nobody else's."""
+        config = self._config
+        if packet is None:
+            return []
+        request.packets.append(packet)
+        self._queued += 1
+        dropped = 0
+        while request.packets and (len(request.packets) > config.queue_per_eid or self._queued > config.queue_total):
+            request.packets.popleft()
+            self._queued -= 1
+            dropped += 1
+        return [Event("packet-dropped", {"eid": str(request.key.eid), "reason": "queue-full"})] * dropped
+
+    def _clear(self, request: Request) -> None:
+        for nonce in request.nonces:
+            if self._by_nonce.get(nonce) is request:
+                del self._by_nonce[nonce]
+        request.nonces.clear()
+        self._queued -= len(request.packets)
+        request.packets.clear()
+
+    def _forget_paces(self, now: float) -> None:
+        horizon = now - self._config.request_interval
+        for key in list(self._sent_at):  # oldest first
+            if self._sent_at[key] > horizon:
+                break
+            del self._sent_at[key]

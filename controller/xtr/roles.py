@@ -1,0 +1,79 @@
+"""The two roles that an xTR has in a PoD, as configurations (draft sections 4.1 to 4.3).
+
+Any other setting comes with `dataclasses.replace`, which checks the result again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Final
+
+from controller.lisp import DistinguishedName, Eid, IPAddress, Key
+from controller.xtr.config import LocalEid, MappingSystemLink, XtrConfig
+
+SCALE_UP: Final = "scale-up"
+"""Name of the link to the mapping system of the own PoD."""
+SCALE_OUT: Final = "scale-out"
+"""Name of the link to the mapping system of the fabric between PoDs."""
+
+
+def access_xtr(
+    *,
+    xtr_id: bytes,
+    site_id: int,
+    rlocs: tuple[IPAddress, ...],
+    map_server: IPAddress,
+    keys: tuple[Key, ...],
+    subnets: Iterable[Eid],
+    name_iids: frozenset[int] = frozenset(),
+) -> XtrConfig:
+    """An xTR that accelerators are attached to.
+
+    It knows one mapping system, that of its PoD, and follows the subnets of its PoD there: so it has a
+    route to every attached host before the first packet (SO-REG-13, SO-REG-16). Accelerators come with
+    `Xtr.attach`.
+    """
+    inside = tuple(subnets)
+    link = MappingSystemLink(SCALE_UP, map_server, keys, _everything(inside), name_iids, subscribe=inside)
+    return XtrConfig(xtr_id, site_id, rlocs, (link,))
+
+
+def border_xtr(
+    *,
+    xtr_id: bytes,
+    site_id: int,
+    rlocs: tuple[IPAddress, ...],
+    map_server: IPAddress,
+    keys: tuple[Key, ...],
+    fabric_map_server: IPAddress,
+    fabric_keys: tuple[Key, ...],
+    subnets: Iterable[Eid],
+    name_iids: frozenset[int] = frozenset(),
+    petr_name: str = "pETR",
+) -> XtrConfig:
+    """A pxTR between a PoD and the fabric.
+
+    It registers the PoD's subnets in both mapping systems (SO-REG-2, SO-REG-3), and itself with that of the
+    PoD as the way to everything else (choice C17). It follows the hosts of its PoD in the one and the
+    subnets of all PoDs in the other.
+    """
+    inside = tuple(subnets)
+    outside = _everything(inside)
+    links = (
+        MappingSystemLink(SCALE_UP, map_server, keys, inside, name_iids, subscribe=inside),
+        MappingSystemLink(SCALE_OUT, fabric_map_server, fabric_keys, outside, subscribe=outside),
+    )
+    gateways = {Eid(eid.iid, DistinguishedName(petr_name)) for eid in inside} | set(outside)
+    advertised = [LocalEid(eid, (SCALE_UP, SCALE_OUT), deliver=False) for eid in inside]
+    advertised += [LocalEid(eid, (SCALE_UP,), deliver=False) for eid in sorted(gateways)]
+    return XtrConfig(xtr_id, site_id, rlocs, links, tuple(advertised))
+
+
+def _everything(subnets: Iterable[Eid]) -> tuple[Eid, ...]:
+    """The default prefix of every instance-ID and IP version that the subnets are of."""
+    found: set[Eid] = set()
+    for eid in subnets:
+        if isinstance(eid.target, (IPv4Network, IPv6Network)):
+            found.add(Eid(eid.iid, ip_network("0.0.0.0/0" if eid.target.version == 4 else "::/0")))
+    return tuple(sorted(found))

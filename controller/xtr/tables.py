@@ -1,0 +1,105 @@
+"""Map-cache and local database together: every change of one that shows in the other."""
+
+from __future__ import annotations
+
+from controller.lisp import Action, Eid, EidRecord
+from controller.xtr.config import LocalEid
+from controller.xtr.entries import DatabaseEntry, Kind, Locator, MapCacheEntry, Source
+from controller.xtr.etr import Etr
+from controller.xtr.map_cache import MapCache
+from controller.xtr.outputs import DatabaseChange, Output, Replay
+from controller.xtr.resolver import Resolver
+
+
+class Tables:
+    """Changes the tables, reports what changed, and lets packets go that waited for it."""
+
+    def __init__(self, cache: MapCache, etr: Etr, resolver: Resolver) -> None:
+        self.cache = cache
+        self._etr = etr
+        self._resolver = resolver
+        self._told: dict[Eid, DatabaseEntry] = {}
+
+    def learn(
+        self,
+        record: EidRecord,
+        link: str,
+        source: Source,
+        now: float,
+        *,
+        nonce: int = 0,
+        lifetime: float | None = None,
+    ) -> list[Output]:
+        """Take over a record of a mapping system; packets that waited for it are replayed."""
+        eid = record.key
+        changes = self.cache.learn(record, link, source, now, nonce=nonce, lifetime=lifetime)
+        outputs: list[Output] = [*changes, *self.sync_database(eid)]
+        return outputs + self._release_inside(eid)
+
+    def forget(self, eid: Eid) -> list[Output]:
+        """Remove what was learned about `eid`."""
+        return [*self.cache.forget(eid), *self.sync_database(eid)]
+
+    def learned_from(self, link: str, eid: Eid) -> list[Eid]:
+        """What one mapping system published about EIDs that `eid` covers."""
+        return [
+            inside
+            for inside, learned in self.cache.learned_inside(eid)
+            if learned.link == link and learned.source is Source.PUBLICATION
+        ]
+
+    def attached(self, local: LocalEid) -> list[Output]:
+        """The ETR has a database entry that is new or changed."""
+        entry = self._etr.get(local.eid)
+        assert entry is not None
+        shown = None
+        if local.deliver:
+            locators = tuple(
+                Locator(rloc, locator.priority, locator.weight, locator.metadata)
+                for locator in entry.locators
+                if (rloc := locator.rloc) is not None
+            )
+            shown = MapCacheEntry(local.eid, Kind.LOCAL, locators, Action.NO_ACTION, 0, None, Source.DATABASE, "")
+        outputs: list[Output] = [*self.sync_database(local.eid), *self.cache.own(local.eid, shown)]
+        return outputs + self._release_inside(local.eid)
+
+    def detached(self, eid: Eid) -> list[Output]:
+        """The ETR has withdrawn a database entry: its peers, if there are any, serve the EID from now on."""
+        return [*self.sync_database(eid), *self.cache.disown(eid)]
+
+    def sync_database(self, eid: Eid) -> list[Output]:
+        """Report the database entry of `eid` if it is not as reported last."""
+        entry = self.database_entry(eid)
+        if entry == self._told.get(eid):
+            return []
+        if entry is None:
+            del self._told[eid]
+        else:
+            self._told[eid] = entry
+        return [DatabaseChange(eid, entry)]
+
+    def database_entry(self, eid: Eid) -> DatabaseEntry | None:
+        """The database entry of exactly `eid` as it is now."""
+        mapping = self._etr.get(eid)
+        if mapping is None:
+            return None
+        learned = self.cache.learned(eid)
+        locators = learned.record.locators if learned is not None else ()
+        peers = tuple(rloc for locator in locators if (rloc := locator.rloc) is not None)
+        links = tuple(mapping.registrations)
+        return DatabaseEntry(eid, mapping.state, mapping.locators, peers, links, mapping.local.deliver)
+
+    def release(self, eid: Eid, packets: tuple[bytes, ...]) -> list[Output]:
+        """Replay packets that waited for `eid`, if there is a way to it now."""
+        entry = self.cache.lookup(eid)
+        passable = entry is not None and entry.kind is not Kind.NEGATIVE
+        return [Replay(eid, packets)] if packets and passable else []
+
+    def _release_inside(self, eid: Eid) -> list[Output]:
+        outputs: list[Output] = []
+        for request in self._resolver.waiting_inside(eid):
+            entry = self.cache.lookup(request.key.eid)
+            if request.lasting or request.ends or entry is None or entry.kind is Kind.NEGATIVE:
+                continue
+            outputs += self.release(request.key.eid, self._resolver.finish(request))
+        return outputs

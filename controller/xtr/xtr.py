@@ -1,0 +1,200 @@
+"""The control plane of one tunnel router: ITR, ETR and, at a border, pxTR. A machine without I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller.lisp import Action, Datagram, DecodeError, Eid, MapNotify, MapReply, RlocRecord, decode
+from controller.mapping.machine import Event, NonceSource, dropped
+from controller.xtr.config import LocalEid, XtrConfig
+from controller.xtr.entries import DatabaseEntry, Kind, MapCacheEntry
+from controller.xtr.etr import Etr
+from controller.xtr.links import Links
+from controller.xtr.map_cache import MapCache
+from controller.xtr.notifications import NotificationHandler
+from controller.xtr.outputs import Output, Replay
+from controller.xtr.replies import ReplyHandler
+from controller.xtr.resolver import Resolver
+from controller.xtr.subscriptions import Duty, Subscription, Subscriptions
+from controller.xtr.tables import Tables
+
+
+@dataclass(frozen=True, slots=True)
+class PendingView:
+    """Something that waits for a mapping system: a `request` for an EID or a `registration` of one.
+
+    `due`: when it is repeated, in seconds of the machine's clock. `packets`: how many wait for the answer.
+    """
+
+    what: str
+    link: str
+    eid: Eid
+    due: float | None
+    packets: int = 0
+
+
+class Xtr:
+    """An xTR without a data plane: the outputs tell what to put into one.
+
+    `now` is the time in seconds of any clock that does not go backwards. `nonces` (by default from the wall
+    clock) gives the first nonces of registrations and subscriptions.
+    """
+
+    def __init__(self, config: XtrConfig, now: float, *, nonces: NonceSource | None = None) -> None:
+        self.config = config
+        source = nonces or NonceSource.from_clock(now)
+        self._links = Links(config)
+        self._etr = Etr(config, self._links, source, now)
+        self._subscriptions = Subscriptions(config, source)
+        self._resolver = Resolver(config, self._links, self._subscriptions, source)
+        self._tables = Tables(MapCache(config.rlocs, config.default_ttl), self._etr, self._resolver)
+        self._replies = ReplyHandler(self._resolver, self._subscriptions, self._tables)
+        self._notifications = NotificationHandler(
+            config, self._links, self._etr, self._resolver, self._subscriptions, self._tables
+        )
+
+    def start(self, now: float) -> list[Output]:
+        """Register what is advertised from the start, and subscribe to what is configured."""
+        outputs: list[Output] = []
+        for local in self.config.database:
+            outputs += self._attach(local, now)
+        for link in self.config.links:
+            for eid in link.subscribe:
+                outputs += self._resolver.ask(link, eid, now, lasting=True)
+        return outputs
+
+    def attach(
+        self,
+        eid: Eid,
+        now: float,
+        *,
+        links: tuple[str, ...] = (),
+        locators: tuple[RlocRecord, ...] = (),
+        deliver: bool = True,
+    ) -> list[Output]:
+        """`eid` is reachable here, or is from now on described differently: database first, then register.
+
+        The parameters are those of `LocalEid`. Raises ConfigError for a link that does not exist.
+        """
+        for name in links:
+            self.config.link(name)
+        return self._attach(LocalEid(eid, links, locators, deliver), now)
+
+    def detach(self, eid: Eid, now: float) -> list[Output]:
+        """`eid` is not reachable here any more: deregister; the entry goes when that is acknowledged."""
+        if not self._etr.withdraw(eid):
+            return [Event("detach-ignored", {"eid": str(eid), "reason": "not attached"})]
+        return [*self._tables.detached(eid), *self._etr.announce(eid, now)]
+
+    def miss(self, eid: Eid, now: float, packet: bytes | None = None) -> list[Output]:
+        """The data plane had no entry for a packet to `eid` (a host EID, or a name): ask, with N=1.
+
+        `packet` comes back in a Replay as soon as there is an entry.
+        """
+        entry = self._tables.cache.lookup(eid)
+        if entry is not None and entry.kind is not Kind.NEGATIVE:
+            return [Replay(eid, (packet,))] if packet is not None else []
+        if entry is not None and entry.action != Action.SEND_MAP_REQUEST:
+            return []
+        link = self._links.responsible(eid)
+        if link is None:
+            return [Event("packet-dropped", {"eid": str(eid), "reason": "no mapping system for it"})]
+        return list(self._resolver.ask(link, eid, now, packet=packet))
+
+    def unsubscribe(self, eid: Eid, now: float, *, link: str | None = None) -> list[Output]:
+        """Take a subscription back, at the named link or at the one responsible for `eid`."""
+        found = self.config.link(link) if link is not None else self._links.responsible(eid)
+        held = self._subscriptions.get(found.name, eid) if found is not None else None
+        if found is None or held is None or held.lost:
+            return [Event("unsubscribe-ignored", {"eid": str(eid), "reason": "not subscribed"})]
+        return list(self._resolver.unsubscribe(found, eid, now))
+
+    def receive(self, datagram: Datagram, now: float) -> list[Output]:
+        """Process one datagram from UDP port 4342. Whatever it contains, it raises nothing."""
+        try:
+            message = decode(datagram.payload, self.config.decode_options)
+        except DecodeError as error:
+            return [dropped(datagram, "malformed", field=error.field, detail=str(error))]
+        match message:
+            case MapNotify():
+                return self._notifications.handle(datagram, message, now)
+            case MapReply():
+                return self._replies.handle(datagram, message, now)
+            case _:
+                return [dropped(datagram, "unexpected-message", message=type(message).__name__)]
+
+    def tick(self, now: float) -> list[Output]:
+        """Do everything that is due at `now`."""
+        outputs: list[Output] = []
+        for eid, changes in self._tables.cache.expired(now):
+            outputs += [*changes, *self._tables.sync_database(eid), *self._expired(eid)]
+        for subscription, duty in self._subscriptions.due(now):
+            outputs += self._renew(subscription, now) if duty is Duty.RENEW else self._sweep(subscription)
+        outputs += self._resolver.tick(now)
+        outputs += self._etr.tick(now)
+        return outputs
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has to be called next, unless something else comes first."""
+        parts = (self._tables.cache, self._subscriptions, self._resolver, self._etr)
+        deadlines = [part.next_deadline() for part in parts]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def map_cache(self) -> list[MapCacheEntry]:
+        """The map-cache in the order of its EIDs."""
+        return self._tables.cache.entries()
+
+    def database(self) -> list[DatabaseEntry]:
+        """The local database in the order of its EIDs."""
+        entries = (self._tables.database_entry(eid) for eid in self._etr.eids())
+        return [entry for entry in entries if entry is not None]
+
+    def subscriptions(self) -> list[Subscription]:
+        """The confirmed subscriptions, in the order of their EIDs."""
+        return sorted(self._subscriptions.active(), key=lambda found: (found.eid, found.link))
+
+    def pending(self) -> list[PendingView]:
+        """Requests and registrations without an answer."""
+        requests = [
+            PendingView("request", *request.key, self._resolver.due(request), len(request.packets))
+            for request in self._resolver.all()
+        ]
+        registrations = [
+            PendingView("registration", link, eid, self._etr.due(eid, link)) for eid, link in self._etr.unanswered()
+        ]
+        return requests + registrations
+
+    def _attach(self, local: LocalEid, now: float) -> list[Output]:
+        if not self._etr.put(local):
+            return []
+        outputs = self._tables.attached(local)
+        return [*outputs, *self._etr.announce(local.eid, now)]
+
+    def _renew(self, subscription: Subscription, now: float) -> list[Output]:
+        link = self._links.named(subscription.link)
+        return list(self._resolver.ask(link, subscription.eid, now, lasting=True))
+
+    def _sweep(self, subscription: Subscription) -> list[Output]:
+        """Remove what the renewed subscription did not bring again: its withdrawal was missed."""
+        outputs: list[Output] = []
+        for eid in self._tables.learned_from(subscription.link, subscription.eid):
+            learned = self._tables.cache.learned(eid)
+            covering = self._subscriptions.covering(subscription.link, eid)
+            if learned is not None and covering is subscription and learned.nonce < subscription.base:
+                outputs.append(Event("map-cache-entry-swept", {"eid": str(eid), "link": subscription.link}))
+                outputs += self._tables.forget(eid)
+        self._subscriptions.settle(subscription)
+        return outputs
+
+    def _expired(self, eid: Eid) -> list[Output]:
+        """A mapping has run out: a subscription that was for it alone could not be renewed."""
+        outputs: list[Output] = []
+        for link in self.config.links:
+            held = self._subscriptions.get(link.name, eid)
+            if held is not None and not held.lost and not held.lasting:
+                self._subscriptions.lose(held)
+                request = self._resolver.get(link.name, eid)
+                if request is not None:
+                    self._resolver.finish(request)
+                outputs.append(Event("subscription-lost", {"eid": str(eid), "link": link.name, "reason": "expired"}))
+        return outputs
