@@ -65,7 +65,11 @@ class _Binder:
         actions = {a.preamble.id: self._action(a) for a in self.p4info.actions}
         counters = {c.preamble.id: self._counter(c) for c in self.p4info.counters}
         meters = {m.preamble.id: self._meter(m) for m in self.p4info.meters}
-        profiles = {p.preamble.id: self._profile(p, actions) for p in self.p4info.action_profiles}
+        profiles = {
+            p.preamble.id: self._profile(p, actions)
+            for p in self.p4info.action_profiles
+            if p.table_ids or p.preamble.name in self.program.action_profiles  # p4c drops unused ones
+        }
         headers = {h.preamble.name: self._packet_header(h) for h in self.p4info.controller_packet_metadata}
         return schema.Schema(
             tables={t.preamble.id: self._table(t, actions, profiles) for t in self.p4info.tables},
@@ -232,10 +236,15 @@ class _Binder:
 
     def _digest(self, info: p4info_pb2.Digest) -> schema.Digest:
         where = f"digest {info.preamble.name}"
-        definition = _find(self.program.digests, info.preamble.name, "digest")
+        digests = self.program.digests
+        if info.preamble.name not in digests and len(digests) == len(self.p4info.digests) == 1:
+            # p4c gives the digest of an unnamed tuple one name in the P4Info and another one in the program.
+            (definition,) = digests.values()
+        else:
+            definition = _find(digests, info.preamble.name, "digest")
         data_type = self._data_type(info.type_spec, where)
         _check_leaves(where, data_type, [ref.width for ref in definition.fields])
-        return schema.Digest(info.preamble.id, info.preamble.name, data_type)
+        return schema.Digest(info.preamble.id, definition.name, data_type)
 
     def _packet_header(self, info: p4info_pb2.ControllerPacketMetadata) -> schema.PacketHeader:
         where = f"controller header {info.preamble.name}"
@@ -295,9 +304,10 @@ class _Binder:
             raise invalid_argument(
                 f"{where}: bitwidth {bitwidth}, but the type {type_name} has {translation.sdn_bitwidth} bits"
             )
-        if translation is None and bitwidth != width:
+        # bitwidth 0 without translation: a type that has no bits in P4, such as an error or an enum.
+        if translation is None and bitwidth not in (0, width):
             raise invalid_argument(f"{where}: {bitwidth} bits in the P4Info and {width} in the program")
-        return Bits(width, bitwidth)
+        return Bits(width, bitwidth or width)
 
 
 def _counter(preamble: p4info_pb2.Preamble, spec: p4info_pb2.CounterSpec, size: int) -> schema.Counter:

@@ -168,7 +168,7 @@ class ValueSet:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """A digest."""
+    """A digest; `name` is the program's."""
 
     id: int
     name: str

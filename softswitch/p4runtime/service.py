@@ -28,6 +28,8 @@ class P4RuntimeService(p4runtime_pb2_grpc.P4RuntimeServicer):
 
     def __init__(self, devices: Iterable[Device]) -> None:
         self._devices = {device.switch.device_id: device for device in devices}
+        self._readers: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     async def Write(self, request: p4rt.WriteRequest, context: Context) -> p4rt.WriteResponse:  # noqa: N802
         """Applies a batch of updates."""
@@ -75,17 +77,28 @@ class P4RuntimeService(p4runtime_pb2_grpc.P4RuntimeServicer):
         """One client, until it hangs up or is refused."""
         stream = Stream(self._devices)
         sender = asyncio.create_task(_send(stream, context))
+        reader = asyncio.create_task(_receive(stream, context))
+        self._readers.add(reader)
         try:
-            while True:
-                request = await context.read()
-                if not isinstance(request, p4rt.StreamMessageRequest):
-                    return  # the client has hung up
-                stream.handle(request)
+            await reader
         except P4RuntimeError as error:
             await _abort(context, error)
+        except asyncio.CancelledError:
+            if not self._closing:
+                raise
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is closing")
         finally:
-            sender.cancel()
+            self._readers.discard(reader)
             stream.close()
+            reader.cancel()
+            sender.cancel()
+            await asyncio.gather(reader, sender, return_exceptions=True)
+
+    def close_streams(self) -> None:
+        """Ends every stream channel."""
+        self._closing = True
+        for reader in self._readers:
+            reader.cancel()
 
     async def Capabilities(  # noqa: N802
         self, request: p4rt.CapabilitiesRequest, context: Context
@@ -100,7 +113,14 @@ class P4RuntimeService(p4runtime_pb2_grpc.P4RuntimeServicer):
         return device
 
 
+async def _receive(stream: Stream, context: Context) -> None:
+    """Hands on what the client says, until it hangs up."""
+    while isinstance(request := await context.read(), p4rt.StreamMessageRequest):
+        stream.handle(request)
+
+
 async def _send(stream: Stream, context: Context) -> None:
+    """Tells the client what waits for it, for as long as it listens."""
     while True:
         await context.write(await stream.next())
 
@@ -122,12 +142,14 @@ class Server:
         address: what it listens on; if the port was 0, with the port that was found.
     """
 
-    def __init__(self, server: grpc.aio.Server, address: str) -> None:
+    def __init__(self, server: grpc.aio.Server, service: P4RuntimeService, address: str) -> None:
         self._server = server
+        self._service = service
         self.address = address
 
-    async def stop(self, grace: float = 0.0) -> None:
-        """Closes every stream and channel, after `grace` seconds for calls to end by themselves."""
+    async def stop(self, grace: float = 1.0) -> None:
+        """Ends every stream channel, then the server; other calls have `grace` seconds to finish."""
+        self._service.close_streams()
         await self._server.stop(grace)
 
     async def wait(self) -> None:
@@ -150,7 +172,8 @@ async def serve(devices: Iterable[Device], address: str) -> Server:
     add_to_server: Callable[[P4RuntimeService, grpc.aio.Server], None] = (
         p4runtime_pb2_grpc.add_P4RuntimeServicer_to_server
     )
-    add_to_server(P4RuntimeService(devices), server)
+    service = P4RuntimeService(devices)
+    add_to_server(service, server)
     try:
         port = server.add_insecure_port(address)
     except RuntimeError as error:
@@ -159,4 +182,4 @@ async def serve(devices: Iterable[Device], address: str) -> Server:
         raise OSError(f"cannot listen on {address}")
     await server.start()
     host, separator, wanted = address.rpartition(":")
-    return Server(server, f"{host}:{port}" if separator and wanted == "0" else address)
+    return Server(server, service, f"{host}:{port}" if separator and wanted == "0" else address)
