@@ -29,6 +29,8 @@ def read_table_entries(pipeline: Pipeline, wanted: p4rt.TableEntry) -> Iterator[
             _check_default(table, wanted)
             yield p4rt.Entity(table_entry=_default(pipeline, table))
             continue
+        if wanted.HasField("time_since_last_hit") and wanted.table_id and not table.idle_timeout:
+            raise invalid_argument(f"table {table.name}: time_since_last_hit: it does not support idle timeouts")
         action_id = _wanted_action(table, wanted)
         for entry in select_entries(pipeline, table, wanted):
             note = pipeline.notes.entries.get(entry_key(table.name, entry), NO_NOTE)
@@ -106,12 +108,8 @@ def _add_resources(
         message.counter_data.CopyFrom(counter_data(table.counter, entry.packets, entry.bytes))
     if wanted.HasField("meter_config") and entry.meter is not None and entry.meter.config is not None:
         message.meter_config.CopyFrom(encode_meter_config(entry.meter.config))
-    if wanted.HasField("time_since_last_hit"):
-        if table.idle_timeout:
-            elapsed = max(pipeline.state.clock() - entry.last_hit_ns, 0)
-            message.time_since_last_hit.elapsed_ns = elapsed
-        elif wanted.table_id:
-            raise invalid_argument(f"table {table.name}: time_since_last_hit: it does not support idle timeouts")
+    if wanted.HasField("time_since_last_hit") and table.idle_timeout:
+        message.time_since_last_hit.elapsed_ns = max(pipeline.state.clock() - entry.last_hit_ns, 0)
 
 
 def _check_default(table: Table, wanted: p4rt.TableEntry) -> None:

@@ -75,6 +75,7 @@ class P4:
 
 def field_matches(fields: Sequence[p4info_pb2.MatchField], key: Mapping[str, Value]) -> list[p4rt.FieldMatch]:
     by_name = {field.name.rpartition(".")[2] or str(field.id): field for field in fields}
+    by_name.update({field.name: field for field in fields})
     return [field_match(by_name[name], value) for name, value in key.items()]
 
 

@@ -64,7 +64,7 @@ class Controller:
         self.device_id = device_id
         self.election_id: int | None = None
         self._stream: Any = None
-        self._kept: list[p4rt.StreamMessageResponse] = []
+        self.kept: list[p4rt.StreamMessageResponse] = []
 
     async def announce(self, election_id: int | None, **changes: Any) -> None:
         """Sends an arbitration update, on a new stream if there is none."""
@@ -88,16 +88,16 @@ class Controller:
 
     async def receive(self, kind: str) -> p4rt.StreamMessageResponse:
         """The next message of a kind; others are kept for later."""
-        for index, message in enumerate(self._kept):
+        for index, message in enumerate(self.kept):
             if message.HasField(kind):
-                return self._kept.pop(index)
+                return self.kept.pop(index)
         while True:
             message = await asyncio.wait_for(self._stream.read(), _PATIENCE)
-            if message is grpc.aio.EOF:
+            if not isinstance(message, p4rt.StreamMessageResponse):
                 raise EOFError(f"the stream ended before a message of kind {kind}")
             if message.HasField(kind):
                 return message
-            self._kept.append(message)
+            self.kept.append(message)
 
     async def closed(self) -> grpc.StatusCode:
         """The status with which the server closes the stream."""
@@ -108,17 +108,18 @@ class Controller:
         await self._stream.done_writing()
         await asyncio.wait_for(self._stream.code(), _PATIENCE)
 
-    def request(self, *updates: p4rt.Update, atomicity: int = 0) -> p4rt.WriteRequest:
-        request = p4rt.WriteRequest(device_id=self.device_id, role=self.role or "", updates=updates)
-        request.atomicity = p4rt.WriteRequest.Atomicity.values()[atomicity]
+    def request(self, *updates: p4rt.Update, atomicity: str = "CONTINUE_ON_ERROR") -> p4rt.WriteRequest:
+        request = p4rt.WriteRequest(
+            device_id=self.device_id, role=self.role or "", updates=updates, atomicity=atomicity
+        )
         if self.election_id is not None:
             request.election_id.CopyFrom(uint128(self.election_id))
         return request
 
-    async def write(self, *updates: p4rt.Update, atomicity: int = 0) -> None:
+    async def write(self, *updates: p4rt.Update, atomicity: str = "CONTINUE_ON_ERROR") -> None:
         await self.stub.Write(self.request(*updates, atomicity=atomicity))
 
-    async def try_write(self, *updates: p4rt.Update, atomicity: int = 0) -> list[p4rt.Error]:
+    async def try_write(self, *updates: p4rt.Update, atomicity: str = "CONTINUE_ON_ERROR") -> list[p4rt.Error]:
         """The outcome of every update of a batch in which something fails."""
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await self.write(*updates, atomicity=atomicity)
@@ -144,7 +145,7 @@ class Controller:
             device_id=self.device_id,
             role=self.role or "",
             election_id=uint128(self.election_id if election_id is None else election_id),
-            action=p4rt.SetForwardingPipelineConfigRequest.Action.Value(action),
+            action=action,
             config=config,
         )
         await self.stub.SetForwardingPipelineConfig(request)
@@ -188,7 +189,8 @@ async def running(tmp_path: Path, ports: Sequence[int] = (0, 1, 2, 3)) -> AsyncI
     server = await serve([device], f"unix:{tmp_path}/p4runtime.sock")
     options = [("grpc.max_metadata_size", 1 << 20)]
     async with grpc.aio.insecure_channel(server.address, options) as channel:
-        yield Rig(switch, device, clock, p4runtime_pb2_grpc.P4RuntimeStub(channel), wires)
+        stub = p4runtime_pb2_grpc.P4RuntimeStub(channel)  # type: ignore[no-untyped-call]
+        yield Rig(switch, device, clock, stub, wires)
     await server.stop()
     switch.close()
 
@@ -203,7 +205,8 @@ def canonical(code: int) -> grpc.StatusCode:
 
 def errors(error: grpc.aio.AioRpcError) -> list[p4rt.Error]:
     """The `p4.v1.Error` messages in the trailing metadata of a failed RPC."""
-    details = next(value for key, value in error.trailing_metadata() if key == "grpc-status-details-bin")
+    trailers: dict[str, Any] = dict(error.trailing_metadata())  # type: ignore[arg-type]
+    details = trailers["grpc-status-details-bin"]
     status = status_pb2.Status.FromString(details)
     assert status.code == error.code().value[0]
     assert status.message == error.details()

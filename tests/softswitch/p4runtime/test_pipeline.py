@@ -15,7 +15,6 @@ from tests.softswitch.p4runtime.rig import DEVICE_ID, Controller, Rig
 
 EDGE, NEXT, BALANCE = load("edge"), load("edge_next"), load("balance")
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
-ResponseType = p4rt.GetForwardingPipelineConfigRequest.ResponseType
 
 
 async def code(awaitable: object) -> grpc.StatusCode:
@@ -26,9 +25,7 @@ async def code(awaitable: object) -> grpc.StatusCode:
 
 
 async def get(rig: Rig, response_type: str = "ALL") -> p4rt.GetForwardingPipelineConfigResponse:
-    request = p4rt.GetForwardingPipelineConfigRequest(
-        device_id=DEVICE_ID, response_type=ResponseType.Value(response_type)
-    )
+    request = p4rt.GetForwardingPipelineConfigRequest(device_id=DEVICE_ID, response_type=response_type)
     response: p4rt.GetForwardingPipelineConfigResponse = await rig.stub.GetForwardingPipelineConfig(request)
     return response
 
