@@ -1,0 +1,146 @@
+"""A tunnel router: the xTR's protocol core, the switch it controls, and the translation between the two.
+
+What the map-cache and the database say becomes entries; what the switch sends up becomes a miss, and goes back down
+when the miss is answered.
+"""
+
+from __future__ import annotations
+
+import logging
+from ipaddress import IPv4Address, IPv4Network
+
+from controller.app.network import Transport
+from controller.app.process import MachineProcess
+from controller.app.switch_control import SwitchControl
+from controller.dataplane.codepoints import SUBMIT, DropReason, PuntReason
+from controller.dataplane.entries import NextHop, Rloc
+from controller.dataplane.router_tables import Changes
+from controller.lisp import Action, Eid
+from controller.p4rt.packetio import PacketIn
+from controller.xtr import DatabaseChange, Kind, Locator, MapCacheChange, MapCacheEntry, Replay, Xtr, XtrConfig
+
+log = logging.getLogger(__name__)
+
+_NEGATIVE: dict[int, DropReason] = {
+    Action.DROP_POLICY: DropReason.NEGATIVE_POLICY,
+    Action.DROP_AUTH: DropReason.NEGATIVE_AUTH,
+}
+
+# Octets of an Ethernet header, and where in an IPv4 header the destination stands.
+_ETHERNET = 14
+_DESTINATION = slice(_ETHERNET + 16, _ETHERNET + 20)
+
+
+def usable(locators: tuple[Locator, ...]) -> list[Rloc]:
+    """The locators that packets go to: those of the lowest priority value, by weight (RFC 9301 section 5.4).
+
+    A weight of 0 takes no traffic unless all weights are 0, which leaves the choice to this router: equal shares.
+    """
+    candidates = [locator for locator in locators if locator.priority != 255 and locator.rloc.version == 4]
+    if not candidates:
+        return []
+    best = min(locator.priority for locator in candidates)
+    chosen = [locator for locator in candidates if locator.priority == best]
+    weighted = [locator for locator in chosen if locator.weight]
+    return [
+        Rloc(locator.rloc, locator.weight or 1)
+        for locator in weighted or chosen
+        if isinstance(locator.rloc, IPv4Address)
+    ]
+
+
+class Router(MachineProcess[Xtr]):
+    """One xTR of the fabric.
+
+    Attributes:
+        control: its switch.
+        punted: packets that came up from the switch.
+        resubmitted: packets that went back down after their destination had been resolved.
+    """
+
+    def __init__(self, name: str, config: XtrConfig, transport: Transport, control: SwitchControl) -> None:
+        super().__init__(name, Xtr(config, self.now()), config.rlocs[0], transport)
+        self.control = control
+        self.punted = 0
+        self.resubmitted = 0
+        self._attached: dict[Eid, NextHop] = {}
+        self._advertised: set[Eid] = set()
+        control.on_packet_in = self.packet_in
+
+    def start(self) -> None:
+        """Registers what is advertised from the start and subscribes to what is configured."""
+        self.listen()
+        self.perform(self.machine.start(self.now()))
+
+    def attach(self, eid: Eid, next_hop: NextHop) -> None:
+        """An accelerator with this EID is on a port now (SO-PATH-1): database first, then its registration.
+
+        Raises ValueError when the EID is no IPv4 host.
+        """
+        if not isinstance(eid.target, IPv4Network) or not eid.is_host:
+            raise ValueError(f"{eid}: an accelerator is attached by the address of a host")
+        self._attached[eid] = next_hop
+        self.control.apply(self.control.tables.add_access_port(next_hop.port, self.machine.config.site_id, eid.iid))
+        self.perform(self.machine.attach(eid, self.now()))
+
+    def detach(self, eid: Eid) -> None:
+        """The accelerator with this EID is gone (SO-PATH-5)."""
+        self.perform(self.machine.detach(eid, self.now()))
+
+    def handle(self, output: object) -> None:
+        """Takes over what the protocol core changed."""
+        match output:
+            case MapCacheChange(eid=eid, entry=entry):
+                self._map_cache(eid, entry)
+            case DatabaseChange(eid=eid, entry=entry):
+                self._advertise(eid, entry is not None and not entry.deliver)
+            case Replay(eid=eid, packets=packets):
+                for packet in packets:
+                    self.resubmitted += 1
+                    self.control.packet_out(packet, mode=SUBMIT, iid=eid.iid)
+            case _:
+                super().handle(output)
+
+    def packet_in(self, packet: PacketIn) -> None:
+        """A packet that the switch did not know what to do with."""
+        self.punted += 1
+        reason = packet.metadata["reason"]
+        if reason != PuntReason.UNKNOWN_DESTINATION:
+            log.info("%s: a packet of %d octets for this router itself", self.name, len(packet.payload))
+            return
+        octets = packet.payload[_DESTINATION]
+        iid = packet.metadata["iid"]
+        if len(octets) != 4 or not isinstance(iid, int):
+            log.warning("%s: packet-in of %d octets: no IPv4 header", self.name, len(packet.payload))
+            return
+        self.perform(self.machine.miss(Eid.of(iid, IPv4Address(octets)), self.now(), packet.payload))
+
+    def _map_cache(self, eid: Eid, entry: MapCacheEntry | None) -> None:
+        if isinstance(eid.target, IPv4Network):
+            self.control.apply(self._translate(eid, eid.target, entry))
+
+    def _translate(self, eid: Eid, prefix: IPv4Network, entry: MapCacheEntry | None) -> Changes:
+        tables = self.control.tables
+        if entry is None:
+            return tables.remove(eid.iid, prefix)
+        if entry.kind is Kind.LOCAL:
+            return tables.set_local(eid.iid, prefix, self._attached[eid])
+        if entry.kind is Kind.FORWARD:
+            return tables.set_forward(eid.iid, prefix, usable(entry.locators))
+        if entry.action == Action.SEND_MAP_REQUEST:
+            return tables.set_unknown(eid.iid, prefix)
+        # Natively-Forward has nowhere to go either: EIDs are not routable in the underlay.
+        reason = _NEGATIVE.get(entry.action, DropReason.NEGATIVE_NO_REASON)
+        return tables.set_negative(eid.iid, prefix, reason)
+
+    def _advertise(self, eid: Eid, advertised: bool) -> None:
+        """A PoD's own subnet: its hosts have entries of their own, everything else in it is unknown."""
+        if not isinstance(eid.target, IPv4Network) or advertised == (eid in self._advertised):
+            return
+        tables = self.control.tables
+        if advertised:
+            self._advertised.add(eid)
+            self.control.apply(tables.set_unknown(eid.iid, eid.target))
+        else:
+            self._advertised.discard(eid)
+            self.control.apply(tables.remove(eid.iid, eid.target))
