@@ -68,26 +68,67 @@ class P4RuntimeClient:
         """
         if await self.pipeline_cookie() == self.pipeline.cookie:
             return False
+        if mode is PipelineMode.CLEAR or not await self._preserve():
+            await self.set_pipeline()
+        return True
+
+    async def _preserve(self) -> bool:
+        """Put the pipeline on the switch in place of another, preserving state; returns whether that worked."""
+        held = await self._get_config(p4runtime_pb2.GetForwardingPipelineConfigRequest.P4INFO_AND_COOKIE)
+        if held is None or not held.HasField("p4info"):
+            return False  # nothing to preserve, an attempt at which crashes bmv2
         try:
-            await self.set_pipeline(mode)
+            await self.set_pipeline(PipelineMode.PRESERVE)
         except RpcError as error:
-            if mode is PipelineMode.CLEAR or error.code not in _CANNOT_PRESERVE:
+            log.info("%s: does not preserve its state: %s", self.target, error.reason)
+            if error.code in (StatusCode.UNIMPLEMENTED, StatusCode.INVALID_ARGUMENT):
+                return False
+            if error.code is not StatusCode.UNKNOWN:
                 raise
-            log.info("%s: cannot preserve its state: %s", self.target, error.reason)
-            await self.set_pipeline(PipelineMode.CLEAR)
+        else:
+            return True
+        # PI fails once a program has counters, for it tries to insert their cells. By then it has loaded the
+        # pipeline and replayed all entries, and will take no other pipeline before it has committed to this.
+        try:
+            await self._set_config(p4runtime_pb2.SetForwardingPipelineConfigRequest.COMMIT, None)
+        except RpcError:
+            return False
         return True
 
     async def set_pipeline(self, mode: PipelineMode = PipelineMode.CLEAR) -> None:
         """Put the pipeline on the switch, even if it is there; raises as `ensure_pipeline`."""
+        await self._release_replication()
+        await self._set_config(mode.value, self.pipeline.to_proto())
+        log.info("%s: pipeline %#018x is set", self.target, self.pipeline.cookie)
+
+    async def _release_replication(self) -> None:
+        """Delete multicast groups and clone sessions, as setting a pipeline ought to.
+
+        PI forgets them, but bmv2 goes on replicating: when they are inserted again, every packet is copied
+        twice.
+        """
+        groups, sessions = p4runtime_pb2.Entity(), p4runtime_pb2.Entity()
+        groups.packet_replication_engine_entry.multicast_group_entry.SetInParent()
+        sessions.packet_replication_engine_entry.clone_session_entry.SetInParent()
+        try:
+            found = [entity async for entity in self.read(groups, sessions)]
+            request = self.write_request()
+            for entity in found:
+                request.updates.add(type=p4runtime_pb2.Update.DELETE, entity=entity)
+            if found:
+                await self.submit(request)
+        except RpcError as error:
+            log.debug("%s: keeps its replication: %s", self.target, error)
+
+    async def _set_config(self, action: int, config: p4runtime_pb2.ForwardingPipelineConfig | None) -> None:
         request = p4runtime_pb2.SetForwardingPipelineConfigRequest(
             device_id=self.target.device_id,
             role=self.target.role,
             election_id=uint128(self.stream.election_id),
-            action=mode.value,
-            config=self.pipeline.to_proto(),
+            action=action,  # type: ignore[arg-type]  # an int of the protobuf enumeration
+            config=config,
         )
         await self._call("SetForwardingPipelineConfig", request, _PIPELINE_TIMEOUT)
-        log.info("%s: pipeline %#018x is set", self.target, self.pipeline.cookie)
 
     async def pipeline_cookie(self) -> int | None:
         """The cookie of the switch's pipeline; None if it has no pipeline or no cookie with it."""
@@ -112,8 +153,7 @@ class P4RuntimeClient:
             if error.code is StatusCode.FAILED_PRECONDITION:  # PI's way of saying that there is none
                 return None
             raise
-        config: p4runtime_pb2.ForwardingPipelineConfig = response.config
-        return config
+        return response.config if response.HasField("config") else None
 
     async def api_version(self) -> str:
         """The version of P4Runtime the switch implements; raises RpcError where it cannot tell (before 1.1)."""
@@ -210,9 +250,6 @@ class P4RuntimeClient:
     async def _call(self, method: str, request: Any, timeout: float) -> Any:  # noqa: ANN401, ASYNC109
         with _own_errors(method):
             return await getattr(self.stream.stub, method)(request, timeout=timeout)
-
-
-_CANNOT_PRESERVE = (StatusCode.UNIMPLEMENTED, StatusCode.INVALID_ARGUMENT, StatusCode.UNKNOWN)
 
 
 @contextmanager

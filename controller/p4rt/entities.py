@@ -195,7 +195,7 @@ class CloneSession:
     Attributes:
         session_id: at least 1.
         class_of_service: of the clones; bmv2 knows only 0.
-        packet_length: clones are cut to this number of octets; 0: not cut.
+        packet_length: clones are cut to this number of octets; 0: not cut, all that bmv2 can.
     """
 
     session_id: int

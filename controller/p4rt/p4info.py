@@ -137,6 +137,11 @@ class Table:
     direct_meter_id: int
     needs_priority: bool
 
+    @property
+    def default_is_settable(self) -> bool:
+        """Whether a controller may set the default action; with an action profile it is fixed too."""
+        return not self.const_default and self.profile is None
+
 
 @dataclass(frozen=True, slots=True)
 class Cells:

@@ -142,6 +142,10 @@ class Codec:
                 return self._cells.decode_register(message.register_entry)
         raise DecodingError(f"an entity of the unsupported kind {kind or '(none)'}")
 
+    def decode_bytes(self, wire: bytes) -> Entity:
+        """As `decode`, of an entity's serialized form."""
+        return self.decode(p4runtime_pb2.Entity.FromString(wire))
+
     def _table_of(self, entry: p4runtime_pb2.TableEntry) -> TableCodec:
         return self._tables[self.info.tables.by_id(entry.table_id).id]
 
@@ -150,7 +154,7 @@ class Codec:
 
     def canonical(self, entity: Entity) -> Entity:
         """`entity` as it would come back from a switch: full names, nothing that may be left out."""
-        return self.decode(p4runtime_pb2.Entity.FromString(self.encode(entity).wire))
+        return self.decode_bytes(self.encode(entity).wire)
 
     def describe(self, entity: bytes | p4runtime_pb2.Entity) -> str:
         """`entity` in words, whatever it is."""
