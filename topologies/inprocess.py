@@ -1,0 +1,219 @@
+"""A whole fabric in one process and one event loop: switches, mapping systems, routers and accelerators. Needs no root.
+
+The switches are softswitches linked in memory, each a P4Runtime device of one server on a Unix socket; the routers'
+control planes reach them through that socket as they would reach any other switch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+
+from accelerator.host import Host
+from controller.app.mapping_system import MappingSystem
+from controller.app.network import InProcessNetwork
+from controller.app.router import Router
+from controller.app.switch_control import SwitchControl
+from controller.dataplane.entries import NextHop, mac
+from controller.dataplane.router_tables import RouterTables
+from controller.lisp import Eid, IPAddress
+from controller.p4rt.pipeline import Pipeline
+from controller.p4rt.target import Target
+from softswitch.p4runtime import Device, serve
+from softswitch.ports import HostPort, make_link
+from softswitch.reference.trace import Event as TraceEvent
+from softswitch.switch import Switch
+from topologies.plan import PortPlan, SwitchPlan, plan
+from topologies.roles import ENCAPSULATIONS, mapping_systems, xtr_config
+from topologies.schema import Topology
+
+COMPILED = Path(__file__).resolve().parents[1] / "p4src" / "compiled" / "v1model"
+CPU_PORT = 510
+
+# Seconds between looks at whether the control plane has come to rest.
+_POLL = 0.02
+
+TraceSink = Callable[[str, TraceEvent], None]
+
+
+class NotConvergedError(Exception):
+    """The fabric did not come to rest in time; the text says what is still waiting for what."""
+
+
+def hash_rotation(index: int) -> int:
+    """Bits by which the switch at this position of the topology rotates the flow hash.
+
+    5 has no factor in common with 32: neighbours differ, and no two of 32 switches in a row are alike.
+    """
+    return index * 5 % 32
+
+
+def next_hop(port: PortPlan) -> NextHop:
+    """The other end of a port, as an entry needs it."""
+    return NextHop(port.number, port.mac, port.peer_mac)
+
+
+class Fabric:
+    """A running fabric; an async context manager that brings it up and takes it down.
+
+    Attributes, all by name:
+        switches: every softswitch; controls: the control of each.
+        routers: the xTRs; mapping_systems: the Map-Servers.
+        hosts: the accelerators.
+        network: what the control messages travel through, with a record of them.
+    """
+
+    def __init__(self, topology: Topology, trace: TraceSink | None = None) -> None:
+        """`trace`: is given the name of a switch and an event for everything that happens to a packet there."""
+        self.topology = topology
+        self.plans: dict[str, SwitchPlan] = plan(topology)
+        self.network = InProcessNetwork()
+        self.switches: dict[str, Switch] = {}
+        self.controls: dict[str, SwitchControl] = {}
+        self.routers: dict[str, Router] = {}
+        self.mapping_systems: dict[str, MappingSystem] = {}
+        self.hosts: dict[str, Host] = {}
+        self._trace = trace
+        self._stack = AsyncExitStack()
+        self._names = self._addresses()
+
+    def name_of(self, address: IPAddress) -> str:
+        """The name of whoever has an RLOC or Map-Server address; the address itself where nobody has it."""
+        return self._names.get(address, str(address))
+
+    async def __aenter__(self) -> Fabric:
+        try:
+            await self._bring_up()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def converge(self, seconds: float = 30.0) -> None:
+        """Waits until no message is under way or awaited and every switch has what it shall have.
+
+        Raises NotConvergedError.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while waiting := self._waiting():
+                    await asyncio.sleep(_POLL)
+                    for control in self.controls.values():
+                        await control.settled()
+        except TimeoutError:
+            raise NotConvergedError(f"after {seconds} s: {'; '.join(waiting[:5])}") from None
+        if failures := [f"{name}: {f}" for name, c in self.controls.items() for f in c.writer.failures()]:
+            raise NotConvergedError("; ".join(failures[:5]))
+
+    def attach(self, accelerator: str) -> None:
+        """An accelerator comes up on all its access routers."""
+        config = self.topology.accelerator(accelerator)
+        for switch in config.attached_to:
+            self.routers[switch].attach(
+                Eid.of(config.iid, config.ip), next_hop(self.plans[switch].port_to(accelerator))
+            )
+
+    def detach(self, accelerator: str, switch: str) -> None:
+        """An accelerator leaves one of its access routers."""
+        config = self.topology.accelerator(accelerator)
+        self.routers[switch].detach(Eid.of(config.iid, config.ip))
+
+    def _addresses(self) -> dict[IPAddress, str]:
+        names: dict[IPAddress, str] = {s.rloc: s.name for s in self.topology.switches if s.rloc is not None}
+        systems = [pod.mapping_system for pod in self.topology.pods] + [self.topology.scale_out_mapping_system]
+        return names | {system.address: system.name for system in systems}
+
+    def _waiting(self) -> list[str]:
+        """What has not come to rest, in words."""
+        waiting = [] if self.network.idle else ["control messages are under way"]
+        for name, router in self.routers.items():
+            waiting += [f"{name}: {item.what} of {item.eid} at {item.link}" for item in router.machine.pending()]
+        for name, system in self.mapping_systems.items():
+            waiting += [f"{name}: notifications to {item.xtr}" for item in system.machine.pending()]
+        return waiting
+
+    async def _bring_up(self) -> None:
+        for name, config in mapping_systems(self.topology):
+            system = MappingSystem(name, config, self.network)
+            self.mapping_systems[name] = system
+            system.listen()
+            self._stack.callback(system.stop)
+        self._make_switches()
+        await self._make_controls()
+        for router in self.routers.values():
+            router.start()
+        await self.converge()
+        for accelerator in self.topology.accelerators:
+            self.attach(accelerator.name)
+        await self.converge()
+        for control in self.controls.values():
+            control.complete()
+        await self.converge()
+
+    def _make_switches(self) -> None:
+        for name, planned in self.plans.items():
+            sink = None if self._trace is None else self._sink(name, self._trace)
+            self.switches[name] = Switch(planned.index, cpu_port=CPU_PORT, trace=sink)
+            self._stack.callback(self.switches[name].close)
+        for accelerator in self.topology.accelerators:
+            self.hosts[accelerator.name] = Host(accelerator.ip, mac(accelerator.mac))
+        for name, planned in self.plans.items():
+            for port in planned.ports:
+                if port.access:
+                    self._plug_host(name, port)
+                elif (name, port.number) < (port.peer, port.peer_port):
+                    ends = make_link(f"{name}-{port.peer}")
+                    self.switches[name].add_port(port.number, ends[0])
+                    self.switches[port.peer].add_port(port.peer_port, ends[1])
+
+    @staticmethod
+    def _sink(name: str, trace: TraceSink) -> Callable[[TraceEvent], None]:
+        return lambda event: trace(name, event)
+
+    def _plug_host(self, switch: str, port: PortPlan) -> None:
+        host = self.hosts[port.peer]
+        end = HostPort(f"{switch}-{port.peer}", host.receive)
+        self.switches[switch].add_port(port.number, end)
+        host.attach(end.deliver, mac(port.mac))
+
+    async def _make_controls(self) -> None:
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lispfabric-"))
+        address = f"unix:{folder}/p4runtime.sock"
+        server = await serve([Device(switch) for switch in self.switches.values()], address)
+        self._stack.push_async_callback(server.stop)
+        pipeline = Pipeline.from_files(COMPILED / "fabric.p4info.txtpb", COMPILED / "fabric.json")
+        for switch in self.topology.switches:
+            planned = self.plans[switch.name]
+            target = Target(address, planned.index)
+            control = SwitchControl(switch.name, target, pipeline, self._tables(switch.name))
+            self.controls[switch.name] = control
+            if switch.rloc is not None:
+                router = Router(switch.name, xtr_config(self.topology, switch), self.network, control)
+                self.routers[switch.name] = router
+                self._stack.callback(router.stop)
+        for control in self.controls.values():
+            await self._stack.enter_async_context(control)
+
+    def _tables(self, name: str) -> RouterTables:
+        """What a switch has from the start: its place in the underlay, and the Instance-IDs."""
+        switch, planned = self.topology.switch(name), self.plans[name]
+        tables = RouterTables(switch.rloc)
+        tables.configure(hash_rotation(planned.index))
+        for port in planned.ports:
+            if not port.access:
+                tables.add_core_port(port.number)
+        for rloc, ports in planned.routes.items():
+            tables.set_route(rloc, [next_hop(port) for port in ports])
+        if switch.rloc is not None:
+            for instance in self.topology.instances:
+                tables.add_instance(instance.iid, ENCAPSULATIONS[instance.encapsulation], instance.unknown == "punt")
+        return tables

@@ -1,0 +1,82 @@
+"""The protocol configurations that follow from a topology: what each mapping system and each xTR is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from controller.dataplane.codepoints import Encapsulation
+from controller.lisp import Algorithm, Eid, Key
+from controller.mapping import AuthorisedXtr, MapServerConfig, Pod, fabric_map_server, pod_map_server
+from controller.xtr import XtrConfig, access_xtr, border_xtr
+from topologies.schema import KeyConfig, PodConfig, SwitchConfig, Topology
+
+_ALGORITHMS = {
+    "hmac-sha1-96": Algorithm.HMAC_SHA1_96,
+    "hmac-sha256-128": Algorithm.HMAC_SHA256_128,
+    "hmac-sha256-128-hkdf": Algorithm.HMAC_SHA256_128_HKDF,
+}
+
+ENCAPSULATIONS = {"lisp": Encapsulation.LISP, "vxlan-gpe": Encapsulation.VXLAN_GPE}
+
+
+def key_of(config: KeyConfig) -> Key:
+    """The key of a PoD. Raises TopologyError when its secret cannot be had."""
+    return Key(config.id, _ALGORITHMS[config.algorithm], config.octets())
+
+
+def xtr_id(pod: PodConfig, switch: SwitchConfig) -> bytes:
+    """16 octets that no two xTRs of a fabric share: Site-ID and RLOC."""
+    assert switch.rloc is not None
+    return pod.site_id.to_bytes(12, "big") + switch.rloc.packed
+
+
+def subnets_of(pod: PodConfig) -> tuple[Eid, ...]:
+    """The EID-prefixes of a PoD."""
+    return tuple(Eid(subnet.iid, subnet.prefix) for subnet in pod.subnets)
+
+
+def pod_of(topology: Topology, pod: PodConfig) -> Pod:
+    """What mapping systems know of a PoD."""
+    xtrs = tuple(
+        AuthorisedXtr(xtr_id(pod, switch), (switch.rloc,), border=switch.role == "border", name=switch.name)
+        for switch in topology.xtrs(pod.name)
+        if switch.rloc is not None
+    )
+    return Pod(pod.site_id, subnets_of(pod), (key_of(pod.key),), xtrs, name=pod.name)
+
+
+def mapping_systems(topology: Topology) -> Iterable[tuple[str, MapServerConfig]]:
+    """Name and configuration of every mapping system: one for each PoD, and that of the Scale-Out fabric."""
+    pods = [(pod, pod_of(topology, pod)) for pod in topology.pods]
+    for pod, known in pods:
+        yield pod.mapping_system.name, pod_map_server(pod.mapping_system.address, known)
+    fabric = topology.scale_out_mapping_system
+    yield fabric.name, fabric_map_server(fabric.address, [known for _, known in pods])
+
+
+def xtr_config(topology: Topology, switch: SwitchConfig) -> XtrConfig:
+    """The configuration of an access xTR or border pxTR. Raises ValueError for a switch of another role."""
+    if switch.rloc is None or switch.pod is None:
+        raise ValueError(f"{switch.name} is a {switch.role}, not an xTR")
+    pod = topology.pod(switch.pod)
+    identity = xtr_id(pod, switch)
+    keys = (key_of(pod.key),)
+    if switch.role == "access":
+        return access_xtr(
+            xtr_id=identity,
+            site_id=pod.site_id,
+            rlocs=(switch.rloc,),
+            map_server=pod.mapping_system.address,
+            keys=keys,
+            subnets=subnets_of(pod),
+        )
+    return border_xtr(
+        xtr_id=identity,
+        site_id=pod.site_id,
+        rlocs=(switch.rloc,),
+        map_server=pod.mapping_system.address,
+        keys=keys,
+        fabric_map_server=topology.scale_out_mapping_system.address,
+        fabric_keys=keys,
+        subnets=subnets_of(pod),
+    )
