@@ -1,0 +1,156 @@
+"""The command `lispfabric`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from accelerator.host import Host
+from accelerator.packets import ECHO_REPLY, ICMP
+from controller.app.network import write_pcap
+from topologies import story
+from topologies.inprocess import Fabric, NotConvergedError
+from topologies.schema import Topology, load
+from topologies.walk import TraceRecorder
+from topologies.yaml_source import TopologyError
+
+# Seconds that an answer may take, resolution of the destination included.
+ANSWER_TIMEOUT = 10.0
+
+app = typer.Typer(help="A LISP-based network for AI infrastructure.", no_args_is_help=True, add_completion=True)
+
+
+@app.callback()
+def main_options(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the parts do.")] = False,
+) -> None:
+    """A LISP-based network for AI infrastructure."""
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(name)s: %(message)s")
+
+
+def _fail(message: str) -> typer.Exit:
+    Console(stderr=True, soft_wrap=True).print(f"error: {message}", style="red", markup=False, highlight=False)
+    return typer.Exit(1)
+
+
+def _load(file: Path) -> Topology:
+    try:
+        return load(file)
+    except TopologyError as error:
+        raise _fail(str(error)) from None
+
+
+def _accelerator(topology: Topology, name: str, option: str) -> IPv4Address:
+    try:
+        return topology.accelerator(name).ip
+    except KeyError:
+        known = ", ".join(accelerator.name for accelerator in topology.accelerators)
+        raise _fail(f"{option} {name}: no such accelerator; there are {known or 'none'}") from None
+
+
+@app.command()
+def check(file: Annotated[Path, typer.Argument(help="Topology file.")]) -> None:
+    """Check a topology file; every mistake is named with its line and field."""
+    topology = _load(file)
+    Console().print(
+        f"{file}: {topology.name}: {len(topology.pods)} PoDs, {len(topology.switches)} switches, "
+        f"{len(topology.links)} links, {len(topology.accelerators)} accelerators"
+    )
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="Topology file.")],
+    source: Annotated[str, typer.Option("--from", help="Accelerator that speaks first.")] = "acc1",
+    destination: Annotated[str, typer.Option("--to", help="Accelerator that answers.")] = "acc7",
+    capture: Annotated[Path | None, typer.Option(help="Write all control messages to this pcap file.")] = None,
+) -> None:
+    """Bring a fabric up, let one accelerator talk to another, and show what happened."""
+    topology = _load(file)
+    _accelerator(topology, source, "--from")
+    _accelerator(topology, destination, "--to")
+    try:
+        answered = asyncio.run(_run(topology, source, destination, capture))
+    except (NotConvergedError, TopologyError, OSError) as error:
+        raise _fail(str(error)) from None
+    if not answered:
+        raise _fail(f"no answer from {destination} within {ANSWER_TIMEOUT} s")
+
+
+async def _answer(host: Host, sequence: int) -> bool:
+    """Waits for the echo reply with this sequence number."""
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT):
+            while True:
+                replies = [p.payload for p in host.received if p.protocol == ICMP and p.payload[0] == ECHO_REPLY]
+                if any(int.from_bytes(reply[6:8], "big") == sequence for reply in replies):
+                    return True
+                await asyncio.sleep(0.001)
+    except TimeoutError:
+        return False
+
+
+async def _run(topology: Topology, source: str, destination: str, capture: Path | None) -> bool:
+    console = Console(soft_wrap=True, highlight=False)
+    recorder = TraceRecorder()
+    fabric = Fabric(topology, trace=recorder)
+    started = time.perf_counter()
+    async with fabric:
+        entries = sum(len(control.writer) for control in fabric.controls.values())
+        console.print(
+            f"[bold]{topology.name}[/] is up after {time.perf_counter() - started:.1f} s: {len(topology.pods)} PoDs, "
+            f"{len(fabric.routers)} xTRs, {len(fabric.switches)} switches, {len(fabric.hosts)} accelerators, "
+            f"{len(fabric.mapping_systems)} mapping systems; {len(fabric.network.record)} control messages, "
+            f"{entries} table entries over P4Runtime\n"
+        )
+        before = list(fabric.network.record)
+        console.print(story.registrations(fabric, before), "")
+        console.print(story.publications(fabric, before), "")
+
+        source_host = fabric.hosts[source]
+        target = topology.accelerator(destination).ip
+        recorder.on = True
+        source_host.ping(target)
+        answered = await _answer(source_host, 1)
+        await fabric.converge()
+        recorder.on = False
+        console.print(f"[bold]{source} ({source_host.address}) pings {destination} ({target}): first packet[/]")
+        for line in story.messages(fabric, list(fabric.network.record)[len(before) :]):
+            console.print(f"  {line}", markup=False)
+        console.print()
+        story.show_walk(console, fabric, recorder.take())
+
+        if answered:
+            recorder.on = True
+            begun = time.perf_counter()
+            source_host.ping(target, sequence=2)
+            answered = await _answer(source_host, 2)
+            took = time.perf_counter() - begun
+            recorder.on = False
+            console.print(
+                f"\n[bold]Second packet[/]: answered in {took * 1000:.1f} ms, no control message, by ", end=""
+            )
+            console.print(" > ".join(hop.switch for hop in recorder.take()))
+        if capture is not None:
+            count = write_pcap(capture, fabric.network.record)
+            console.print(f"{count} control messages written to {capture}")
+        if answered:
+            reply = source_host.received[-1]
+            console.print(f"\n[bold green]{destination} answered {source}[/]: 2 of 2 packets, TTL {reply.ttl}")
+    return answered
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

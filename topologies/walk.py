@@ -1,0 +1,76 @@
+"""A packet's way through the fabric, put together from the switches' traces: one hop for each pass through a switch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from softswitch.reference.trace import Dropped, Event, NamedValue, Received, Sent, TableApplied
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A table that was applied: what was looked up, whether it hit, and what it did."""
+
+    table: str
+    key: tuple[NamedValue, ...]
+    hit: bool
+    action: str | None
+    params: tuple[NamedValue, ...]
+
+
+@dataclass(slots=True)
+class Hop:
+    """One pass of a packet through a switch; ports are numbers, frames whole."""
+
+    switch: str
+    ingress_port: int
+    received: bytes
+    lookups: list[Lookup] = field(default_factory=list)
+    sent: list[tuple[int, bytes]] = field(default_factory=list)
+    dropped: str | None = None
+
+
+class TraceRecorder:
+    """Keeps the traces of all switches in the order in which things happened, while it is switched on."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self._events: list[tuple[str, Event]] = []
+
+    def __call__(self, switch: str, event: Event) -> None:
+        """An event at a switch."""
+        if self.on:
+            self._events.append((switch, event))
+
+    def take(self) -> list[Hop]:
+        """The hops since the last call."""
+        events, self._events = self._events, []
+        return hops(events)
+
+
+def short(name: str) -> str:
+    """The last part of a P4 name: `FabricIngress.scale_out.scale_out_ipv4` is `scale_out_ipv4`."""
+    return name.rsplit(".", 1)[-1]
+
+
+def hops(events: Iterable[tuple[str, Event]]) -> list[Hop]:
+    """The hops in the order in which their packets were received."""
+    found: dict[tuple[str, int], Hop] = {}
+    for switch, event in events:
+        key = (switch, event.packet)
+        if isinstance(event, Received):
+            found[key] = Hop(switch, event.port, event.data)
+            continue
+        hop = found.get(key)
+        if hop is None:
+            continue
+        match event:
+            case TableApplied(table=table, key=parts, entry=entry, action=action, params=params):
+                name = None if action is None else short(action)
+                hop.lookups.append(Lookup(short(table), parts, entry is not None, name, params))
+            case Sent(port=port, data=data):
+                hop.sent.append((port, data))
+            case Dropped(reason=reason):
+                hop.dropped = reason
+    return list(found.values())
