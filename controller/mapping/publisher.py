@@ -26,7 +26,7 @@ from controller.lisp import (
 )
 from controller.mapping.answers import Answers
 from controller.mapping.delivery import Channel, ChannelKey, Delivery, Flight, FlightKey
-from controller.mapping.machine import Event, Send, dropped
+from controller.mapping.machine import Event, NonceUse, Send, dropped
 from controller.mapping.packing import Packing
 from controller.mapping.registry import MappingChange
 from controller.mapping.state import MapServerState
@@ -211,7 +211,7 @@ class Publisher:
 
     def _next_nonce(self, xtr: XtrKey, subscription: Subscription | None, records: list[EidRecord], now: float) -> int:
         if subscription is None:
-            nonce = max(self._member_nonces.get(xtr, 0) + 1, self._state.nonces.ascending(now))
+            nonce = max(self._member_nonces.get(xtr, 0) + 1, self._state.nonces.first(NonceUse.MEMBER, now))
             self._member_nonces[xtr] = nonce
             return nonce
         # An xTR that once subscribed to one of these EIDs on its own knows nonces of that subscription.

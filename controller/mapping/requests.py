@@ -177,7 +177,9 @@ class RequestHandler:
         match = self._state.registry.table.get(prefix)
         if kind is SubscriptionKind.MAPPING and match is not None and not match.proxy_reply:
             return self._forward(request, eid, next(iter(match.contributions)))
-        subscription = Subscription(prefix, xtr, kind, request.rlocs, request.message.nonce)
+        held = self._state.subscriptions.get(prefix, xtr)
+        muted = held.muted if held is not None and held.active else frozenset()
+        subscription = Subscription(prefix, xtr, kind, request.rlocs, request.message.nonce, muted=muted)
         self._state.keep_subscription(subscription)
         self._unmute(prefix, xtr)
         fields = {"xtr": str(xtr), "eid": str(eid), "prefix": str(prefix), "kind": kind.value}

@@ -7,7 +7,7 @@ from typing import Final
 
 from controller.lisp import Eid, EidRecord, MapRegister, RlocRecord, XtrIdentity, sign
 from controller.lisp.constants import PRIORITY_UNUSABLE, TTL_REMOVE
-from controller.mapping.machine import Event, NonceSource, Send, TimerQueue
+from controller.mapping.machine import Event, NonceSource, NonceUse, Send, TimerQueue
 from controller.xtr.config import LocalEid, MappingSystemLink, XtrConfig
 from controller.xtr.entries import DatabaseState
 from controller.xtr.links import Links
@@ -55,7 +55,7 @@ class Etr:
         self._config = config
         self._links = links
         self._identity = XtrIdentity(config.xtr_id, config.site_id)
-        self._first_nonce = {link.name: nonces.registration(now) for link in config.links}
+        self._first_nonce = {link.name: nonces.first(NonceUse.REGISTRATION, now) for link in config.links}
         self._next_nonce = dict(self._first_nonce)
         self._database: dict[Eid, LocalMapping] = {}
         self._outstanding: dict[tuple[str, int], Eid] = {}

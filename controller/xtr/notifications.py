@@ -19,10 +19,11 @@ from controller.mapping.machine import COUNTER_LIMIT, Event, Send, dropped
 from controller.xtr.config import MappingSystemLink, XtrConfig
 from controller.xtr.entries import Source
 from controller.xtr.etr import Etr
+from controller.xtr.ledger import Ledger, Verdict
 from controller.xtr.links import Links, key_of
 from controller.xtr.outputs import Output
 from controller.xtr.resolver import Request, Resolver
-from controller.xtr.subscriptions import Subscription, Subscriptions, Verdict
+from controller.xtr.subscriptions import Subscription, Subscriptions
 from controller.xtr.tables import Tables
 
 _REFUSALS = (Action.DROP_POLICY, Action.DROP_AUTH)
@@ -38,6 +39,7 @@ class NotificationHandler:
         etr: Etr,
         resolver: Resolver,
         subscriptions: Subscriptions,
+        ledger: Ledger,
         tables: Tables,
     ) -> None:
         self._config = config
@@ -45,6 +47,7 @@ class NotificationHandler:
         self._etr = etr
         self._resolver = resolver
         self._subscriptions = subscriptions
+        self._ledger = ledger
         self._tables = tables
         self._heard: dict[tuple[str, Eid], float] = {}
 
@@ -85,7 +88,8 @@ class NotificationHandler:
         for record in message.records:
             # A subscription brings the same in a dependable order, and so does whatever was heard meanwhile.
             known = newer or self._subscriptions.covering(link.name, eid) is not None
-            if record.key == eid and self._tables.cache.is_own(eid) and not (record.is_withdrawal or known):
+            mine = record.key == eid and self._tables.cache.is_own(eid)
+            if mine and not record.is_withdrawal and not known and self._tables.authority(eid) == link.name:
                 outputs += self._tables.learn(record, link.name, Source.PUBLICATION, now)
         return outputs + self._tables.sync_database(eid)
 
@@ -109,8 +113,10 @@ class NotificationHandler:
             Event("subscription-confirmed", {"eid": str(eid), "link": link.name, "records": len(message.records)})
         ]
         for record in message.records:
-            if self._subscriptions.seen(link.name, record.key) < message.nonce:
+            if self._ledger.verdict(link.name, record.key, message.nonce) is Verdict.NEW:
                 outputs += self._believe(record, link, message.nonce, now)
+        # Publications that overtook the confirmation looked unsolicited, and were given less time.
+        outputs += self._tables.keep(link.name, eid, message.nonce, now)
         outputs += self._tables.release(request.key.eid, packets)
         return [*outputs, self._ack(datagram, message, link)]
 
@@ -139,7 +145,14 @@ class NotificationHandler:
                     outputs += self._lost(held, record, now)
                     stale = False
                 continue
-            verdict = self._subscriptions.verdict(link.name, eid, message.nonce)
+            publication = self._ledger.is_publication(message.nonce)
+            covering = self._subscriptions.covering(link.name, eid)
+            if covering is not None and not publication:
+                outputs += self._uncounted(covering, eid, now)
+                stale = False
+                continue
+            floor = self._subscriptions.floor(link.name, eid) if publication else -1
+            verdict = self._ledger.verdict(link.name, eid, message.nonce, floor)
             stale &= verdict is Verdict.OLD
             if verdict is Verdict.NEW:
                 outputs += self._believe(record, link, message.nonce, now)
@@ -155,11 +168,10 @@ class NotificationHandler:
         own = self._tables.cache.is_own(eid)
         if subscription is None and not own and not self._config.accept_unsolicited:
             return [Event("publication-ignored", {"eid": str(eid), "link": link.name, "reason": "unsolicited"})]
-        self._subscriptions.see(link.name, eid, nonce)
+        self._ledger.see(link.name, eid, nonce)
         if own:
             self._heard[link.name, eid] = now
-        responsible = self._links.responsible(eid)
-        if responsible is not None and responsible.name != link.name and not own:
+        if self._tables.authority(eid) not in (link.name, None):
             return [Event("publication-ignored", {"eid": str(eid), "link": link.name, "reason": "not-responsible"})]
         rlocs = " ".join(str(locator.rloc or locator.address) for locator in record.locators) or "-"
         fields = {"eid": str(eid), "link": link.name, "nonce": nonce, "ttl": record.ttl, "rlocs": rlocs}
@@ -175,6 +187,15 @@ class NotificationHandler:
             event,
             *self._tables.learn(record, link.name, Source.PUBLICATION, now, nonce=nonce, lifetime=lifetime),
         ]
+
+    def _uncounted(self, covering: Subscription, eid: Eid, now: float) -> list[Output]:
+        """A notification as to somebody who did not subscribe: from before we did, or the subscription is gone.
+
+        In both cases the next confirmation has the truth.
+        """
+        fields = {"eid": str(eid), "link": covering.link, "reason": "subscribed"}
+        renewal = self._resolver.ask(self._links.named(covering.link), covering.eid, now, lasting=True)
+        return [Event("publication-ignored", fields), *renewal]
 
     def _lost(self, held: Subscription, record: EidRecord, now: float) -> list[Output]:
         """The mapping system ended a subscription: subscribe again; the map-cache stays (RFC 9437 §5)."""

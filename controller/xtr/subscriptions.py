@@ -1,4 +1,4 @@
-"""What an xTR subscribed to, and the nonces that tell news from replays (RFC 9437 §5 and §6)."""
+"""What an xTR subscribed to, and when each subscription needs attention (RFC 9437 §5)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from controller.lisp import Eid
-from controller.mapping.machine import EidTable, NonceSource, TimerQueue
+from controller.mapping.machine import EidTable, NonceSource, NonceUse, TimerQueue
 from controller.xtr.config import XtrConfig
+from controller.xtr.ledger import Ledger
 
 
 @dataclass(slots=True)
@@ -27,15 +28,6 @@ class Subscription:
     lost: bool = False
 
 
-class Verdict(Enum):
-    """What the nonce of a notification says about one of its records."""
-
-    NEW = auto()
-    REPEATED = auto()
-    """The last one again: its acknowledgement was lost (choice C11)."""
-    OLD = auto()
-
-
 class Duty(Enum):
     """What falls due for a subscription."""
 
@@ -44,18 +36,13 @@ class Duty(Enum):
 
 
 class Subscriptions:
-    """Subscriptions and last nonces, per mapping system.
+    """Subscriptions by mapping system and EID-prefix."""
 
-    Nonces are compared per EID of a record: publications of different EIDs overtake each other on the way
-    and none of them is lost by that. For an EID not heard of yet, the confirmation of the subscription that
-    covers it is the floor.
-    """
-
-    def __init__(self, config: XtrConfig, nonces: NonceSource) -> None:
+    def __init__(self, config: XtrConfig, nonces: NonceSource, ledger: Ledger) -> None:
         self._config = config
         self._nonces = nonces
+        self._ledger = ledger
         self._tables: dict[str, EidTable[Subscription]] = {link.name: EidTable() for link in config.links}
-        self._seen: dict[str, EidTable[int]] = {link.name: EidTable() for link in config.links}
         self._timers: TimerQueue[tuple[str, Eid, Duty]] = TimerQueue()
 
     def get(self, link: str, eid: Eid) -> Subscription | None:
@@ -75,11 +62,11 @@ class Subscriptions:
 
         Without a subscription it begins anew at the clock: the mapping system may remember more than we do.
         """
-        known = max((nonce for _, nonce in self._seen[link].inside(eid)), default=-1)
+        known = self._ledger.highest(link, eid)
         held = self._tables[link].get(eid)
         if held is not None and not held.lost:
             return max(known, held.base) + 1
-        return max(known + 1, self._nonces.ascending(now))
+        return max(known + 1, self._nonces.first(NonceUse.SUBSCRIPTION, now))
 
     def confirm(self, link: str, eid: Eid, nonce: int, lasting: bool, now: float) -> None:
         """A mapping system confirmed a subscription for `eid` with that nonce."""
@@ -104,27 +91,13 @@ class Subscriptions:
         for duty in Duty:
             self._timers.cancel((subscription.link, subscription.eid, duty))
 
-    def verdict(self, link: str, eid: Eid, nonce: int) -> Verdict:
-        """Judge the nonce of a notification about `eid`."""
-        last = max(self._floor(link, eid), self.seen(link, eid))
-        if nonce == last:
-            return Verdict.REPEATED
-        return Verdict.NEW if nonce > last else Verdict.OLD
+    def floor(self, link: str, eid: Eid) -> int:
+        """The nonce of the confirmation that settles `eid`; -1 if nothing was ever subscribed to around it.
 
-    def see(self, link: str, eid: Eid, nonce: int) -> None:
-        """Note the nonce of what was just believed about `eid`."""
-        self._seen[link][eid] = nonce
-
-    def seen(self, link: str, eid: Eid) -> int:
-        """The nonce of what was last believed about `eid`; -1 if nothing was."""
-        found = self._seen[link].get(eid)
-        return -1 if found is None else found
-
-    def settle(self, subscription: Subscription) -> None:
-        """Forget nonces that the confirmation's makes superfluous."""
-        seen = self._seen[subscription.link]
-        for eid in [eid for eid, nonce in seen.inside(subscription.eid) if nonce < subscription.base]:
-            seen.pop(eid)
+        That of an ended subscription counts only if no other covers the EID.
+        """
+        bases = [(not found.lost, found.base) for _, found in self._tables[link].covering(eid)]
+        return next((base for active, base in bases if active), bases[0][1] if bases else -1)
 
     def due(self, now: float) -> Iterator[tuple[Subscription, Duty]]:
         """Yield each duty that is due."""
@@ -134,8 +107,3 @@ class Subscriptions:
     def next_deadline(self) -> float | None:
         """When the next duty is due."""
         return self._timers.next_deadline()
-
-    def _floor(self, link: str, eid: Eid) -> int:
-        """The nonce of the confirmation that settles `eid`; of an ended subscription only if there is no other."""
-        bases = [(not found.lost, found.base) for _, found in self._tables[link].covering(eid)]
-        return next((base for active, base in bases if active), bases[0][1] if bases else -1)

@@ -6,6 +6,7 @@ from controller.lisp import Action, Eid, EidRecord
 from controller.xtr.config import LocalEid
 from controller.xtr.entries import DatabaseEntry, Kind, Locator, MapCacheEntry, Source
 from controller.xtr.etr import Etr
+from controller.xtr.links import Links
 from controller.xtr.map_cache import MapCache
 from controller.xtr.outputs import DatabaseChange, Output, Replay
 from controller.xtr.resolver import Resolver
@@ -14,11 +15,26 @@ from controller.xtr.resolver import Resolver
 class Tables:
     """Changes the tables, reports what changed, and lets packets go that waited for it."""
 
-    def __init__(self, cache: MapCache, etr: Etr, resolver: Resolver) -> None:
+    def __init__(self, links: Links, cache: MapCache, etr: Etr, resolver: Resolver) -> None:
         self.cache = cache
+        self._links = links
         self._etr = etr
         self._resolver = resolver
         self._told: dict[Eid, DatabaseEntry] = {}
+
+    def authority(self, eid: Eid) -> str | None:
+        """The mapping system that has the say about `eid`; None if any has.
+
+        That is the one responsible for it. An own EID may be registered elsewhere only, as the gateway for
+        unknown destinations is: then it is the first of those.
+        """
+        responsible = self._links.responsible(eid)
+        mapping = self._etr.get(eid)
+        if mapping is not None and self.cache.is_own(eid):
+            names = tuple(mapping.registrations)
+            if responsible is None or responsible.name not in names:
+                return names[0] if names else None
+        return responsible.name if responsible is not None else None
 
     def learn(
         self,
@@ -39,6 +55,15 @@ class Tables:
     def forget(self, eid: Eid) -> list[Output]:
         """Remove what was learned about `eid`."""
         return [*self.cache.forget(eid), *self.sync_database(eid)]
+
+    def keep(self, link: str, eid: Eid, nonce: int, now: float) -> list[Output]:
+        """Give what one mapping system published about EIDs in `eid` after `nonce` its full lifetime."""
+        outputs: list[Output] = []
+        for inside in self.learned_from(link, eid):
+            learned = self.cache.learned(inside)
+            if learned is not None and learned.nonce > nonce:
+                outputs += self.learn(learned.record, link, learned.source, now, nonce=learned.nonce)
+        return outputs
 
     def learned_from(self, link: str, eid: Eid) -> list[Eid]:
         """What one mapping system published about EIDs that `eid` covers."""
@@ -65,7 +90,11 @@ class Tables:
 
     def detached(self, eid: Eid) -> list[Output]:
         """The ETR has withdrawn a database entry: its peers, if there are any, serve the EID from now on."""
-        return [*self.sync_database(eid), *self.cache.disown(eid)]
+        learned = self.cache.learned(eid)
+        changes = self.cache.disown(eid)
+        if learned is not None and self.authority(eid) not in (learned.link, None):
+            changes += self.cache.forget(eid)
+        return [*self.sync_database(eid), *changes]
 
     def sync_database(self, eid: Eid) -> list[Output]:
         """Report the database entry of `eid` if it is not as reported last."""

@@ -9,6 +9,7 @@ from controller.mapping.machine import Event, NonceSource, dropped
 from controller.xtr.config import LocalEid, XtrConfig
 from controller.xtr.entries import DatabaseEntry, Kind, MapCacheEntry
 from controller.xtr.etr import Etr
+from controller.xtr.ledger import Ledger
 from controller.xtr.links import Links
 from controller.xtr.map_cache import MapCache
 from controller.xtr.notifications import NotificationHandler
@@ -45,12 +46,13 @@ class Xtr:
         source = nonces or NonceSource.from_clock(now)
         self._links = Links(config)
         self._etr = Etr(config, self._links, source, now)
-        self._subscriptions = Subscriptions(config, source)
+        self._ledger = Ledger()
+        self._subscriptions = Subscriptions(config, source, self._ledger)
         self._resolver = Resolver(config, self._links, self._subscriptions, source)
-        self._tables = Tables(MapCache(config.rlocs, config.default_ttl), self._etr, self._resolver)
+        self._tables = Tables(self._links, MapCache(config.rlocs, config.default_ttl), self._etr, self._resolver)
         self._replies = ReplyHandler(self._resolver, self._subscriptions, self._tables)
         self._notifications = NotificationHandler(
-            config, self._links, self._etr, self._resolver, self._subscriptions, self._tables
+            config, self._links, self._etr, self._resolver, self._subscriptions, self._ledger, self._tables
         )
 
     def start(self, now: float) -> list[Output]:
@@ -183,7 +185,7 @@ class Xtr:
             if learned is not None and covering is subscription and learned.nonce < subscription.base:
                 outputs.append(Event("map-cache-entry-swept", {"eid": str(eid), "link": subscription.link}))
                 outputs += self._tables.forget(eid)
-        self._subscriptions.settle(subscription)
+        self._ledger.settle(subscription.link, subscription.eid, subscription.base)
         return outputs
 
     def _expired(self, eid: Eid) -> list[Output]:

@@ -2,7 +2,7 @@
 
 from controller.mapping.machine.checks import ConfigError, check_iid, check_unique, fail
 from controller.mapping.machine.eid_table import EidTable
-from controller.mapping.machine.nonces import COUNTER_LIMIT, NonceSource
+from controller.mapping.machine.nonces import COUNTER_LIMIT, NonceSource, NonceUse
 from controller.mapping.machine.outputs import Event, Send, dropped
 from controller.mapping.machine.timers import TimerQueue
 
@@ -12,6 +12,7 @@ __all__ = [
     "EidTable",
     "Event",
     "NonceSource",
+    "NonceUse",
     "Send",
     "TimerQueue",
     "check_iid",
