@@ -36,6 +36,7 @@ class P4RuntimeClient:
 
     Attributes:
         codec: of the program.
+        timeout: seconds a write may take.
         stream: arbitration, packets, digests; also says whether there is a connection.
     """
 
@@ -45,7 +46,7 @@ class P4RuntimeClient:
         self.target, self.pipeline = target, pipeline
         self.codec = Codec(pipeline.info)
         self.stream = Stream(target, self.codec, backoff or Backoff())
-        self._timeout = timeout
+        self.timeout = timeout
 
     async def __aenter__(self) -> P4RuntimeClient:
         self.stream.start()
@@ -157,7 +158,7 @@ class P4RuntimeClient:
 
     async def api_version(self) -> str:
         """The version of P4Runtime the switch implements; raises RpcError where it cannot tell (before 1.1)."""
-        response = await self._call("Capabilities", p4runtime_pb2.CapabilitiesRequest(), self._timeout)
+        response = await self._call("Capabilities", p4runtime_pb2.CapabilitiesRequest(), self.timeout)
         return str(response.p4runtime_api_version)
 
     # -- writing ------------------------------------------------------------------------------------------
@@ -203,7 +204,7 @@ class P4RuntimeClient:
         """
         try:
             with _own_errors("Write"):
-                await self.stream.stub.Write(request, timeout=self._timeout)
+                await self.stream.stub.Write(request, timeout=self.timeout)
         except RpcError as error:
             trailer = error.__cause__
             if not isinstance(trailer, grpc.aio.AioRpcError):

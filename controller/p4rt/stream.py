@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 from typing import Any
@@ -115,14 +115,18 @@ class Stream:
         outgoing.put_nowait(self._arbitration())
         async with self.target.open_channel() as channel:
             stub: Any = p4runtime_pb2_grpc.P4RuntimeStub(channel)  # type: ignore[no-untyped-call]
-            call = stub.StreamChannel(_drain(outgoing))
+            call = stub.StreamChannel()
+            writing = asyncio.create_task(_write_all(call, outgoing), name=f"p4runtime writes {self.target}")
             self._stub, self._outgoing = stub, outgoing
             try:
                 async for message in call:
                     self._receive(message)
             finally:
                 self._stub = self._outgoing = None
+                writing.cancel()
                 call.cancel()
+                while not outgoing.empty():  # whoever waits for room shall learn that it is over
+                    outgoing.get_nowait()
 
     # -- state --------------------------------------------------------------------------------------------
 
@@ -228,13 +232,15 @@ class Stream:
         return p4runtime_pb2.StreamMessageRequest(arbitration=update)
 
     async def _send(self, message: p4runtime_pb2.StreamMessageRequest) -> None:
-        if self._outgoing is None:
+        outgoing = self._outgoing
+        if outgoing is not None:
+            await outgoing.put(message)
+        if outgoing is None or outgoing is not self._outgoing:
             raise NotConnectedError(f"{self.target}: not connected")
-        await self._outgoing.put(message)
 
 
-async def _drain(
-    queue: asyncio.Queue[p4runtime_pb2.StreamMessageRequest],
-) -> AsyncIterator[p4runtime_pb2.StreamMessageRequest]:
-    while True:
-        yield await queue.get()
+async def _write_all(call: Any, queue: asyncio.Queue[p4runtime_pb2.StreamMessageRequest]) -> None:  # noqa: ANN401
+    # why a write fails, the reader of the same call is told too
+    with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        while True:
+            await call.write(await queue.get())

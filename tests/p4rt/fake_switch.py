@@ -28,6 +28,7 @@ from tests.p4rt.fake_store import OK, Entity, Store, key_of
 class Connection:
     outgoing: asyncio.Queue[p4runtime_pb2.StreamMessageResponse]
     election_id: int = 0
+    hung_up: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass
@@ -44,6 +45,7 @@ class FakeSwitch(Store):
         unreadable: kinds of entities whose reads are not implemented.
         mangle: is applied to every entity that is read back.
         before_write: awaited before a Write is carried out.
+        deaf: it reads nothing more from streams.
         preserve: the answer to RECONCILE_AND_COMMIT; UNKNOWN behaves as PI does.
     """
 
@@ -60,6 +62,7 @@ class FakeSwitch(Store):
     unreadable: set[str] = field(default_factory=set)
     mangle: Callable[[Entity], Entity] = lambda entity: entity
     before_write: Callable[[], Any] | None = None
+    deaf: bool = False
     preserve: StatusCode = StatusCode.UNIMPLEMENTED
 
     def __post_init__(self) -> None:
@@ -190,49 +193,47 @@ class FakeSwitch(Store):
 
     # -- the stream ---------------------------------------------------------------------------------------
 
-    async def StreamChannel(self, requests: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def StreamChannel(self, requests: Any, context: Any) -> None:  # noqa: N802
         self.calls["StreamChannel"] += 1
         connection = Connection(asyncio.Queue())
-        ended = asyncio.Event()
-        reader = asyncio.create_task(self._listen(requests, connection, context, ended))
-        end = asyncio.create_task(ended.wait())
+        writer = asyncio.create_task(self._write_all(connection, context))
+        hung_up = asyncio.create_task(connection.hung_up.wait())
         try:
             while True:
-                item = asyncio.create_task(connection.outgoing.get())
-                done, _ = await asyncio.wait({item, end, reader}, return_when=asyncio.FIRST_COMPLETED)
-                if item not in done:
-                    item.cancel()
-                    if reader in done:
-                        reader.result()
-                    return
-                message = item.result()
-                if message is None:
+                reading = asyncio.create_task(asyncio.Event().wait() if self.deaf else context.read())
+                done, _ = await asyncio.wait({reading, hung_up}, return_when=asyncio.FIRST_COMPLETED)
+                if reading not in done:
+                    reading.cancel()
                     await context.abort(StatusCode.UNAVAILABLE, "the switch hangs up")
-                yield message
+                if reading.result() is grpc.aio.EOF:  # type: ignore[attr-defined]  # the hints lack it
+                    return
+                await self._take(reading.result(), connection, context)
         finally:
-            reader.cancel()
-            end.cancel()
+            writer.cancel()
+            hung_up.cancel()
             if connection in self._connections:
                 self._connections.remove(connection)
                 self._notify()
 
-    async def _listen(self, requests: Any, connection: Connection, context: Any, ended: asyncio.Event) -> None:
-        async for request in requests:
-            match request.WhichOneof("update"):
-                case "arbitration":
-                    update = request.arbitration
-                    connection.election_id = update.election_id.high << 64 | update.election_id.low
-                    others = {other.election_id for other in self._connections if other is not connection}
-                    if connection.election_id in others:
-                        await context.abort(StatusCode.INVALID_ARGUMENT, "Election id already exists")
-                    if connection not in self._connections:
-                        self._connections.append(connection)
-                    self._notify()
-                case "packet":
-                    self.packets_out.append(request.packet)
-                case "digest_ack":
-                    self.acks.append(request.digest_ack)
-        ended.set()
+    async def _write_all(self, connection: Connection, context: Any) -> None:
+        while True:
+            await context.write(await connection.outgoing.get())
+
+    async def _take(self, request: p4runtime_pb2.StreamMessageRequest, connection: Connection, context: Any) -> None:
+        match request.WhichOneof("update"):
+            case "arbitration":
+                update = request.arbitration
+                connection.election_id = update.election_id.high << 64 | update.election_id.low
+                others = {other.election_id for other in self._connections if other is not connection}
+                if connection.election_id in others:
+                    await context.abort(StatusCode.INVALID_ARGUMENT, "Election id already exists")
+                if connection not in self._connections:
+                    self._connections.append(connection)
+                self._notify()
+            case "packet":
+                self.packets_out.append(request.packet)
+            case "digest_ack":
+                self.acks.append(request.digest_ack)
 
     def _notify(self) -> None:
         primary = self._primary()
@@ -255,7 +256,7 @@ class FakeSwitch(Store):
     def hang_up(self) -> None:
         """End every stream with an error."""
         for connection in self._connections:
-            connection.outgoing.put_nowait(None)  # type: ignore[arg-type]
+            connection.hung_up.set()
 
     # -- the server ---------------------------------------------------------------------------------------
 
