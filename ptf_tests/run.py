@@ -4,7 +4,8 @@ Starts the switch without a program and hands the official `ptf` runner its port
 server; the tests push the compiled program themselves. Ports are veth pairs in a network namespace of this run alone,
 or, for softswitch, unix-domain sockets that need no privilege.
 
-The outcome of every test goes to build/conformance/ptf-<target>.json; log and capture stay in build/ptf/<target>/.
+The outcome of every test goes to build/conformance/ptf-<target>.json when all of them were run on the committed
+program; log and capture stay in build/ptf/<target>/.
 The exit code is 0 when every test passed, 1 when one did not, 2 when the suite could not run.
 """
 
@@ -27,6 +28,7 @@ from ptf_tests.errors import SetupError
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "ptf_tests" / "dataplane"
 PLATFORMS = ROOT / "ptf_tests" / "platforms"
+PROGRAM = ROOT / "p4src" / "compiled" / "v1model"
 
 # Seconds that a test waits for a packet that must come, and listens for one that must not.
 TIMEOUT = 2.0
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     options = _parse(arguments)
     try:
-        return _run(options.target, options.ports, options.pattern)
+        return _run(options.target, options.ports, options.pattern, options.program)
     except SetupError as error:
         print(f"PTF NOT RUN on {options.target}: {error}", file=sys.stderr)
         return 2
@@ -49,6 +51,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--target", choices=sorted(targets.TARGETS), default="softswitch")
     parser.add_argument("--ports", choices=("unix", "veth"), help="default: unix sockets for softswitch, veth for bmv2")
     parser.add_argument("-k", dest="pattern", help="only tests whose module.Class contains this, in any case")
+    parser.add_argument(
+        "--program",
+        type=Path,
+        default=PROGRAM,
+        help="folder of fabric.json and fabric.p4info.txtpb; default: %(default)s",
+    )
     options = parser.parse_args(arguments)
     if options.ports is None:
         options.ports = "unix" if options.target == "softswitch" else "veth"
@@ -57,7 +65,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _run(target: str, ports: str, pattern: str | None) -> int:
+def _run(target: str, ports: str, pattern: str | None, program: Path) -> int:
     command = targets.TARGETS[target]()
     ptf = _ptf()
     work = ROOT / "build" / "ptf" / target
@@ -82,12 +90,14 @@ def _run(target: str, ports: str, pattern: str | None) -> int:
             *("--test-case-timeout", str(TEST_SECONDS), "--random-seed", "1", "--qlen", "4096"),
             *("--socket-recv-size", "16384", "--allow-user"),
             *("--log-file", str(work / "ptf.log"), "--debug", "info"),
-            *("--test-params", f"grpc={address!r};target={target!r};records={str(records)!r}"),
+            *("--test-params", _parameters(grpc=address, target=target, records=records, program=program.resolve())),
         ]
         selected = _select(suite, pattern)
         with targets.running(command, ends, address, work / "switch.log"):
             code = subprocess.run([*suite, *selected], check=False).returncode
     results = [json.loads(line) for line in records.read_text(encoding="utf-8").splitlines()]
+    if pattern is None and program == PROGRAM:
+        _write(ROOT / "build" / "conformance" / f"ptf-{target}.json", results)
     _report(target, results, time.monotonic() - started)
     return 0 if code == 0 and results and all(result["outcome"] == "passed" for result in results) else 1
 
@@ -98,6 +108,11 @@ def _ptf() -> list[str]:
     if not script.exists():
         raise SetupError("the ptf runner is not installed: pip install --no-deps ptf==0.12.0")
     return [sys.executable, str(script)]
+
+
+def _parameters(**values: object) -> str:
+    """Test parameters as `ptf` wants them: assignments in Python."""
+    return ";".join(f"{name}={str(value)!r}" for name, value in values.items())
 
 
 def _select(suite: Sequence[str], pattern: str | None) -> list[str]:
@@ -112,10 +127,12 @@ def _select(suite: Sequence[str], pattern: str | None) -> list[str]:
     return found
 
 
-def _report(target: str, results: list[dict[str, object]], seconds: float) -> None:
-    output = ROOT / "build" / "conformance" / f"ptf-{target}.json"
+def _write(output: Path, results: list[dict[str, object]]) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def _report(target: str, results: list[dict[str, object]], seconds: float) -> None:
     failed = [str(result["test"]) for result in results if result["outcome"] != "passed"]
     print(f"PTF on {target}: {len(results) - len(failed)} passed, {len(failed)} failed in {seconds:.1f} s")
     for name in failed:

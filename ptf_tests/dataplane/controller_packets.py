@@ -132,7 +132,8 @@ class TransmittedAsItIs(ControllerTest):
             arriving(RED_PORT, udp(HERE, THERE)),
             leaving(CORE, tunnel(VxlanGpe(iid=RED), udp(HERE, THERE), src=OWN, dst=PEER, ttl=0)),
             leaving(CORE, IP(ihl=6, src=OWN, dst=PEER, options=[]) / Raw(bytes(8))),
-            Ether(dst="ff:ff:ff:ff:ff:ff", src="02:00:00:00:00:01") / ARP(pdst=HERE),
+            Ether(dst="ff:ff:ff:ff:ff:ff", src="02:00:00:00:00:01")
+            / ARP(hwsrc="02:00:00:00:00:01", psrc=OWN, pdst=PEER),
             Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01", type=0x8888) / Raw(bytes(46)),
             Ether(bytes(leaving(CORE, control))[:37]),
             leaving(CORE, udp(OWN, PEER, data=bytes(8000))),

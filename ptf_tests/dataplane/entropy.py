@@ -95,15 +95,17 @@ class OtherProtocolsHaveNoPorts(EntropyTest):
 
 
 @requirement("PR-DP-4")
-class LaterFragmentsAreOneFlow(EntropyTest):
-    """Fragments that carry no transport header are not spread by the octets that stand in its place."""
+class FragmentsAreOneFlow(EntropyTest):
+    """All fragments of a datagram go one way, though only the first has the ports and others have payload there."""
 
     def runTest(self) -> None:
-        fragments = [
-            IP(src=HERE, dst=THERE, proto=17, id=9, frag=offset, flags="MF") / Raw(bytes([offset]) * 64)
+        first = IP(src=HERE, dst=THERE, id=9, flags="MF") / UDP(sport=40000, dport=40001, len=600) / Raw(bytes(56))
+        later = [
+            IP(src=HERE, dst=THERE, proto=17, id=9, frag=offset, flags="MF" if offset < 56 else 0)
+            / Raw(bytes([offset]) * 64)
             for offset in range(8, 64, 8)
         ]
-        self.assertEqual(len(set(self.source_ports(fragments))), 1)
+        self.assertEqual(len(set(self.source_ports([first, *later]))), 1)
 
 
 @requirement("PR-DP-4")

@@ -50,7 +50,7 @@ class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
         """Connects (once a run) and starts from an empty switch and empty queues."""
         super().setUp()
         self.dataplane = ptf.dataplane_instance
-        self.switch = connect(testutils.test_param_get("grpc"))
+        self.switch = connect(testutils.test_param_get("grpc"), testutils.test_param_get("program"))
         self._written: dict[object, State] = {}
         self.addCleanup(self._remove_all)
         self.dataplane.flush()
@@ -187,20 +187,21 @@ class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
         before = self.switch.drops()
         yield
         deadline = time.monotonic() + ptf.ptfutils.default_timeout
-        while time.monotonic() < deadline and not self._dropped_since(before).total() >= count:
+        while time.monotonic() < deadline and not self.dropped_since(before).total() >= count:
             time.sleep(0.005)
         self.expect_nothing()
         self.expect_no_punt()
-        self.assertEqual(self._dropped_since(before), Counter({reason: count}))
+        self.assertEqual(self.dropped_since(before), Counter({reason: count}))
 
     @contextmanager
     def no_drops(self) -> Iterator[None]:
         """Within this block nothing is dropped."""
         before = self.switch.drops()
         yield
-        self.assertEqual(self._dropped_since(before), Counter())
+        self.assertEqual(self.dropped_since(before), Counter())
 
-    def _dropped_since(self, before: dict[DropReason, CounterData]) -> Counter[DropReason]:
+    def dropped_since(self, before: dict[DropReason, CounterData]) -> Counter[DropReason]:
+        """Packets dropped since `before` was read, by reason."""
         return difference(before, self.switch.drops())
 
     def _drops_text(self) -> str:

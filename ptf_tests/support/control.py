@@ -25,7 +25,6 @@ from controller.p4rt.packetio import PacketIn, PacketOut
 from controller.p4rt.pipeline import Pipeline
 from controller.p4rt.target import Target
 
-PROGRAM = Path(__file__).resolve().parents[2] / "p4src" / "compiled" / "v1model"
 DEVICE_ID = 1
 _CALL_SECONDS = 30.0
 
@@ -117,6 +116,6 @@ def difference(before: dict[DropReason, CounterData], after: dict[DropReason, Co
 
 
 @cache
-def connect(address: str, program: Path = PROGRAM) -> Switch:
-    """The switch whose P4Runtime server is at `address`, running the fabric's program; one for the whole process."""
-    return Switch(address, program)
+def connect(address: str, program: str) -> Switch:
+    """The switch whose P4Runtime server is at `address`, running the program in a folder; one for the whole process."""
+    return Switch(address, Path(program))

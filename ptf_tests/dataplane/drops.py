@@ -1,0 +1,247 @@
+"""Every reason to drop: each packet is counted exactly once, under the reason that fits, and nothing leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ptf.testutils import group
+from scapy.layers.inet import IP
+from scapy.packet import Packet, Raw
+
+from controller.dataplane.codepoints import DropReason, Encapsulation
+from controller.dataplane.entries import core_port, scale_out_negative, scale_out_rloc_set
+from controller.p4rt.entities import CounterData
+from ptf_tests.support.base import FabricTest
+from ptf_tests.support.headers import Lisp, VxlanGpe
+from ptf_tests.support.packets import arriving, tunnel, udp
+from ptf_tests.support.requirement import requirement
+from ptf_tests.support.scenario import (
+    CORE,
+    CORE_2,
+    FOREIGN,
+    HERE,
+    OTHER,
+    OWN,
+    PEER,
+    RED,
+    RED_PORT,
+    SPARE,
+    THERE,
+    access_xtr,
+    host,
+    rlocs,
+)
+from ptf_tests.support.vectors import V19, V20
+
+
+class DropTest(FabricTest):
+    """An access xTR with the drop policy."""
+
+    def setUp(self) -> None:
+        """Makes the switch an access xTR."""
+        super().setUp()
+        self.write(*access_xtr(Encapsulation.VXLAN_GPE))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A frame that arrives on a port, and why it is dropped."""
+
+    reason: DropReason
+    port: int
+    frame: Packet
+
+
+def _to_router(header: Lisp | VxlanGpe, inner: Packet, *, ttl: int = 64, tos: int = 0) -> Packet:
+    return arriving(CORE, tunnel(header, inner, src=PEER, dst=OWN, ttl=ttl, tos=tos))
+
+
+def _bad_checksum() -> Packet:
+    packet = IP(bytes(udp(HERE, THERE)))
+    packet.chksum ^= 1
+    return packet
+
+
+def one_of_each() -> list[Case]:
+    """A packet for each reason but NONE, in the order of the reasons."""
+    inner = udp(THERE, HERE)
+    return [
+        Case(DropReason.MALFORMED, RED_PORT, arriving(RED_PORT, Raw(bytes(19)))),
+        Case(DropReason.BAD_CHECKSUM, RED_PORT, arriving(RED_PORT, _bad_checksum())),
+        Case(DropReason.UNKNOWN_PORT, SPARE, arriving(SPARE, udp(HERE, THERE))),
+        Case(DropReason.UNSUPPORTED_PAYLOAD, CORE, _to_router(VxlanGpe(iid=RED, next_protocol=2), inner)),
+        Case(DropReason.NO_INSTANCE_ID, CORE, _to_router(VxlanGpe(iid=RED, i=0), inner)),
+        Case(DropReason.FOREIGN_INSTANCE_ID, CORE, _to_router(VxlanGpe(iid=FOREIGN), inner)),
+        Case(DropReason.ECN_NOT_CAPABLE, CORE, _to_router(VxlanGpe(iid=RED), inner, tos=3)),
+        Case(DropReason.TTL_EXPIRED, RED_PORT, arriving(RED_PORT, udp(HERE, THERE, ttl=1))),
+        Case(DropReason.UNKNOWN_DESTINATION, RED_PORT, arriving(RED_PORT, udp(HERE, "50.0.0.1"))),
+        Case(DropReason.NEGATIVE_NO_REASON, RED_PORT, arriving(RED_PORT, udp(HERE, "40.0.0.3"))),
+        Case(DropReason.NEGATIVE_POLICY, RED_PORT, arriving(RED_PORT, udp(HERE, "40.0.0.4"))),
+        Case(DropReason.NEGATIVE_AUTH, RED_PORT, arriving(RED_PORT, udp(HERE, "40.0.0.5"))),
+        Case(DropReason.NO_RLOC, RED_PORT, arriving(RED_PORT, udp(HERE, "40.0.0.13"))),
+        Case(DropReason.NO_UNDERLAY_ROUTE, RED_PORT, arriving(RED_PORT, udp(HERE, "40.0.0.14"))),
+    ]
+
+
+@requirement("DP-9")
+class EachReasonOnce(DropTest):
+    """One packet for each reason there is: its counter says one packet and the octets of its frame, no other moves."""
+
+    def runTest(self) -> None:
+        cases = one_of_each()
+        self.assertEqual([case.reason for case in cases], [reason for reason in DropReason if reason])
+        self.write(
+            scale_out_negative(RED, host("40.0.0.3"), DropReason.NEGATIVE_NO_REASON),
+            scale_out_negative(RED, host("40.0.0.4"), DropReason.NEGATIVE_POLICY),
+            scale_out_negative(RED, host("40.0.0.5"), DropReason.NEGATIVE_AUTH),
+            scale_out_rloc_set(RED, host("40.0.0.13"), 13),
+            scale_out_rloc_set(RED, host("40.0.0.14"), 14),
+            rlocs(14, ("203.0.113.1", 1)),
+        )
+        for case in cases:
+            with self.subTest(reason=case.reason.name):
+                before = self.switch.drops()[case.reason]
+                with self.drops(case.reason):
+                    self.send(case.port, case.frame)
+                after = self.switch.drops()[case.reason]
+                self.assertEqual(after, CounterData(before.packets + 1, before.octets + len(case.frame)))
+
+
+class ForwardingCountsNoDrop(DropTest):
+    """Packets that are delivered, tunnelled or passed on move no drop counter."""
+
+    def runTest(self) -> None:
+        with self.no_drops():
+            for port, frame in (
+                (RED_PORT, arriving(RED_PORT, udp(HERE, THERE))),
+                (CORE, _to_router(VxlanGpe(iid=RED), udp(THERE, HERE))),
+                (CORE, arriving(CORE, udp(PEER, OTHER))),
+            ):
+                self.send(port, frame)
+                self.receive()
+
+
+@group("robustness")
+class TwoFaultsOneCount(DropTest):
+    """A packet with several faults is still one packet: one counter moves, by one."""
+
+    def runTest(self) -> None:
+        dead_and_foreign = _to_router(VxlanGpe(iid=FOREIGN), udp(THERE, HERE, ttl=0), tos=3, ttl=1)
+        not_tenant = _to_router(VxlanGpe(iid=FOREIGN, i=0, version=1, next_protocol=9), udp(THERE, HERE, ttl=1))
+        damaged = _bad_checksum()
+        damaged.ttl = 0
+        for port, frame in ((CORE, dead_and_foreign), (CORE, not_tenant), (SPARE, arriving(SPARE, damaged))):
+            with self.subTest(frame=frame.summary()):
+                before = self.switch.drops()
+                self.send(port, frame)
+                self.expect_nothing()
+                self.assertEqual(self.dropped_since(before).total(), 1)
+
+
+@requirement("DP-9")
+@group("robustness")
+class UnknownNextProtocol(DropTest):
+    """VXLAN-GPE payloads that this router does not forward, Ethernet of vector V20 among them."""
+
+    def runTest(self) -> None:
+        for next_protocol in (0, 2, 3, 4, 5, 0x7D, 0x7E, 0x7F, 0x80, 0xFE, 0xFF):
+            with self.subTest(next_protocol=next_protocol), self.drops(DropReason.UNSUPPORTED_PAYLOAD):
+                self.send(CORE, _to_router(VxlanGpe(iid=RED, next_protocol=next_protocol), udp(THERE, HERE)))
+        vector = IP(V20)
+        vector.dst = OWN
+        del vector.chksum
+        with self.subTest("V20"), self.drops(DropReason.UNSUPPORTED_PAYLOAD):
+            self.send(CORE, arriving(CORE, vector))
+
+
+@requirement("DP-9", "DP-4")
+@group("robustness")
+class VxlanGpeOfAnotherKind(DropTest):
+    """Without the P bit the Next Protocol means nothing, and another version may mean anything: both are dropped."""
+
+    def runTest(self) -> None:
+        for header in (
+            VxlanGpe(iid=RED, p=0),
+            VxlanGpe(iid=RED, p=0, next_protocol=0),
+            *(VxlanGpe(iid=RED, version=version) for version in (1, 2, 3)),
+        ):
+            with self.subTest(header=bytes(header).hex()), self.drops(DropReason.UNSUPPORTED_PAYLOAD):
+                self.send(CORE, _to_router(header, udp(THERE, HERE)))
+
+
+@requirement("DP-9")
+@group("robustness")
+class LispPayloadOfAnotherKind(DropTest):
+    """Neither LISP-GPE (vector V19) nor a payload that is no IPv4 is taken for IPv4."""
+
+    def runTest(self) -> None:
+        vector = IP(V19)
+        vector.src, vector.dst = PEER, OWN
+        del vector.chksum
+        with self.subTest("V19"), self.drops(DropReason.UNSUPPORTED_PAYLOAD):
+            self.send(CORE, arriving(CORE, vector))
+        for first_octet in (0x00, 0x35, 0x55, 0x60, 0xF5):
+            with self.subTest(first_octet=first_octet), self.drops(DropReason.UNSUPPORTED_PAYLOAD):
+                self.send(CORE, _to_router(Lisp(iid=RED), Raw(bytes([first_octet]) + bytes(47))))
+
+
+@requirement("DP-9")
+@group("robustness")
+class EncryptedPayloadIsNotRead(DropTest):
+    """KK says that the payload is encrypted (RFC 8061): what then looks like an IPv4 header is none."""
+
+    def runTest(self) -> None:
+        for key in (1, 2, 3):
+            with self.subTest(key=key), self.drops(DropReason.UNSUPPORTED_PAYLOAD):
+                self.send(CORE, _to_router(Lisp(iid=RED, kk=key), udp(THERE, HERE)))
+
+
+@requirement("DP-9", "DP-6")
+@group("robustness")
+class NoInstanceId(DropTest):
+    """Without the I bit the Instance-ID octets mean nothing: no tenant is guessed."""
+
+    def runTest(self) -> None:
+        for header in (VxlanGpe(iid=RED, i=0), Lisp(iid=RED, i=0), Lisp(iid=RED, i=0, l=1), Lisp(iid=0, i=0)):
+            with self.subTest(header=bytes(header).hex()), self.drops(DropReason.NO_INSTANCE_ID):
+                self.send(CORE, _to_router(header, udp(THERE, HERE)))
+
+
+class TtlExpires(DropTest):
+    """TTL 0 and 1 end at a router: from an accelerator, and in transit."""
+
+    def runTest(self) -> None:
+        for ttl in (0, 1):
+            with self.subTest("access", ttl=ttl), self.drops(DropReason.TTL_EXPIRED):
+                self.send(RED_PORT, arriving(RED_PORT, udp(HERE, THERE, ttl=ttl)))
+            with self.subTest("local delivery", ttl=ttl), self.drops(DropReason.TTL_EXPIRED):
+                self.send(CORE, _to_router(VxlanGpe(iid=RED), udp(THERE, HERE, ttl=ttl)))
+            with self.subTest("transit", ttl=ttl), self.drops(DropReason.TTL_EXPIRED):
+                self.send(CORE_2, arriving(CORE_2, udp(OTHER, PEER, ttl=ttl)))
+
+
+class UnknownPort(DropTest):
+    """Nothing enters through a port that nothing is said about, tunnels and control messages included."""
+
+    def runTest(self) -> None:
+        for packet in (
+            udp(HERE, THERE),
+            tunnel(VxlanGpe(iid=RED), udp(THERE, HERE), src=PEER, dst=OWN),
+            udp(PEER, OWN, sport=4342, dport=4342),
+            udp(OWN, PEER),
+        ):
+            with self.subTest(packet=packet.summary()), self.drops(DropReason.UNKNOWN_PORT):
+                self.send(SPARE, arriving(SPARE, packet))
+
+
+class RemovedPort(DropTest):
+    """A port that is taken out of service lets nothing in any more."""
+
+    def runTest(self) -> None:
+        frame = arriving(CORE_2, udp(OTHER, PEER))
+        with self.no_drops():
+            self.send(CORE_2, frame)
+            self.receive(CORE)
+        self.remove(core_port(CORE_2))
+        with self.drops(DropReason.UNKNOWN_PORT):
+            self.send(CORE_2, frame)
