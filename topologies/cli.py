@@ -59,7 +59,7 @@ def _accelerator(topology: Topology, name: str, option: str) -> IPv4Address:
 def check(file: Annotated[Path, typer.Argument(help="Topology file.")]) -> None:
     """Check a topology file; every mistake is named with its line and field."""
     topology = _load(file)
-    Console().print(
+    Console(soft_wrap=True, highlight=False).print(
         f"{file}: {topology.name}: {len(topology.pods)} PoDs, {len(topology.switches)} switches, "
         f"{len(topology.links)} links, {len(topology.accelerators)} accelerators"
     )

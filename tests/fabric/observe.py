@@ -40,6 +40,11 @@ class Seen:
     item: Recorded
 
     @property
+    def nonce(self) -> int:
+        """Its nonce; -1 for a message without one."""
+        return int(getattr(self.message, "nonce", -1))
+
+    @property
     def records(self) -> tuple[EidRecord, ...]:
         """Its EID-records; none for a Map-Request."""
         records = getattr(self.message, "records", ())
@@ -79,8 +84,9 @@ class Observer:
         found = []
         for item in list(self.fabric.network.record)[since:]:
             message, encapsulated = unwrap(item.datagram)
-            ends = item.datagram.source.address, item.datagram.destination.address
-            found.append(Seen(*map(self.fabric.name_of, ends), message, encapsulated, item))
+            source = self.fabric.name_of(item.datagram.source.address)
+            destination = self.fabric.name_of(item.datagram.destination.address)
+            found.append(Seen(source, destination, message, encapsulated, item))
         return found
 
     def mark(self) -> int:

@@ -7,7 +7,7 @@ import pytest
 from controller.lisp import DistinguishedName, Eid, InstanceId, MapNotify, MapNotifyAck, MapRegister, MapRequest, verify
 from controller.p4rt.actions import Action
 from controller.p4rt.matches import Exact, Lpm
-from tests.fabric.observe import IID, Observer, Seen, eid, way
+from tests.fabric.observe import IID, Observer, eid, way
 from topologies.roles import key_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -32,24 +32,15 @@ def registrars(fabric: Observer, system: str, wanted: Eid) -> list[str]:
 
 def told(fabric: Observer, system: str, wanted: Eid) -> list[str]:
     """Who received the RLOC-set of an EID in a Map-Notify that acknowledges no registration."""
-    registers = {(seen.source, seen.message.nonce) for seen in fabric.sent(MapRegister) if _has_nonce(seen)}
+    registers = {(seen.source, seen.nonce) for seen in fabric.sent(MapRegister)}
     return sorted(
         {
             seen.destination
             for seen in fabric.sent(MapNotify, source=system)
             if (record := seen.record(wanted)) and record.locators
-            if (seen.destination, _nonce(seen)) not in registers
+            if (seen.destination, seen.nonce) not in registers
         }
     )
-
-
-def _nonce(seen: Seen) -> int:
-    assert not isinstance(seen.message, type(None))
-    return int(getattr(seen.message, "nonce"))  # noqa: B009
-
-
-def _has_nonce(seen: Seen) -> bool:
-    return hasattr(seen.message, "nonce")
 
 
 @pytest.mark.requirement("SO-REG-2", "SO-MAP-3", "ARCH-8")
@@ -126,20 +117,20 @@ async def test_a_subnet_is_published_to_the_access_xtrs_of_its_pod(fabric: Obser
 async def test_publications_are_authentic_counted_and_acknowledged(fabric: Observer) -> None:
     """Per subscriber and subscription each nonce is the last one plus 1; the MAC is good; an Ack with it comes back."""
     keys = {pod.name: key_of(pod.key) for pod in fabric.fabric.topology.pods}
-    acks = {(seen.source, seen.destination, _nonce(seen)) for seen in fabric.sent(MapNotifyAck)}
-    registers = {(seen.source, _nonce(seen)) for seen in fabric.sent(MapRegister)}
+    acks = {(seen.source, seen.destination, seen.nonce) for seen in fabric.sent(MapNotifyAck)}
+    registers = {(seen.source, seen.nonce) for seen in fabric.sent(MapRegister)}
     nonces: dict[int, list[int]] = {}
     for seen in fabric.sent(MapNotify, source="SO-MS"):
         assert isinstance(seen.message, MapNotify)
         verify(seen.item.datagram.payload, seen.message, keys[seen.destination[0]], strict_scope="records")
-        if (seen.destination, _nonce(seen)) not in registers:
-            assert (seen.destination, "SO-MS", _nonce(seen)) in acks
+        if (seen.destination, seen.nonce) not in registers:
+            assert (seen.destination, "SO-MS", seen.nonce) in acks
     requests = fabric.sent(MapRequest, destination="SO-MS")
     assert len(requests) == 8
     for request in requests:
-        first = _nonce(request)
+        first = request.nonce
         nonces[first] = sorted(
-            {_nonce(seen) for seen in fabric.sent(MapNotify, "SO-MS", request.source) if 0 <= _nonce(seen) - first < 50}
+            {seen.nonce for seen in fabric.sent(MapNotify, "SO-MS", request.source) if 0 <= seen.nonce - first < 50}
         )
         assert nonces[first] == list(range(first, first + len(nonces[first])))
     # Whoever subscribed before the last subnet was registered has publications besides the confirmation.

@@ -1,0 +1,65 @@
+"""The command line: what it shows, and the one line it says when something is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from softswitch.ports import read_pcap
+from topologies.cli import app
+
+FIGURE1 = Path(__file__).resolve().parents[2] / "topologies" / "figure1.yaml"
+runner = CliRunner()
+
+
+@pytest.mark.requirement("SO-FLOW-7", "SO-FLOW-8", "SO-FLOW-11", "SO-FLOW-13")
+def test_run_tells_the_whole_story(tmp_path: Path) -> None:
+    capture = tmp_path / "control.pcap"
+    result = runner.invoke(app, ["run", str(FIGURE1), "--capture", str(capture)])
+    assert result.exit_code == 0, result.output
+    told = result.output
+    assert "SU-MS-D  [4097] 40.0.0.7/32  D1, D2" in told
+    assert "A1 -> SU-MS-A  ECM(Map-Request [I] [4097] 40.0.0.7/32 N)" in told
+    assert "Map-Notify [4097] 32.0.0.0/3 -> A3 (1/100), A4 (1/100)" in told
+    assert "miss scale_out_ipv4 [4097, 40.0.0.7] -> unknown()" in told
+    assert "VXLAN-GPE iid 4097 / IPv4 10.0.0.1 > 40.0.0.7" in told
+    assert "acc7 answered acc1: 2 of 2 packets, TTL 57" in told
+    packets = read_pcap(capture)
+    assert len(list(packets)) > 300
+
+
+def test_other_accelerators() -> None:
+    result = runner.invoke(app, ["run", str(FIGURE1), "--from", "acc3", "--to", "acc6"])
+    assert result.exit_code == 0, result.output
+    assert "acc6 answered acc3" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nowhere.yaml"], "error: nowhere.yaml: cannot be read: No such file or directory"),
+        (["run", str(FIGURE1), "--to", "acc9"], "error: --to acc9: no such accelerator; there are acc1, acc2,"),
+        (["check", "nowhere.yaml"], "error: nowhere.yaml: cannot be read"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(arguments: list[str], message: str) -> None:
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_check() -> None:
+    result = runner.invoke(app, ["check", str(FIGURE1)])
+    assert result.exit_code == 0
+    assert "figure1: 4 PoDs, 22 switches, 32 links, 8 accelerators" in result.output
+
+
+def test_check_names_the_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "t.yaml"
+    file.write_text(FIGURE1.read_text().replace("role: access", "role: acces", 1))
+    result = runner.invoke(app, ["check", str(file)])
+    assert result.exit_code == 1
+    assert "switches[0].role = 'acces'" in result.stderr
