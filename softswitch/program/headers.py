@@ -5,7 +5,7 @@ Definitions are compared by identity: two headers of one type are different head
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 VALID_FIELD = "$valid$"
 
@@ -66,7 +66,7 @@ class Header:
 
     name: str
     id: int
-    type: HeaderType
+    type: HeaderType = field(repr=False)
     metadata: bool
 
 
@@ -76,7 +76,7 @@ class HeaderStack:
 
     name: str
     id: int
-    type: HeaderType
+    type: HeaderType = field(repr=False)
     headers: tuple[Header, ...]
 
 
@@ -95,7 +95,7 @@ class HeaderUnion:
 
     name: str
     id: int
-    type: HeaderUnionType
+    type: HeaderUnionType = field(repr=False)
     headers: tuple[Header, ...]
 
 
@@ -105,7 +105,7 @@ class HeaderUnionStack:
 
     name: str
     id: int
-    type: HeaderUnionType
+    type: HeaderUnionType = field(repr=False)
     unions: tuple[HeaderUnion, ...]
 
 

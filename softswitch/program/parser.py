@@ -23,11 +23,13 @@ class UnionStackMember:
 class Extract:
     """Take a header from the packet: a header instance, or the next one of a stack.
 
-    length: bits of the variable-length field, for headers that have one
+    length:    bits of the variable-length field, for headers that have one
+    by_header: the length depends on fields of the header itself, its locals
     """
 
     target: Header | HeaderStack | UnionStackMember
     length: Expr | None
+    by_header: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,8 @@ def _argument(at: Cursor, kind: Kind, scope: Scope, params_count: int) -> Argume
             return lookup(scope.registers, value_at, "register array")
         case Kind.STRING:
             return value_at.text()
+        case Kind.VECTOR if value_at.value == {}:  # p4c's empty list
+            return ()
         case Kind.VECTOR:
             return tuple(data_expression(item, scope, params_count) for item in value_at.items())
         case Kind.VARBIT:

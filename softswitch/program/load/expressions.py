@@ -91,6 +91,10 @@ class _Loader:
             case "stack_field":
                 stack_at, field_at = value_at.exactly(2)
                 stack = lookup(scope.stacks, stack_at, "header stack")
+                if field_at.value == "last" and stack.type.find("last") is None:
+                    # p4c's way to name the last header itself
+                    last = Operation("last_stack_index", (StackRef(stack),), _DATA)
+                    return Element(StackRef(stack), last)
                 return LastField(stack, field_of(stack.type, field_at).index)
             case "local" | "runtime_data":
                 return Local(value_at.integer(0, self.locals_count - 1))

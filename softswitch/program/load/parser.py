@@ -139,14 +139,14 @@ def _extract(at: Cursor, length_at: Cursor | None, scope: Scope) -> Extract:
             header = lookup(scope.headers, value_at, "header")
             if header.metadata:
                 raise value_at.error("is metadata")
-            return Extract(header, _length(at, length_at, header.type, scope))
+            return Extract(header, _length(at, length_at, header.type, scope), length_at is None)
         case "stack":
             stack = lookup(scope.stacks, value_at, "header stack")
-            return Extract(stack, _length(at, length_at, stack.type, scope))
+            return Extract(stack, _length(at, length_at, stack.type, scope), length_at is None)
         case "union_stack":
             stack_at, member_at = value_at.exactly(2)
             target, header_type = _union_member(stack_at, member_at, scope)
-            return Extract(target, _length(at, length_at, header_type, scope))
+            return Extract(target, _length(at, length_at, header_type, scope), length_at is None)
     raise at.get("type").error("is not something to extract to")
 
 
