@@ -13,7 +13,7 @@ from p4.v1 import p4runtime_pb2
 
 from controller.app.describe import unwrap
 from controller.app.network import Recorded
-from controller.lisp import Eid, EidRecord, Message
+from controller.lisp import DecodeError, Eid, EidRecord, Message
 from controller.p4rt.entities import DirectCounter, TableEntry
 from controller.p4rt.matches import Exact, Lpm
 from topologies.inprocess import Fabric
@@ -80,10 +80,13 @@ class Observer:
         self.recorder = recorder
 
     def seen(self, since: int = 0) -> list[Seen]:
-        """The control messages since a mark."""
+        """The control messages since a mark; what is none is left out."""
         found = []
         for item in list(self.fabric.network.record)[since:]:
-            message, encapsulated = unwrap(item.datagram)
+            try:
+                message, encapsulated = unwrap(item.datagram)
+            except DecodeError:
+                continue
             source = self.fabric.name_of(item.datagram.source.address)
             destination = self.fabric.name_of(item.datagram.destination.address)
             found.append(Seen(source, destination, message, encapsulated, item))

@@ -1,0 +1,68 @@
+"""Frames in words, and hops out of traces."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accelerator.packets import ETHERTYPE_IPV4, UDP, Ipv4Packet, ethernet, udp
+from controller.lisp import Tunnel, TunnelHeader
+from softswitch.reference.trace import Dropped, Received, Sent, TableApplied
+from topologies.frames import describe_frame
+from topologies.walk import TraceRecorder, hops
+
+A1, A3 = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.3")
+ACC1, ACC7 = IPv4Address("10.0.0.1"), IPv4Address("40.0.0.7")
+MAC = bytes(6)
+
+
+def test_a_tunnelled_packet() -> None:
+    inner = Ipv4Packet(ACC1, ACC7, UDP, udp(ACC1, ACC7, 40000, 4791, b"x")).encode()
+    tunnel = TunnelHeader(Tunnel.VXLAN_GPE, iid=4097, next_protocol=1).encode()
+    outer = Ipv4Packet(A1, A3, UDP, udp(A1, A3, 50000, 4790, tunnel + inner), ttl=63).encode()
+    assert describe_frame(ethernet(MAC, MAC, ETHERTYPE_IPV4, outer))[1:] == [
+        "IPv4 192.0.2.1 > 192.0.2.3 ttl 63",
+        "UDP 50000 > 4790",
+        "VXLAN-GPE iid 4097",
+        "IPv4 10.0.0.1 > 40.0.0.7 ttl 64",
+        "UDP 40000 > 4791",
+    ]
+
+
+def test_what_cannot_be_read_is_said_at_its_place() -> None:
+    assert describe_frame(b"short") == ["ethernet: 5 octets are no header"]
+    assert describe_frame(MAC + MAC + b"\x88\xb5")[1] == "EtherType 0x88b5"
+    assert "no header" in describe_frame(MAC + MAC + b"\x08\x00" + b"x")[-1]
+
+
+@given(st.binary(max_size=120))
+def test_any_octets_are_described(frame: bytes) -> None:
+    assert describe_frame(frame)
+    assert describe_frame(MAC + MAC + b"\x08\x00" + frame)
+
+
+def test_hops_are_told_apart_by_switch_and_packet() -> None:
+    events = [
+        ("A1", Received(1, 2, b"in")),
+        ("A3", Received(1, 1, b"other")),
+        ("A1", TableApplied(1, "FabricIngress.underlay.underlay_ipv4", (), None, None, "FabricIngress.x.drop", ())),
+        ("A1", Sent(1, 7, b"out")),
+        ("A3", Dropped(1, "ingress", "no route")),
+        ("A9", Sent(5, 1, b"of a packet received before the recording")),
+    ]
+    first, second = hops(events)
+    assert (first.switch, first.ingress_port, first.sent, first.dropped) == ("A1", 2, [(7, b"out")], None)
+    assert [(lookup.table, lookup.hit, lookup.action) for lookup in first.lookups] == [("underlay_ipv4", False, "drop")]
+    assert (second.switch, second.sent, second.dropped) == ("A3", [], "no route")
+
+
+def test_a_recorder_that_is_off_keeps_nothing() -> None:
+    recorder = TraceRecorder()
+    recorder("A1", Received(1, 2, b"in"))
+    assert recorder.take() == []
+    recorder.on = True
+    recorder("A1", Received(1, 2, b"in"))
+    assert len(recorder.take()) == 1
+    assert recorder.take() == []
