@@ -1,0 +1,115 @@
+"""The switches the client is tested against besides the fake: softswitch, and bmv2 where it is installed."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import struct
+import tempfile
+import warnings
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+import pytest
+
+from softswitch.p4runtime import Device, serve
+from softswitch.switch import Switch
+
+DEVICE_ID = 3
+CPU_PORT = 255  # of catalogue.p4
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of switch, and what it cannot do.
+
+    Attributes:
+        start: starts one at an address, without a pipeline.
+    """
+
+    name: str
+    start: Callable[[str], AbstractAsyncContextManager[None]]
+    value_sets: bool
+    truncates_clones: bool
+    reads_registers: bool
+    tells_watch_ports: bool
+    reports_stream_errors: bool
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@asynccontextmanager
+async def _softswitch(address: str) -> AsyncIterator[None]:
+    switch = Switch(DEVICE_ID, cpu_port=CPU_PORT)
+    server = await serve([Device(switch)], address)
+    clock = asyncio.create_task(switch.run())
+    try:
+        yield
+    finally:
+        clock.cancel()
+        await server.stop()
+        switch.close()
+
+
+@asynccontextmanager
+async def _bmv2(address: str) -> AsyncIterator[None]:
+    options = ["--no-p4", "--device-id", str(DEVICE_ID), "--log-level", "off", "--log-file", "/dev/null"]
+    target_options = ["--grpc-server-addr", address, "--cpu-port", str(CPU_PORT)]
+    quiet = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        "simple_switch_grpc", *options, "--", *target_options, stdout=quiet, stderr=quiet
+    )
+    try:
+        yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+SOFTSWITCH = Kind(
+    "softswitch",
+    _softswitch,
+    value_sets=True,
+    truncates_clones=True,
+    reads_registers=True,
+    tells_watch_ports=True,
+    reports_stream_errors=True,
+)
+BMV2 = Kind(
+    "bmv2",
+    _bmv2,
+    value_sets=False,
+    truncates_clones=False,
+    reads_registers=False,
+    tells_watch_ports=False,
+    reports_stream_errors=False,
+)
+
+
+def require(kind: Kind) -> None:
+    """Skip the test, and say so where everyone sees it, if this kind of switch is not installed."""
+    if kind is BMV2 and shutil.which("simple_switch_grpc") is None:
+        message = "simple_switch_grpc is not on the PATH: nothing was tested against bmv2"
+        warnings.warn(pytest.PytestWarning(message), stacklevel=2)
+        pytest.skip(message)
+
+
+def free_address(kind: Kind) -> str:
+    """An address at which such a switch can listen."""
+    if kind is SOFTSWITCH:
+        return f"unix:{tempfile.mkdtemp()}/switch"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def frame(destination: str, identification: int = 0, source: str = "192.0.2.1", tos: int = 0) -> bytes:
+    """An Ethernet frame with an IPv4 header and nothing in it."""
+    ethernet = bytes.fromhex("020000000002020000000001") + b"\x08\x00"
+    addresses = IPv4Address(source).packed + IPv4Address(destination).packed
+    return ethernet + struct.pack("!BBHHHBBH", 0x45, tos, 20, identification, 0, 64, 59, 0) + addresses
