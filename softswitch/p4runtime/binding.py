@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final, TypeVar
 
 from p4.config.v1 import p4info_pb2, p4types_pb2
@@ -51,7 +52,11 @@ def bind(p4info: p4info_pb2.P4Info, program: Program) -> schema.Schema:
     return binder.build()
 
 
+_COUNTER_UNITS: Final = (p4info_pb2.CounterSpec.BYTES, p4info_pb2.CounterSpec.PACKETS, p4info_pb2.CounterSpec.BOTH)
+_METER_UNITS: Final = {p4info_pb2.MeterSpec.BYTES: "bytes", p4info_pb2.MeterSpec.PACKETS: "packets"}
+
 DefT = TypeVar("DefT")
+EnumT = TypeVar("EnumT", bound=Enum)
 
 
 @dataclass(slots=True)
@@ -132,7 +137,7 @@ class _Binder:
                 self._key(match_field, definition, index, where) for index, match_field in enumerate(info.match_fields)
             ),
             actions={ref.id: actions[ref.id] for ref in info.action_refs},
-            scopes={ref.id: schema.Scope(ref.scope) for ref in info.action_refs},
+            scopes={ref.id: _member(schema.Scope, ref.scope, where) for ref in info.action_refs},
             const_default=info.const_default_action_id != 0,
             const=info.is_const_table,
             idle_timeout=idle_timeout,
@@ -312,7 +317,7 @@ class _Binder:
 
 def _counter(preamble: p4info_pb2.Preamble, spec: p4info_pb2.CounterSpec, size: int) -> schema.Counter:
     unit = spec.unit
-    if unit == p4info_pb2.CounterSpec.UNSPECIFIED:
+    if unit not in _COUNTER_UNITS:
         raise invalid_argument(f"counter {preamble.name}: its unit is not specified")
     return schema.Counter(
         preamble.id,
@@ -324,10 +329,19 @@ def _counter(preamble: p4info_pb2.Preamble, spec: p4info_pb2.CounterSpec, size: 
 
 
 def _meter(preamble: p4info_pb2.Preamble, spec: p4info_pb2.MeterSpec, size: int, unit: str) -> schema.Meter:
-    promised = p4info_pb2.MeterSpec.Unit.Name(spec.unit).lower()
+    where = f"meter {preamble.name}"
+    promised = _METER_UNITS.get(spec.unit, "nothing")
     if promised != unit:
-        raise invalid_argument(f"meter {preamble.name}: counts {promised} in the P4Info and {unit} in the program")
-    return schema.Meter(preamble.id, preamble.name, size, schema.MeterKind(spec.type))
+        raise invalid_argument(f"{where}: counts {promised} in the P4Info and {unit} in the program")
+    return schema.Meter(preamble.id, preamble.name, size, _member(schema.MeterKind, spec.type, where))
+
+
+def _member(enumeration: type[EnumT], value: int, where: str) -> EnumT:
+    """Protobuf enums are open: any number can arrive."""
+    try:
+        return enumeration(value)
+    except ValueError:
+        raise invalid_argument(f"{where}: {value} is not a known {enumeration.__name__}") from None
 
 
 def _match_kind(info: p4info_pb2.MatchField, where: str) -> schema.MatchKind:

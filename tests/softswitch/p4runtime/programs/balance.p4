@@ -28,7 +28,7 @@ control BalanceVerify(inout headers_t hdr, inout metadata_t meta) {
 control BalanceIngress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard) {
     action_profile(4) labels;
     @max_group_size(6)
-    action_selector(HashAlgorithm.crc16, 32, 16) paths;
+    action_selector(HashAlgorithm.crc32, 32, 16) paths;
     @selector_size_semantics("sum_of_members")
     @max_group_size(3)
     @max_member_weight(10)

@@ -53,6 +53,12 @@ control TranslatedIngress(inout headers_t hdr, inout metadata_t meta, inout stan
         standard.egress_spec = (bit<9>) port;
     }
 
+    action report() {
+        standard.egress_spec = 510;
+        hdr.packet_in.setValid();
+        hdr.packet_in.ingress_port = meta.ingress_port;
+    }
+
     table classify {
         key = {
             meta.ingress_port: exact;
@@ -71,6 +77,7 @@ control TranslatedIngress(inout headers_t hdr, inout metadata_t meta, inout stan
         }
         actions = {
             forward;
+            report;
             NoAction;
         }
         default_action = NoAction();
