@@ -250,13 +250,17 @@ class Publisher:
     def _give_up(self, flight: Flight) -> list[Send | Event]:
         """End a subscription whose xTR does not acknowledge, and tell it once (RFC 9437 §5)."""
         xtr, eid = flight.channel
-        self._delivery.close(flight.channel)
+        untold = self._delivery.close(flight.channel)
         event = Event("map-notify-unacknowledged", {"xtr": str(xtr), "subscription": str(eid) if eid else "-"})
         subscription = self._state.subscriptions.get(eid, xtr) if eid is not None else None
         key = self._state.notify_key(xtr)
         if subscription is None or not subscription.active or key is None:
             return [event]
         self._state.keep_subscription(replace(subscription, active=False))
+        wider = self._state.subscriptions.best(subscription.eid, xtr)
+        if wider is not None:  # the xTR may be reached by that one, or is given up on with it
+            for missed in sorted(untold):
+                self._mark(ChannelKey(xtr, wider.eid), missed)
         config = self._state.config
         record = EidRecord.for_eid(subscription.eid, config.negative.refused_ttl, action=Action.DROP_AUTH)
         payload = sign(

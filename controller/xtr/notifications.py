@@ -70,7 +70,7 @@ class NotificationHandler:
         if self._etr.issued(link.name, message.nonce):
             return self._acknowledged(datagram, message, link, now)
         request = self._resolver.answered_by(message.nonce, link.name)
-        if request is not None:
+        if request is not None and (request.ends or message.records[0].key.covers(request.key.eid)):
             return self._confirmed(datagram, message, link, request, now)
         return self._published(datagram, message, link, now)
 
@@ -101,13 +101,12 @@ class NotificationHandler:
         eid = subject.key
         if request.ends:
             return [*self._ended(request), self._ack(datagram, message, link)]
-        if not eid.covers(request.key.eid):
-            fields = {"field": "records[0]", "value": str(eid), "asked": str(request.key.eid)}
-            return [dropped(datagram, "confirmation-mismatch", message="map-notify", **fields)]
         if _is_refusal(subject):  # the mapping system gave up on a confirmation that never arrived
             lost = Event("subscription-lost", {"eid": str(eid), "link": link.name, "action": int(subject.action)})
             return [lost, self._ack(datagram, message, link)]
-        self._subscriptions.confirm(link.name, eid, message.nonce, request.lasting and eid == request.key.eid, now)
+        lasting = request.lasting and eid == request.key.eid
+        certain = message.nonce != request.doubtful
+        self._subscriptions.confirm(link.name, eid, message.nonce, now, certain=certain, lasting=lasting)
         packets = self._resolver.finish(request)
         outputs: list[Output] = [
             Event("subscription-confirmed", {"eid": str(eid), "link": link.name, "records": len(message.records)})

@@ -36,16 +36,18 @@ class RequestKey(NamedTuple):
 class Request:
     """A Map-Request that is not answered.
 
-    `nonces`: of all its transmissions, an answer to any of them counts; `last` is the latest. `lasting`:
-    never given up. `ends`: it takes a subscription back. `paused`: waits after too many tries. `wanted`: a
-    packet asked for it during the pause.
+    `nonces`: of all its transmissions, an answer to any of them counts. `doubtful`: the one that a
+    publication may have too. `lasting`: never given up. `sure`: must not have a doubtful one. `ends`: it
+    takes a subscription back. `paused`: waits after too many tries. `wanted`: a packet asked for it during
+    the pause.
     """
 
     key: RequestKey
     lasting: bool = False
+    sure: bool = False
     ends: bool = False
     nonces: set[int] = field(default_factory=set)
-    last: int = -1
+    doubtful: int | None = None
     tries: int = 0
     paused: bool = False
     wanted: bool = False
@@ -85,16 +87,26 @@ class Resolver:
         return request if request is not None and link in (None, request.key.link) else None
 
     def ask(
-        self, link: MappingSystemLink, eid: Eid, now: float, *, lasting: bool = False, packet: bytes | None = None
+        self,
+        link: MappingSystemLink,
+        eid: Eid,
+        now: float,
+        *,
+        lasting: bool = False,
+        sure: bool = False,
+        packet: bytes | None = None,
     ) -> list[Send | Event]:
-        """Ask for `eid`, or join the request that is under way; `packet` waits for the answer."""
+        """Ask for `eid`, or join the request that is under way; `packet` waits for the answer.
+
+        `sure`: the confirmation must not be open to being taken for a publication.
+        """
         key = RequestKey(link.name, eid)
         request = self._requests.get(key)
         if request is not None and not request.ends:
             request.lasting |= lasting
             request.wanted = True
             return self._enqueue(request, packet)
-        request = self._begin(key, Request(key, lasting=lasting))
+        request = self._begin(key, Request(key, lasting=lasting, sure=sure))
         dropped = self._enqueue(request, packet)
         return [*dropped, *self._pace(request, now)]
 
@@ -157,11 +169,7 @@ class Resolver:
     def _send(self, request: Request, now: float) -> Send:
         link = self._links.named(request.key.link)
         subscribe = self._config.subscribe_on_miss or request.lasting or request.ends
-        if subscribe:
-            nonce = max(self._subscriptions.next_nonce(link.name, request.key.eid, now), request.last + 1)
-        else:
-            nonce = self._nonces.unpredictable()
-        request.last = nonce
+        nonce = self._subscription_nonce(request, now) if subscribe else self._nonces.unpredictable()
         request.nonces.add(nonce)
         self._by_nonce[nonce] = request
         request.tries += 1
@@ -169,6 +177,19 @@ class Resolver:
         self._sent_at[request.key] = now
         self._timers.set(request.key, now + self._config.request_interval)
         return self._links.send(link, self._encode(request, link, nonce, subscribe))
+
+    def _subscription_nonce(self, request: Request, now: float) -> int:
+        """One more than the last for a renewal; begun anew at the clock for anything else, and when repeated.
+
+        A repetition with one more again would meet the publications that the mapping system sends meanwhile.
+        """
+        link, eid = request.key
+        if not (request.tries or request.sure or request.ends):
+            successor = self._subscriptions.successor(link, eid)
+            if successor is not None:
+                request.doubtful = successor
+                return successor
+        return self._subscriptions.fresh_nonce(link, eid, now)
 
     def _encode(self, request: Request, link: MappingSystemLink, nonce: int, subscribe: bool) -> bytes:
         """The Map-Request in its envelope (RFC 9301 §5.8; for a subscription RFC 9437 §4)."""
@@ -194,7 +215,7 @@ class Resolver:
         if not (request.lasting or request.ends or request.wanted):
             self.finish(request)
             return []
-        request.paused, request.wanted, request.tries = False, False, 0
+        request.paused, request.wanted, request.tries, request.doubtful = False, False, 0, None
         return [self._send(request, now)]
 
     def _enqueue(self, request: Request, packet: bytes | None) -> list[Send | Event]:

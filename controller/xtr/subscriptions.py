@@ -16,16 +16,24 @@ from controller.xtr.ledger import Ledger
 class Subscription:
     """A subscription that a mapping system confirmed.
 
-    `base`: nonce of the latest confirmation; whatever was published before is settled by it. `renew`: when
-    to subscribe again. `lasting`: from the configuration. `lost`: it ended; only its nonce still counts.
+    `base`: nonce of the latest confirmation that was nothing else for certain; whatever was published before
+    is settled by it. `confirmed`: nonce of the latest confirmation. They differ after a renewal whose nonce
+    the mapping system may have used for a publication at the same time (choice C19). `renew`: when to
+    subscribe again. `lasting`: from the configuration. `lost`: it ended; only its nonce still counts.
     """
 
     link: str
     eid: Eid
     base: int
+    confirmed: int
     renew: float
     lasting: bool
     lost: bool = False
+
+    @property
+    def certain(self) -> bool:
+        """Whether the latest confirmation was one for certain."""
+        return self.base == self.confirmed
 
 
 class Duty(Enum):
@@ -57,23 +65,24 @@ class Subscriptions:
         """All subscriptions that are not lost."""
         return [found for table in self._tables.values() for _, found in table.items() if not found.lost]
 
-    def next_nonce(self, link: str, eid: Eid, now: float) -> int:
-        """The nonce of the next subscription request for `eid`: one more than the last known about it.
-
-        Without a subscription it begins anew at the clock: the mapping system may remember more than we do.
-        """
-        known = self._ledger.highest(link, eid)
+    def successor(self, link: str, eid: Eid) -> int | None:
+        """The nonce after the last one known of a subscription (RFC 9437 §5); None without a subscription."""
         held = self._tables[link].get(eid)
-        if held is not None and not held.lost:
-            return max(known, held.base) + 1
-        return max(known + 1, self._nonces.first(NonceUse.SUBSCRIPTION, now))
+        if held is None or held.lost:
+            return None
+        return max(self._ledger.highest(link, eid), held.confirmed) + 1
 
-    def confirm(self, link: str, eid: Eid, nonce: int, lasting: bool, now: float) -> None:
+    def fresh_nonce(self, link: str, eid: Eid, now: float) -> int:
+        """A nonce greater than all known about `eid` that no publication can have had or will have."""
+        return max(self._ledger.highest(link, eid) + 1, self._nonces.first(NonceUse.SUBSCRIPTION, now))
+
+    def confirm(self, link: str, eid: Eid, nonce: int, now: float, *, certain: bool, lasting: bool) -> None:
         """A mapping system confirmed a subscription for `eid` with that nonce."""
         held = self._tables[link].get(eid)
         renew = now + self._config.resubscribe_after
         lasting = lasting or (held is not None and held.lasting)
-        self._tables[link][eid] = Subscription(link, eid, nonce, renew, lasting)
+        base = nonce if certain or held is None else held.base
+        self._tables[link][eid] = Subscription(link, eid, base, nonce, renew, lasting)
         self._timers.set((link, eid, Duty.RENEW), renew)
         if self._config.sweep_after is not None:
             self._timers.set((link, eid, Duty.SWEEP), now + self._config.sweep_after)

@@ -131,7 +131,7 @@ class Xtr:
         for eid, changes in self._tables.cache.expired(now):
             outputs += [*changes, *self._tables.sync_database(eid), *self._expired(eid)]
         for subscription, duty in self._subscriptions.due(now):
-            outputs += self._renew(subscription, now) if duty is Duty.RENEW else self._sweep(subscription)
+            outputs += self._renew(subscription, now) if duty is Duty.RENEW else self._sweep(subscription, now)
         outputs += self._resolver.tick(now)
         outputs += self._etr.tick(now)
         return outputs
@@ -176,15 +176,24 @@ class Xtr:
         link = self._links.named(subscription.link)
         return list(self._resolver.ask(link, subscription.eid, now, lasting=True))
 
-    def _sweep(self, subscription: Subscription) -> list[Output]:
-        """Remove what the renewed subscription did not bring again: its withdrawal was missed."""
-        outputs: list[Output] = []
+    def _sweep(self, subscription: Subscription, now: float) -> list[Output]:
+        """Remove what the renewed subscription did not bring again: its withdrawal was missed.
+
+        If the confirmation may have been a publication, nothing is proved: then ask once more first.
+        """
+        missing: list[Eid] = []
         for eid in self._tables.learned_from(subscription.link, subscription.eid):
             learned = self._tables.cache.learned(eid)
             covering = self._subscriptions.covering(subscription.link, eid)
-            if learned is not None and covering is subscription and learned.nonce < subscription.base:
-                outputs.append(Event("map-cache-entry-swept", {"eid": str(eid), "link": subscription.link}))
-                outputs += self._tables.forget(eid)
+            if learned is not None and covering is subscription and learned.nonce < subscription.confirmed:
+                missing.append(eid)
+        outputs: list[Output] = []
+        if missing and not subscription.certain:
+            link = self._links.named(subscription.link)
+            return list(self._resolver.ask(link, subscription.eid, now, lasting=True, sure=True))
+        for eid in missing:
+            outputs.append(Event("map-cache-entry-swept", {"eid": str(eid), "link": subscription.link}))
+            outputs += self._tables.forget(eid)
         self._ledger.settle(subscription.link, subscription.eid, subscription.base)
         return outputs
 
