@@ -18,16 +18,14 @@ _CLONE_NEWNET = 0x40000000
 def enter() -> None:
     """Moves this process, still single-threaded, and its later children into a new network namespace.
 
-    Without root it becomes root of a new user namespace first, where the kernel allows that. IPv6 is off, so that no
-    interface ever speaks by itself; the loopback interface is up; /sys shows this namespace. Raises SetupError.
+    Without the privilege it becomes root of a new user namespace too, where the kernel allows that. IPv6 is off, so
+    that no interface ever speaks by itself; the loopback interface is up; /sys shows this namespace. Raises SetupError.
     """
     uid, gid = os.geteuid(), os.getegid()
-    flags = _CLONE_NEWNET | _CLONE_NEWNS | (_CLONE_NEWUSER if uid != 0 else 0)
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(flags) != 0:
-        reason = os.strerror(ctypes.get_errno())
-        raise SetupError(f"veth ports need root, or a kernel that grants user namespaces (unshare: {reason})")
-    if flags & _CLONE_NEWUSER:
+    if _unshare(_CLONE_NEWNET | _CLONE_NEWNS) != 0:
+        reason = _unshare(_CLONE_NEWNET | _CLONE_NEWNS | _CLONE_NEWUSER)
+        if reason:
+            raise SetupError(f"veth ports need root, or a kernel that grants user namespaces ({os.strerror(reason)})")
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
         Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
@@ -39,6 +37,12 @@ def enter() -> None:
         if knob.exists():
             knob.write_text("1")
     run("ip", "link", "set", "lo", "up")
+
+
+def _unshare(flags: int) -> int:
+    """Leaves the namespaces of these kinds; 0, or the error number of the system call."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    return 0 if libc.unshare(flags) == 0 else ctypes.get_errno()
 
 
 def run(*command: str) -> None:

@@ -84,7 +84,7 @@ def _run(target: str, ports: str, pattern: str | None, program: Path) -> int:
         suite = [
             *ptf,
             *("--test-dir", str(TESTS), "--pypath", str(ROOT)),
-            *(("--platform", "unix", "--platform-dir", str(PLATFORMS)) if ports == "unix" else ()),
+            *("--platform", ports, "--platform-dir", str(PLATFORMS)),
             *(argument for link in ends for argument in ("--interface", f"{link.port}@{link.tester}")),
             *("--default-timeout", str(TIMEOUT), "--default-negative-timeout", str(NEGATIVE_TIMEOUT)),
             *("--test-case-timeout", str(TEST_SECONDS), "--random-seed", "1", "--qlen", "4096"),

@@ -155,6 +155,15 @@ class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
             results.append(self._next())
         return results
 
+    def everything(self) -> list[tuple[int, Packet]]:
+        """Every frame that leaves the switch, with its port, until none has for the negative timeout."""
+        frames: list[tuple[int, Packet]] = []
+        while True:
+            result = testutils.dp_poll(self, timeout=ptf.ptfutils.default_negative_timeout)
+            if not isinstance(result, self.dataplane.PollSuccess):
+                return frames
+            frames.append((result.port, Ether(result.packet)))
+
     # -- controller ---------------------------------------------------------------------------------------
 
     def transmit(self, port: int, frame: Packet | bytes) -> None:
