@@ -94,7 +94,12 @@ class Delivery:
         del self._flights[flight.key], channel.flights[flight.key]
         for eid in flight.key.eids:
             del channel.carrier[eid]
-        self._forget_idle(channel)
+        self.forget_idle(channel)
+
+    def forget_idle(self, channel: Channel) -> None:
+        """Drop a channel that has nothing to tell."""
+        if not channel.waiting and not channel.flights:
+            self._channels.pop(channel.key, None)
 
     def find(self, key: FlightKey) -> Flight | None:
         """The flight that an acknowledgement belongs to."""
@@ -126,7 +131,3 @@ class Delivery:
         self._timers.set(flight.key, now + self._delays[min(flight.sent, len(self._delays) - 1)])
         flight.sent += 1
         return Send(Datagram(self._source, flight.key.destination, flight.payload))
-
-    def _forget_idle(self, channel: Channel) -> None:
-        if not channel.waiting and not channel.flights:
-            self._channels.pop(channel.key, None)

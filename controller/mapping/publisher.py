@@ -71,6 +71,7 @@ class Publisher:
         """
         key = ChannelKey(subscription.xtr, subscription.eid)
         untold = self._delivery.close(key)
+        self._supersede(subscription)
         records = [self.content(subscription, subscription.eid)]
         if subscription.kind is not SubscriptionKind.HOLE:
             records += [
@@ -192,21 +193,38 @@ class Publisher:
             self._delivery.land(overtaken)
         self._ready[key] = None
 
+    def _supersede(self, subscription: Subscription) -> None:
+        """What an xTR was told as member of RLOC-sets it now hears as subscriber."""
+        channel = self._delivery.open_channel(ChannelKey(subscription.xtr, None))
+        if channel is None:
+            return
+        for flight in list(channel.flights.values()):
+            if any(subscription.eid.covers(eid) for eid in flight.key.eids):
+                channel.waiting.update(dict.fromkeys(sorted(flight.key.eids)))
+                self._delivery.land(flight)
+        for eid in [eid for eid in channel.waiting if subscription.eid.covers(eid)]:
+            del channel.waiting[eid]
+        self._ready[channel.key] = None
+
+    def _subscription(self, key: ChannelKey) -> Subscription | None:
+        """The subscription of a channel as it is now; None for a channel of member notifications."""
+        xtr, eid = key
+        return None if eid is None else self._state.subscriptions.get(eid, xtr)
+
     def _flush_channel(self, key: ChannelKey, now: float) -> list[Send | Event]:
         channel = self._delivery.open_channel(key)
         if channel is None:
             return []
-        subscription = None
-        if key.subscription is not None:
-            subscription = self._state.subscriptions.get(key.subscription, key.xtr)
         outputs: list[Send | Event] = []
         while channel.waiting and len(channel.flights) < self._state.config.window:
+            subscription = self._subscription(key)
             # A message is filled, not searched for the best filling: this many always suffice.
             first = list(channel.waiting)[: self._packing.most_records]
             records = [self.content(subscription, eid) for eid in first]
             records = records[: self._packing.fitting(records)]
             nonce = self._next_nonce(key.xtr, subscription, records, now)
             outputs += self._launch(channel, subscription, records, nonce, now)
+        self._delivery.forget_idle(channel)
         return outputs
 
     def _next_nonce(self, xtr: XtrKey, subscription: Subscription | None, records: list[EidRecord], now: float) -> int:
@@ -252,7 +270,7 @@ class Publisher:
         xtr, eid = flight.channel
         untold = self._delivery.close(flight.channel)
         event = Event("map-notify-unacknowledged", {"xtr": str(xtr), "subscription": str(eid) if eid else "-"})
-        subscription = self._state.subscriptions.get(eid, xtr) if eid is not None else None
+        subscription = self._subscription(flight.channel)
         key = self._state.notify_key(xtr)
         if subscription is None or not subscription.active or key is None:
             return [event]
