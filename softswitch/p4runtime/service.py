@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -16,6 +18,8 @@ from softswitch.p4runtime.reader import chunks
 from softswitch.p4runtime.stream import Stream
 
 API_VERSION: Final = "1.5.0"
+
+_MAX_TCP_PORT: Final = 65535
 
 MAX_REQUEST_OCTETS: Final = 256 << 20
 """As simple_switch_grpc: a `p4_device_config` can be large."""
@@ -167,6 +171,7 @@ async def serve(devices: Iterable[Device], address: str) -> Server:
     Raises:
         OSError: the address cannot be listened on.
     """
+    _check_address(address)
     options = [("grpc.max_receive_message_length", MAX_REQUEST_OCTETS), ("grpc.so_reuseport", 0)]
     server = grpc.aio.server(options=options)
     add_to_server: Callable[[P4RuntimeService, grpc.aio.Server], None] = (
@@ -177,9 +182,24 @@ async def serve(devices: Iterable[Device], address: str) -> Server:
     try:
         port = server.add_insecure_port(address)
     except RuntimeError as error:
-        raise OSError(f"cannot listen on {address}") from error
-    if port == 0:
-        raise OSError(f"cannot listen on {address}")
+        raise OSError(str(error)) from error
     await server.start()
     host, separator, wanted = address.rpartition(":")
     return Server(server, service, f"{host}:{port}" if separator and wanted == "0" else address)
+
+
+def _check_address(address: str) -> None:
+    """Tries the address first, since gRPC tells only its log why it cannot have it."""
+    if address.startswith("unix:"):
+        folder = Path(address.removeprefix("unix:").removeprefix("//")).parent
+        if not folder.is_dir():
+            raise FileNotFoundError(f"there is no folder {folder}")
+        return
+    host, separator, port = address.rpartition(":")
+    if not separator or not (port.isascii() and port.isdigit()) or int(port) > _MAX_TCP_PORT:
+        raise OSError("it is not of the form HOST:PORT or unix:PATH")
+    wanted = host.strip("[]") or None
+    family, kind, protocol, _, found = socket.getaddrinfo(wanted, int(port), type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(found)
