@@ -1,0 +1,162 @@
+"""What a Map-Server promised holds after a restart, and it promises nothing that it could not store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+
+from controller.lisp import DistinguishedName, Eid, MapNotify
+from controller.mapping import Change, MapServer, MemoryStore, Receipt, Snapshot, StoreError, Withdrawn
+from tests.mapping.harness import IID, Bench, drop_reason, eid, events, messages, nonce_source, sends
+
+HOST = eid("40.0.0.7")
+SUBNET = eid("40.0.0.0/16")
+
+
+def restart(bench: Bench, now: float) -> None:
+    bench.server = MapServer(bench.config, bench.store, now, nonces=nonce_source(8, now))
+
+
+@pytest.mark.requirement("PR-AUTH-6")
+def test_the_last_nonce_survives() -> None:
+    bench = Bench()
+    captured = bench.d1.register(bench.endpoint, HOST)
+    answer = sends(bench.server.receive(captured, 0.0))[0]
+    newer = bench.register(bench.d1, eid("40.0.0.8"))
+    assert messages(newer, MapNotify)
+    restart(bench, 10.0)
+    assert drop_reason(bench.server.receive(captured, 10.0)) == "replay"
+    latest = bench.d1.register(bench.endpoint, HOST)
+    first = sends(bench.server.receive(latest, 11.0))[0]
+    restart(bench, 12.0)
+    assert sends(bench.server.receive(latest, 12.0)) == [first], "a repeated datagram is answered as before"
+    assert first.destination == answer.destination
+
+
+def test_registrations_survive_with_a_new_lease() -> None:
+    bench = Bench()
+    bench.register(bench.d1, HOST)
+    bench.register(bench.d2, HOST)
+    bench.register(bench.d2, eid("40.0.0.9"))
+    bench.withdraw(bench.d2, eid("40.0.0.9"))
+    restart(bench, 100.0)
+    assert bench.mappings() == {"40.0.0.7/32": ["192.0.40.1", "192.0.40.2"]}
+    assert [part.expires for part in bench.server.registrations()[0].contributions] == [280.0, 280.0]
+    bench.server.tick(280.0)
+    assert bench.mappings() == {}
+    restart(bench, 300.0)
+    assert bench.mappings() == {}, "what expired stays expired"
+
+
+def test_subscriptions_survive_and_are_brought_up_to_date() -> None:
+    bench = Bench()
+    bench.register(bench.d1, HOST)
+    bench.subscribe(bench.d2, SUBNET, nonce=100)
+    bench.register(bench.d1, eid("40.0.0.8"))  # published with nonce 101, never acknowledged
+    restart(bench, 10.0)
+    assert bench.server.next_deadline() == 10.0
+    received = bench.d2.ack_all(bench.server, bench.server.tick(10.0), 10.0)
+    assert [message.nonce for message in received] == [102]
+    assert {record.key for record in received[0].records} == {SUBNET, HOST, eid("40.0.0.8")}
+    assert drop_reason(bench.request(bench.d2, SUBNET, subscribe=True, nonce=102, now=10.0)) == "replay"
+    assert bench.server.pending() == []
+
+
+def test_the_end_of_a_subscription_survives() -> None:
+    bench = Bench()
+    bench.register(bench.d1, HOST)
+    bench.subscribe(bench.d2, HOST, nonce=100)
+    bench.server.receive(bench.d2.unsubscribe(bench.endpoint, HOST, nonce=101), 0.0)
+    restart(bench, 10.0)
+    assert bench.server.subscriptions() == []
+    assert drop_reason(bench.request(bench.d2, HOST, subscribe=True, nonce=101, now=10.0)) == "replay"
+
+
+def test_gateways_and_holes_survive() -> None:
+    bench = Bench()
+    gateway = Eid(IID, DistinguishedName("pETR"))
+    bench.register(bench.d3, gateway)
+    bench.subscribe(bench.d1, eid("10.0.0.1"))
+    restart(bench, 10.0)
+    bench.d1.ack_all(bench.server, bench.server.tick(10.0), 10.0)
+    outputs = bench.register(bench.d4, gateway, now=11.0)
+    (notify,) = messages(outputs, MapNotify, to=bench.d1)
+    assert notify.records[0].key == eid("0.0.0.0/3")
+    assert len(notify.records[0].locators) == 2
+
+
+def test_a_registration_that_the_configuration_no_longer_allows_is_not_restored() -> None:
+    bench = Bench()
+    bench.register(bench.d1, HOST)
+    (site,) = bench.config.sites
+    bench.config = replace(bench.config, sites=(replace(site, prefixes=()),))
+    restart(bench, 10.0)
+    assert bench.mappings() == {}
+    bench.register(bench.d1, HOST, now=11.0)
+    assert bench.store.load().contributions == ()
+
+
+class StubbornStore(MemoryStore):
+    """Refuses to commit while `broken`; counts what it is asked to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = False
+        self.committed: list[Change] = []
+
+    def commit(self, changes: Iterable[Change]) -> None:
+        if self.broken:
+            raise StoreError("disk full")
+        taken = list(changes)
+        self.committed += taken
+        super().commit(taken)
+
+
+def test_nothing_is_answered_that_is_not_stored() -> None:
+    store = StubbornStore()
+    bench = Bench(store)
+    bench.subscribe(bench.d4, SUBNET)
+    store.broken = True
+    outputs = bench.register(bench.d1, HOST)
+    assert sends(outputs) == []
+    (event,) = events(outputs, "store-failed")
+    assert event.fields["detail"] == "disk full"
+    assert sends(bench.request(bench.d3, HOST)) == [], "not even a request, as long as earlier changes are not stored"
+    store.broken = False
+    outputs = bench.server.tick(3.0)
+    published = bench.d4.ack_all(bench.server, outputs, 3.0)
+    assert [record.key for message in published for record in message.records] == [HOST]
+    assert [part.eid for part in store.load().contributions] == [HOST]
+    again = bench.register(bench.d1, HOST, now=4.0)
+    assert messages(again, MapNotify, to=bench.d1)
+
+
+def test_a_refresh_stores_the_nonce_and_nothing_else() -> None:
+    store = StubbornStore()
+    bench = Bench(store)
+    bench.register(bench.d1, HOST)
+    store.committed.clear()
+    bench.register(bench.d1, HOST, now=60.0)
+    assert [type(change) for change in store.committed] == [Receipt]
+
+
+def test_the_memory_store_replays_changes_to_the_same_state() -> None:
+    store = StubbornStore()
+    bench = Bench(store)
+    for host in ("40.0.0.1", "40.0.0.2"):
+        bench.register(bench.d1, eid(host))
+        bench.register(bench.d2, eid(host))
+    bench.subscribe(bench.d3, SUBNET)
+    bench.withdraw(bench.d1, eid("40.0.0.1"))
+    assert any(isinstance(change, Withdrawn) for change in store.committed)
+    copy = MemoryStore()
+    copy.commit(store.committed)
+    assert copy.load() == store.load()
+    assert isinstance(copy.load(), Snapshot)
+    assert {(part.eid, part.xtr.identity) for part in copy.load().contributions} == {
+        (eid("40.0.0.1"), bench.d2.identity.xtr_id),
+        (eid("40.0.0.2"), bench.d1.identity.xtr_id),
+        (eid("40.0.0.2"), bench.d2.identity.xtr_id),
+    }
