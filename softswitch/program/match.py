@@ -48,3 +48,8 @@ class Optional_:  # noqa: N801 - typing.Optional is taken
 
 MatchValue = Exact | Lpm | Ternary | Range | Optional_
 Match = tuple[MatchValue, ...]
+
+
+def prefix_mask(length: int, width: int) -> int:
+    """The first length bits of a field of that width."""
+    return ((1 << length) - 1) << (width - length)

@@ -9,7 +9,7 @@ from bisect import insort
 from collections.abc import Sequence
 from typing import Protocol
 
-from softswitch.program.match import Exact, Lpm, Range, Ternary
+from softswitch.program.match import Exact, Lpm, Range, Ternary, prefix_mask
 from softswitch.state.entries import Entry
 
 Key = tuple[int, ...]
@@ -70,7 +70,7 @@ class LpmLookup:
         length, key = self._split(entry)
         if length not in self._by_length:
             self._by_length[length] = {}
-            insort(self._lengths, (-length, self._mask(length)))
+            insort(self._lengths, (-length, prefix_mask(length, self._width)))
         self._by_length[length][key] = entry
 
     def remove(self, entry: Entry) -> None:
@@ -80,7 +80,7 @@ class LpmLookup:
         del entries[key]
         if not entries:
             del self._by_length[length]
-            self._lengths.remove((-length, self._mask(length)))
+            self._lengths.remove((-length, prefix_mask(length, self._width)))
 
     def find(self, key: Key) -> Entry | None:
         """The matching entry of the longest prefix."""
@@ -91,9 +91,6 @@ class LpmLookup:
             if entry is not None:
                 return entry
         return None
-
-    def _mask(self, length: int) -> int:
-        return ((1 << length) - 1) << (self._width - length)
 
     def _split(self, entry: Entry) -> tuple[int, Key]:
         lpm = entry.match[self._lpm_field]
@@ -146,7 +143,7 @@ class TernaryLookup:
                 case Ternary(v, m):
                     field_value, field_mask = v & m, m
                 case Lpm(v, length):
-                    field_mask = ones ^ (ones >> length)
+                    field_mask = prefix_mask(length, width)
                     field_value = v & field_mask
                 case Exact(v):
                     field_value, field_mask = v, ones

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from softswitch.program.actions import ActionDef
-from softswitch.program.match import Exact, Lpm, Match, MatchValue, Optional_, Range, Ternary
+from softswitch.program.match import Exact, Lpm, Match, MatchValue, Optional_, Range, Ternary, prefix_mask
 from softswitch.program.pipeline import KeyDef, TableDef
 from softswitch.program.stateful import MeterDef
 from softswitch.state.entries import ActionCall, Entry, GroupRef, MemberRef, Target
@@ -216,7 +216,7 @@ class Table:
             case (("exact" | "valid"), Exact(value)) if 0 <= value <= ones:
                 return wanted if key.mask is None else Exact(value & key.mask)
             case "lpm", Lpm(value, length) if 0 <= value <= ones and 0 <= length <= key.width:
-                return Lpm(value & (ones ^ (ones >> length)), length)
+                return Lpm(value & prefix_mask(length, key.width), length)
             case (("ternary" | "optional"), Ternary(value, mask)) if 0 <= value <= ones and 0 <= mask <= ones:
                 return Ternary(value & mask, mask)
             case (("ternary" | "optional"), Optional_(None)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from softswitch.program.match import Exact, Lpm, Match, MatchValue, Optional_, Range, Ternary
+from softswitch.program.match import Exact, Lpm, Match, MatchValue, Optional_, Range, Ternary, prefix_mask
 from softswitch.program.stateful import ValueSetDef
 
 
@@ -13,7 +13,7 @@ def _matches(wanted: MatchValue, value: int, width: int, mask: int) -> bool:
         case Exact(exact):
             return (value ^ exact) & mask == 0
         case Lpm(prefix, prefix_len):
-            return (value ^ prefix) & mask & ~((1 << (width - prefix_len)) - 1) == 0
+            return (value ^ prefix) & mask & prefix_mask(prefix_len, width) == 0
         case Ternary(pattern, care):
             return (value ^ pattern) & mask & care == 0
         case Range(low, high):

@@ -12,7 +12,7 @@ from softswitch.program.load.cursor import Cursor
 from softswitch.program.load.expressions import bool_expression
 from softswitch.program.load.scope import Scope, define, lookup, unique_ids
 from softswitch.program.load.stateful import algorithm, calculation_input
-from softswitch.program.match import Exact, Lpm, MatchValue, Range, Ternary
+from softswitch.program.match import Exact, Lpm, Match, MatchValue, Range, Ternary, prefix_mask
 from softswitch.program.pipeline import (
     ActionCallDef,
     ActionProfileDef,
@@ -79,7 +79,7 @@ def _table(at: Cursor, scope: Scope) -> TableDef:
     entries_at = at.find("entries")
     if entries_at is not None and kind != "simple":
         raise entries_at.error(f"has entries, which a table of type {kind!r} cannot have")
-    entries = [_const_entry(e, keys, by_id) for e in entries_at.items()] if entries_at is not None else None
+    entries = _const_entries(entries_at, match_type, keys, by_id) if entries_at is not None else None
     counters_at, timeout_at = at.find("with_counters"), at.find("support_timeout")
     return TableDef(
         name=at.get("name").name(),
@@ -94,7 +94,7 @@ def _table(at: Cursor, scope: Scope) -> TableDef:
         action_profile=_action_profile(at, kind, scope),
         actions=actions,
         default_entry=_default_entry(at, kind, scope, by_id),
-        const_entries=tuple(entries) if entries is not None else None,
+        const_entries=entries,
         next=_next(at, actions),
         source=source_info(at),
     )
@@ -191,6 +191,23 @@ def _default_entry(at: Cursor, kind: TableType, scope: Scope, by_id: Mapping[int
     return DefaultEntry(action, _arguments(entry_at.get("action_data"), action), action_const, entry_const)
 
 
+def _const_entries(
+    at: Cursor, match_type: str, keys: tuple[KeyDef, ...], by_id: Mapping[int, ActionDef]
+) -> tuple[ConstEntry, ...]:
+    entries: list[ConstEntry] = []
+    known: set[tuple[Match, int]] = set()
+    for entry_at in at.items():
+        entry = _const_entry(entry_at, keys, by_id)
+        identity = entry.match, entry.priority if match_type in ("ternary", "range") else 0
+        if identity in known:
+            raise entry_at.error("has the key of an earlier entry")
+        known.add(identity)
+        entries.append(entry)
+    if entries and not keys:
+        raise at.error("has entries, which a table without a key cannot have")
+    return tuple(entries)
+
+
 def _const_entry(at: Cursor, keys: tuple[KeyDef, ...], by_id: Mapping[int, ActionDef]) -> ConstEntry:
     match_at = at.get("match_key").exactly(len(keys))
     action_at = at.get("action_entry")
@@ -211,11 +228,14 @@ def _match_value(at: Cursor, key: KeyDef) -> MatchValue:
         case "valid":
             return Exact(int(at.get("key").flag()))
         case "exact":
-            return Exact(at.get("key").unsigned_hex(key.width))
+            value = at.get("key").unsigned_hex(key.width)
+            return Exact(value if key.mask is None else value & key.mask)
         case "lpm":
-            return Lpm(at.get("key").unsigned_hex(key.width), at.get("prefix_length").integer(0, key.width))
+            length = at.get("prefix_length").integer(0, key.width)
+            return Lpm(at.get("key").unsigned_hex(key.width) & prefix_mask(length, key.width), length)
         case "ternary":
-            return Ternary(at.get("key").unsigned_hex(key.width), at.get("mask").unsigned_hex(key.width))
+            mask = at.get("mask").unsigned_hex(key.width)
+            return Ternary(at.get("key").unsigned_hex(key.width) & mask, mask)
         case _:
             low, high = at.get("start").unsigned_hex(key.width), at.get("end").unsigned_hex(key.width)
             if low > high:
