@@ -53,16 +53,15 @@ def write_member(pipeline: Pipeline, undo: UndoLog, kind: Update.Type, member: p
 
 
 def read_members(pipeline: Pipeline, wanted: p4rt.ActionProfileMember) -> Iterator[p4rt.Entity]:
-    """The members that a request asks for; id 0 asks for all.
+    """The members that a request asks for; id 0 asks for all, and one that is not there yields nothing.
 
     Raises:
-        P4RuntimeError, StateError: the request is refused.
+        P4RuntimeError: the request is refused.
     """
     for profile in _wanted_profiles(pipeline, wanted.action_profile_id, wanted.member_id):
         state = pipeline.state.action_profile(profile.name)
-        members = [state.get_member(wanted.member_id)] if wanted.member_id else list(state.members())
-        for member in members:
-            if member.id < FIRST_INTERNAL_ID:
+        for member in state.members():
+            if member.id < FIRST_INTERNAL_ID and wanted.member_id in (0, member.id):
                 action = encode_action(pipeline.schema.actions, member.call)
                 message = p4rt.ActionProfileMember(action_profile_id=profile.id, member_id=member.id, action=action)
                 yield p4rt.Entity(action_profile_member=message)
@@ -119,15 +118,12 @@ def write_group(pipeline: Pipeline, undo: UndoLog, kind: Update.Type, group: p4r
 
 
 def read_groups(pipeline: Pipeline, wanted: p4rt.ActionProfileGroup) -> Iterator[p4rt.Entity]:
-    """The groups that a request asks for; id 0 asks for all.
+    """The groups that a request asks for; id 0 asks for all, and one that is not there yields nothing.
 
     Raises:
-        P4RuntimeError, StateError: the request is refused.
+        P4RuntimeError: the request is refused.
     """
     for profile in _wanted_profiles(pipeline, wanted.action_profile_id, wanted.group_id):
-        state = pipeline.state.action_profile(profile.name)
-        if wanted.group_id:
-            state.get_group(wanted.group_id)
         for (name, group_id), group in pipeline.notes.groups.items():
             if name == profile.name and wanted.group_id in (0, group_id):
                 yield p4rt.Entity(action_profile_group=group)

@@ -158,6 +158,59 @@ async def test_reconciling_keeps_the_forwarding_state(rig: Rig) -> None:
     assert [getattr(entity, str(entity.WhichOneof("entity"))) for entity in kept] == [engine, register, counter]
 
 
+async def test_reconciling_keeps_what_has_no_packets_of_its_own(rig: Rig) -> None:
+    controller = await rig.primary(EDGE)
+    session = p4rt.CloneSessionEntry(session_id=9, replicas=[p4rt.Replica(egress_port=2)], packet_length_bytes=64)
+    engine = p4rt.PacketReplicationEngineEntry(clone_session_entry=session)
+    digest = p4rt.DigestEntry(digest_id=EDGE.id("learned_t"), config=p4rt.DigestEntry.Config(max_list_size=4))
+    meter = p4rt.MeterEntry(
+        meter_id=EDGE.id("port_meter"), index=p4rt.Index(index=1), config=p4rt.MeterConfig(cir=1, pir=2)
+    )
+    exact = p4rt.FieldMatch(field_id=1, exact=p4rt.FieldMatch.Exact(value=b"\x08"))
+    types = p4rt.ValueSetEntry(value_set_id=EDGE.id("routed_types"), members=[p4rt.ValueSetMember(match=[exact])])
+    entities = [
+        p4rt.Entity(packet_replication_engine_entry=engine),
+        p4rt.Entity(digest_entry=digest),
+        p4rt.Entity(meter_entry=meter),
+        p4rt.Entity(value_set_entry=types),
+    ]
+    await controller.write(*map(insert, entities[:2]), *map(modify, entities[2:]))
+    await controller.set_pipeline("RECONCILE_AND_COMMIT", NEXT.config)
+    wanted = [p4rt.Entity() for _ in entities]
+    for request, entity in zip(wanted, entities, strict=True):
+        request.CopyFrom(entity)
+    wanted[3].value_set_entry.ClearField("members")
+    assert await controller.read(*wanted) == entities
+
+
+async def test_reconciling_keeps_members_groups_and_one_shots(rig: Rig) -> None:
+    controller = await rig.primary(BALANCE)
+    forward = BALANCE.action("forward", 2)
+    member = p4rt.ActionProfileMember(action_profile_id=BALANCE.id("paths"), member_id=4, action=forward)
+    group = p4rt.ActionProfileGroup(action_profile_id=BALANCE.id("paths"), group_id=5, max_size=3)
+    group.members.add(member_id=4, weight=2, watch_port=b"\x02")
+    entry = BALANCE.table_entry("service", {"service": 1})
+    entry.action.action_profile_group_id = 5
+    one_shot = BALANCE.table_entry("backup", {"label": 1})
+    one_shot.action.action_profile_action_set.action_profile_actions.add(action=forward, weight=3, watch=1)
+    entities = [
+        p4rt.Entity(action_profile_member=member),
+        p4rt.Entity(action_profile_group=group),
+        p4rt.Entity(table_entry=entry),
+        p4rt.Entity(table_entry=one_shot),
+    ]
+    await controller.write(*map(insert, entities))
+    await controller.set_pipeline("RECONCILE_AND_COMMIT", BALANCE.config)
+    everything = await controller.read(
+        p4rt.Entity(action_profile_member=p4rt.ActionProfileMember()),
+        p4rt.Entity(action_profile_group=p4rt.ActionProfileGroup()),
+        p4rt.Entity(table_entry=p4rt.TableEntry()),
+    )
+    assert everything == entities
+    rig.switch.inject(0, b"\x00\x01\x00\x00")
+    assert rig.sent(2) == [b"\x00\x01\x00\x00"]
+
+
 async def test_reconciling_refuses_what_would_lose_state_and_changes_nothing(rig: Rig) -> None:
     controller = await rig.primary(EDGE)
     await controller.write(insert(bridge(EDGE)))

@@ -267,10 +267,11 @@ async def test_bad_one_shots_leave_nothing(rig: Rig) -> None:
 
 async def test_reading_what_is_not_there(rig: Rig) -> None:
     controller = await rig.primary(BALANCE)
+    assert await controller.read(all_members("paths", 5), all_groups("paths", 5)) == []
     for wanted, code in (
-        (all_members("paths", 5), NOT_FOUND),
-        (all_groups("paths", 5), NOT_FOUND),
+        (p4rt.Entity(action_profile_member=p4rt.ActionProfileMember(action_profile_id=0x11FFFFFF)), NOT_FOUND),
         (all_members(None, 5), INVALID),
+        (all_groups(None, 5), INVALID),
     ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await controller.read(wanted)
