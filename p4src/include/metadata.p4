@@ -40,6 +40,7 @@ struct metadata_t {
     bool            punt_unknown;
 
     payload_t payload;
+    bool      payload_found;         // payload: the packet has come far enough to be rewritten
 
     // scale_out, rloc_set
     rloc_set_id_t rloc_set;

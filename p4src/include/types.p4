@@ -13,6 +13,10 @@ typedef bit<5>  hash_rotation_t;
 
 const bit<16> ETHERTYPE_IPV4 = 0x0800;
 
+const bit<16> IPV4_HEADER_OCTETS = 20;
+const bit<3>  IPV4_FLAG_MF       = 1;
+const bit<3>  IPV4_FLAG_DF       = 2;
+
 const bit<8> IP_PROTOCOL_TCP  = 6;
 const bit<8> IP_PROTOCOL_UDP  = 17;
 const bit<8> IP_PROTOCOL_SCTP = 132;
@@ -25,6 +29,7 @@ const bit<16> UDP_PORT_VXLAN_GPE = 4790;
 const bit<8> TUNNEL_FLAG_I       = 0x08;
 const bit<8> TUNNEL_FLAG_P       = 0x04;
 const bit<8> TUNNEL_VERSION_MASK = 0x30;  // VXLAN-GPE only
+const bit<8> TUNNEL_KEY_MASK     = 0x03;  // LISP only: the payload is encrypted (RFC 8061)
 
 // Next Protocol of VXLAN-GPE and LISP-GPE (RFC 9305 section 3).
 const bit<8> NEXT_PROTOCOL_NONE = 0x00;

@@ -15,7 +15,7 @@ control Encapsulation(inout headers_t hdr, inout metadata_t meta) {
         hdr.encap_ipv4.ecn = meta.payload.ecn;  // RFC 6040 normal mode
         hdr.encap_ipv4.total_len = meta.payload.total_len + ENCAP_IPV4_OCTETS;
         hdr.encap_ipv4.identification = 0;
-        hdr.encap_ipv4.flags = 2;               // do not fragment
+        hdr.encap_ipv4.flags = IPV4_FLAG_DF;
         hdr.encap_ipv4.frag_offset = 0;
         hdr.encap_ipv4.ttl = meta.payload.ttl;
         hdr.encap_ipv4.protocol = IP_PROTOCOL_UDP;

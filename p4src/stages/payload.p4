@@ -39,6 +39,7 @@ control Payload(inout headers_t hdr, inout metadata_t meta) {
                 meta.payload.dst_port = hdr.ports.dst_port;
             }
         }
+        meta.payload_found = true;
         if (meta.payload.ttl <= 1) {
             FABRIC_DROP(meta, TTL_EXPIRED)
         }

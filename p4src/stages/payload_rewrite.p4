@@ -1,5 +1,5 @@
 // payload_rewrite (egress): what a router does to the packet it forwards. A packet on its way to the controller keeps the
-// TTL it arrived with, for it will come back to be forwarded.
+// TTL it arrived with, for it will come back to be forwarded; one that is for the router itself is not touched at all.
 #ifndef FABRIC_PAYLOAD_REWRITE_P4_
 #define FABRIC_PAYLOAD_REWRITE_P4_
 
@@ -7,6 +7,9 @@ control PayloadRewrite(inout headers_t hdr, inout metadata_t meta) {
     apply {
         if (meta.verdict == verdict_t.FORWARD) {
             meta.payload.ttl = meta.payload.ttl - 1;
+        }
+        if (!meta.payload_found) {
+            return;
         }
         if (meta.terminated) {
             hdr.inner_ipv4.ttl = meta.payload.ttl;

@@ -56,7 +56,8 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta) {
                 FABRIC_DROP(meta, NO_INSTANCE_ID)
             } else if (!hdr.inner_ipv4.isValid()) {
                 FABRIC_DROP(meta, UNSUPPORTED_PAYLOAD)
-            } else if (hdr.inner_ipv4.version != 4 || hdr.inner_ipv4.ihl != 5) {
+            } else if (hdr.inner_ipv4.version != 4 || hdr.inner_ipv4.ihl != 5
+                       || hdr.inner_ipv4.total_len < IPV4_HEADER_OCTETS) {
                 FABRIC_DROP(meta, MALFORMED)
             } else {
                 meta.terminated = true;

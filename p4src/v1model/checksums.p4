@@ -1,6 +1,6 @@
 // IPv4 header checksums of the v1model program.
 //
-// The outermost received header is verified, and computed anew because its TTL changes. A header behind a tunnel is
+// The outermost received header is verified, and computed anew if it was rewritten. A header behind a tunnel is
 // somebody else's: it is neither judged nor computed anew, only adjusted by what this router changed in it (RFC 1624),
 // so that damage done before this router stays visible to the receiver.
 #ifndef FABRIC_V1MODEL_CHECKSUMS_P4_
@@ -21,7 +21,7 @@ control FabricComputeChecksum(inout headers_t hdr, inout metadata_t meta) {
     apply {
         update_checksum(hdr.encap_ipv4.isValid(), IPV4_CHECKSUM_FIELDS(hdr.encap_ipv4),
                         hdr.encap_ipv4.checksum, HashAlgorithm.csum16);
-        update_checksum(hdr.ipv4.isValid() && hdr.ipv4.ihl == 5, IPV4_CHECKSUM_FIELDS(hdr.ipv4),
+        update_checksum(hdr.ipv4.isValid() && meta.payload_found, IPV4_CHECKSUM_FIELDS(hdr.ipv4),
                         hdr.ipv4.checksum, HashAlgorithm.csum16);
     }
 }

@@ -60,7 +60,8 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
             FABRIC_DROP(meta, BAD_CHECKSUM)
         } else if (hdr.ethernet.ether_type != ETHERTYPE_IPV4) {
             FABRIC_DROP(meta, UNSUPPORTED_PAYLOAD)
-        } else if (!hdr.ipv4.isValid() || hdr.ipv4.version != 4 || hdr.ipv4.ihl != 5) {
+        } else if (!hdr.ipv4.isValid() || hdr.ipv4.version != 4 || hdr.ipv4.ihl != 5
+                   || hdr.ipv4.total_len < IPV4_HEADER_OCTETS) {
             FABRIC_DROP(meta, MALFORMED)
         }
     }
@@ -132,7 +133,7 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, inout standard_
             bit<16> tos_word = hdr.inner_ipv4.version ++ hdr.inner_ipv4.ihl ++ hdr.inner_ipv4.dscp ++ hdr.inner_ipv4.ecn;
             bit<16> ttl_word = hdr.inner_ipv4.ttl ++ hdr.inner_ipv4.protocol;
             payload_rewrite.apply(hdr, meta);
-            if (meta.terminated) {
+            if (meta.terminated && meta.payload_found) {
                 inner_checksum.apply(hdr, tos_word, ttl_word);
             }
             encapsulation.apply(hdr, meta);

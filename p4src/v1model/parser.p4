@@ -25,13 +25,14 @@ parser FabricParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
         }
     }
 
-    // Only the first fragment of a packet without options has its transport header where it can be found.
+    // Of a fragmented packet only the first fragment has a transport header. It is not looked at, for all fragments of a
+    // flow shall go the same way; nor is a packet with options, which is dropped.
     state parse_ipv4 {
         packet.extract(hdr.ipv4);
-        transition select(hdr.ipv4.ihl, hdr.ipv4.frag_offset, hdr.ipv4.protocol) {
-            (5, 0, IP_PROTOCOL_UDP)  : parse_udp;
-            (5, 0, IP_PROTOCOL_TCP)  : parse_ports;
-            (5, 0, IP_PROTOCOL_SCTP) : parse_ports;
+        transition select(hdr.ipv4.ihl, hdr.ipv4.flags, hdr.ipv4.frag_offset, hdr.ipv4.protocol) {
+            (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_UDP)  : parse_udp;
+            (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_TCP)  : parse_ports;
+            (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_SCTP) : parse_ports;
             default : accept;
         }
     }
@@ -50,11 +51,12 @@ parser FabricParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
         }
     }
 
-    // Plain LISP does not say what it carries: the first nibble does. With P=1 it would be LISP-GPE.
+    // Plain LISP does not say what it carries: the first nibble does. With P=1 it would be LISP-GPE, and with a key it
+    // would be encrypted.
     state parse_lisp {
         packet.extract(hdr.tunnel);
         transition select(hdr.tunnel.flags, packet.lookahead<bit<4>>()) {
-            (0 &&& TUNNEL_FLAG_P, 4) : parse_inner_ipv4;
+            (0 &&& (TUNNEL_FLAG_P | TUNNEL_KEY_MASK), 4) : parse_inner_ipv4;
             default : accept;
         }
     }
@@ -70,10 +72,11 @@ parser FabricParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
 
     state parse_inner_ipv4 {
         packet.extract(hdr.inner_ipv4);
-        transition select(hdr.inner_ipv4.ihl, hdr.inner_ipv4.frag_offset, hdr.inner_ipv4.protocol) {
-            (5, 0, IP_PROTOCOL_UDP)  : parse_inner_ports;
-            (5, 0, IP_PROTOCOL_TCP)  : parse_inner_ports;
-            (5, 0, IP_PROTOCOL_SCTP) : parse_inner_ports;
+        transition select(hdr.inner_ipv4.ihl, hdr.inner_ipv4.flags, hdr.inner_ipv4.frag_offset,
+                          hdr.inner_ipv4.protocol) {
+            (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_UDP)  : parse_inner_ports;
+            (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_TCP)  : parse_inner_ports;
+            (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_SCTP) : parse_inner_ports;
             default : accept;
         }
     }
