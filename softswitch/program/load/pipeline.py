@@ -148,13 +148,12 @@ def _key(at: Cursor, scope: Scope) -> KeyDef:
 
 
 def _table_actions(at: Cursor, scope: Scope) -> dict[str, ActionDef]:
+    by_id = at.has("action_ids")  # names need not be unique
     actions: dict[str, ActionDef] = {}
-    for id_at in at.get("action_ids").items() if at.has("action_ids") else at.get("actions").items():
-        if id_at.value in actions:
-            raise id_at.error("is named twice")
-        action = _action_by_id(id_at, scope.actions) if at.has("action_ids") else _action_by_name(id_at, scope)
+    for action_at in at.get("action_ids" if by_id else "actions").items():
+        action = _action_by_id(action_at, scope.actions) if by_id else _action_by_name(action_at, scope)
         if action.name in actions:
-            raise id_at.error(f"is a second action of name {action.name}")
+            raise action_at.error(f"is a second action of name {action.name}")
         actions[action.name] = action
     return actions
 
