@@ -103,6 +103,17 @@ class MapCache:
         """When the next entry expires."""
         return self._expiry.next_deadline()
 
+    def usable(self, record: EidRecord) -> tuple[Locator, ...]:
+        """The locators to encapsulate to: not ourselves, and none that must not be used (RFC 9300 §12)."""
+        return tuple(
+            Locator(rloc, locator.priority, locator.weight, locator.metadata)
+            for locator in record.locators
+            if (rloc := locator.rloc) is not None
+            and rloc not in self._rlocs
+            and locator.priority != PRIORITY_UNUSABLE
+            and locator.reachable
+        )
+
     def _refresh(self, eid: Eid) -> list[MapCacheChange]:
         before = self._entries.get(eid)
         after = self._effective(eid)
@@ -119,19 +130,8 @@ class MapCache:
         if learned is None:
             return None
         record = learned.record
-        locators = self._usable(record)
+        locators = self.usable(record)
         kind = Kind.FORWARD if locators else Kind.NEGATIVE
         # A mapping whose locators are all out of use leaves no way to go; asking again would not help.
         action = Action.NO_ACTION if locators else Action.DROP if record.locators else record.action
         return MapCacheEntry(eid, kind, locators, action, record.ttl, learned.expires, learned.source, learned.link)
-
-    def _usable(self, record: EidRecord) -> tuple[Locator, ...]:
-        """The locators to encapsulate to: not ourselves, and none that must not be used (RFC 9300 §12)."""
-        return tuple(
-            Locator(rloc, locator.priority, locator.weight, locator.metadata)
-            for locator in record.locators
-            if (rloc := locator.rloc) is not None
-            and rloc not in self._rlocs
-            and locator.priority != PRIORITY_UNUSABLE
-            and locator.reachable
-        )

@@ -88,13 +88,22 @@ class Tables:
         outputs: list[Output] = [*self.sync_database(local.eid), *self.cache.own(local.eid, shown)]
         return outputs + self._release_inside(local.eid)
 
-    def detached(self, eid: Eid) -> list[Output]:
-        """The ETR has withdrawn a database entry: its peers, if there are any, serve the EID from now on."""
+    def detached(self, eid: Eid, now: float, lifetime: float | None) -> list[Output]:
+        """The ETR has withdrawn a database entry: its peers, if there are any, serve the EID from now on.
+
+        What is known of them is good for `lifetime` seconds, if nobody will tell of changes.
+        """
         learned = self.cache.learned(eid)
-        changes = self.cache.disown(eid)
-        if learned is not None and self.authority(eid) not in (learned.link, None):
-            changes += self.cache.forget(eid)
-        return [*self.sync_database(eid), *changes]
+        if learned is not None:
+            responsible = self._links.responsible(eid)
+            foreign = responsible is not None and responsible.name != learned.link
+            if foreign or not self.cache.usable(learned.record):
+                self.cache.forget(eid)
+            elif lifetime is not None:
+                self.cache.learn(
+                    learned.record, learned.link, learned.source, now, nonce=learned.nonce, lifetime=lifetime
+                )
+        return [*self.sync_database(eid), *self.cache.disown(eid)]
 
     def sync_database(self, eid: Eid) -> list[Output]:
         """Report the database entry of `eid` if it is not as reported last."""

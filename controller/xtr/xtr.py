@@ -86,7 +86,9 @@ class Xtr:
         """`eid` is not reachable here any more: deregister; the entry goes when that is acknowledged."""
         if not self._etr.withdraw(eid):
             return [Event("detach-ignored", {"eid": str(eid), "reason": "not attached"})]
-        return [*self._tables.detached(eid), *self._etr.announce(eid, now)]
+        followed = any(self._subscriptions.covering(link.name, eid) for link in self.config.links)
+        lifetime = None if followed else self.config.unsolicited_lifetime
+        return [*self._tables.detached(eid, now, lifetime), *self._etr.announce(eid, now)]
 
     def miss(self, eid: Eid, now: float, packet: bytes | None = None) -> list[Output]:
         """The data plane had no entry for a packet to `eid` (a host EID, or a name): ask, with N=1.
