@@ -82,7 +82,7 @@ class StateReader:
         self._client, self._codec = client, client.codec
         self._desired = desired
         self._by_wire = {entity.wire: entity for entity in desired.values()}
-        self._found: list[Encoded] = []
+        self._found: dict[bytes, Encoded] = {}  # by key, for PI tells a member as often as it weighs
         self._one_shot: set[int] = set()
 
     async def read(self) -> list[Encoded]:
@@ -102,7 +102,7 @@ class StateReader:
             query = Query(digest_entry=p4runtime_pb2.DigestEntry(digest_id=digest.id))
             await self._read("digests", [query])
         await self._read("meters and value sets", self._mentioned_arrays())
-        return self._found
+        return list(self._found.values())
 
     def _default_counts(self, table: Table) -> bool:
         key = table_query(table, default=True).SerializeToString()
@@ -159,7 +159,7 @@ class StateReader:
         if message.HasField("table_entry") and message.table_entry.action.HasField("action_profile_action_set"):
             self._one_shot.add(message.table_entry.table_id)
         if entity is not None:
-            self._found.append(entity)
+            self._found[entity.key] = entity
 
     def _normalize(self, message: Query) -> Encoded | None:
         if message.HasField("table_entry"):

@@ -77,6 +77,7 @@ class Writer:
         self._client, self._codec = client, client.codec
         self._batch, self._mode, self._on_failure = batch, mode, on_failure
         self._backoff = backoff or Backoff()
+        self._pauses = self._backoff.pauses()
         tables = self._codec.info.tables
         self._room = {table.id: table.size for table in tables if table.size > 0}
         defaults = [self._codec.table(t.name).initial_default() for t in tables if t.default_is_settable]
@@ -197,12 +198,10 @@ class Writer:
         self._wake.set()
 
     async def _run(self) -> None:
-        pauses = self._backoff.pauses()
         while True:
             term = await self._client.stream.wait_primary()
             try:
                 await self._synchronize()
-                pauses = self._backoff.pauses()
                 await self._write_marked(term)
                 continue
             except (RpcError, NotConnectedError) as error:
@@ -211,7 +210,7 @@ class Writer:
                 # a fault in here must not leave the switch as it is for ever
                 log.exception("%s: writing failed", self._client.target)
             self._quiet.clear()
-            await asyncio.sleep(next(pauses))
+            await asyncio.sleep(next(self._pauses))
 
     # -- the switch ---------------------------------------------------------------------------------------
 
@@ -231,20 +230,18 @@ class Writer:
     async def _write_marked(self, term: int) -> None:
         """Write what is marked, for as long as this controller stays primary."""
         stream = self._client.stream
-        pauses = self._backoff.pauses()
         while stream.state is StreamState.PRIMARY and stream.term == term:
             if self._marked:
                 await self._cycle()
                 continue
             self._wake.clear()
-            waiting = self._failures.waiting(Remedy.TIME)
-            if not waiting:
+            if not self._failures.waiting(Remedy.TIME):
+                self._pauses = self._backoff.pauses()
                 self._quiet.set()
                 await self._wake.wait()
-                pauses = self._backoff.pauses()
             else:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), next(pauses))
+                    await asyncio.wait_for(self._wake.wait(), next(self._pauses))
                 self._marked |= self._failures.waiting(Remedy.TIME)
 
     async def _cycle(self) -> None:

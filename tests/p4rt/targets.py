@@ -8,8 +8,8 @@ import socket
 import struct
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -60,15 +60,39 @@ async def _bmv2(address: str) -> AsyncIterator[None]:
     options = ["--no-p4", "--device-id", str(DEVICE_ID), "--log-level", "off", "--log-file", "/dev/null"]
     target_options = ["--grpc-server-addr", address, "--cpu-port", str(CPU_PORT)]
     quiet = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(
-        "simple_switch_grpc", *options, "--", *target_options, stdout=quiet, stderr=quiet
-    )
-    try:
-        yield
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
+    with tempfile.TemporaryDirectory() as folder:
+        # Of these a machine has one for all bmv2 processes, unless they are told otherwise.
+        options += ["--thrift-port", str(_free_port()), "--notifications-addr", f"ipc://{folder}/notifications"]
+        process = await asyncio.create_subprocess_exec(
+            "simple_switch_grpc", *options, "--", *target_options, stdout=quiet, stderr=quiet
+        )
+        try:
+            await _accepting(address, process)
+            yield
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+
+async def _accepting(address: str, process: asyncio.subprocess.Process) -> None:
+    host, _, port = address.rpartition(":")
+    async with asyncio.timeout(10):
+        while process.returncode is None:
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except OSError:
+                await asyncio.sleep(0.01)
+            else:
+                writer.close()
+                return
+    raise RuntimeError(f"simple_switch_grpc ended at once with code {process.returncode}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 SOFTSWITCH = Kind(
@@ -99,13 +123,14 @@ def require(kind: Kind) -> None:
         pytest.skip(message)
 
 
-def free_address(kind: Kind) -> str:
+@contextmanager
+def free_address(kind: Kind) -> Iterator[str]:
     """An address at which such a switch can listen."""
     if kind is SOFTSWITCH:
-        return f"unix:{tempfile.mkdtemp()}/switch"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+        with tempfile.TemporaryDirectory() as folder:
+            yield f"unix:{folder}/switch"
+        return
+    yield f"127.0.0.1:{_free_port()}"
 
 
 def frame(destination: str, identification: int = 0, source: str = "192.0.2.1", tos: int = 0) -> bytes:

@@ -190,7 +190,7 @@ control CatalogueIngress(inout headers_t hdr, inout metadata_t meta,
         key = { meta.vrf: exact @name("vrf"); hdr.ipv6.dst: lpm @name("dst"); }
         actions = { set_nexthop; deliver; replicate; drop; }
         default_action = drop();
-        size = 1024;
+        size = 65536;
     }
 
     table nexthops {
