@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from softswitch.program import FieldRef, Program
@@ -16,8 +16,9 @@ from softswitch.reference.actions import ActionCompiler
 from softswitch.reference.calculations import compile_calculation
 from softswitch.reference.checksums import compile_update, compile_verification
 from softswitch.reference.deparser import Deparser
-from softswitch.reference.expressions import ExpressionCompiler, Write, field_writer
+from softswitch.reference.expressions import ExpressionCompiler
 from softswitch.reference.layout import Layout
+from softswitch.reference.metadata import StandardMetadata
 from softswitch.reference.packet import Packet, PacketDropped
 from softswitch.reference.parser import Parser
 from softswitch.reference.pipeline import Pipeline
@@ -40,10 +41,6 @@ NORMAL, INGRESS_CLONE, EGRESS_CLONE, COALESCED, RECIRCULATED, REPLICATION, RESUB
 
 _NS_PER_US = 1000
 _QUEUES_PER_PORT = 1
-
-
-def _ignore(_fields: list[int], _value: int) -> None:
-    """Writes a field the program does not have."""
 
 
 class ReferenceEngine:
@@ -73,6 +70,7 @@ class ReferenceEngine:
         self._trace = trace
         self._packets = 0
         self._layout = layout = Layout(program)
+        self._metadata = StandardMetadata(program, layout)
         calculations = {
             definition: compile_calculation(definition, layout, state.crc_parameters)
             for definition in program.calculations.values()
@@ -95,15 +93,19 @@ class ReferenceEngine:
         self._egress = Pipeline(program.egress, context, actions)
         self._deparser = Deparser(program.deparser, context, updated)
         self._digests = {digest.id: digest for digest in program.digests.values()}
-        self._bind_metadata()
+        self._field_lists = {
+            field_list.id: [layout.slot(ref) for ref in field_list.fields]
+            for field_list in program.field_lists.values()
+        }
+        self._wire_headers = [layout.headers[header] for header in program.deparser.order]
 
     def receive(self, port: int, packet: bytes) -> Packet:
         """A packet that has arrived on a port, ready for ingress."""
         arrived = self._make_packet(packet, port, len(packet))
         f = arrived.fields
-        self._set_ingress_port(f, port)
-        self._set_packet_length(f, len(packet))
-        self._set_ingress_timestamp(f, self._now())
+        self._metadata.set_ingress_port(f, port)
+        self._metadata.set_packet_length(f, len(packet))
+        self._metadata.set_ingress_timestamp(f, self._now())
         return arrived
 
     def step(self, work: object) -> tuple[Sequence[tuple[int, bytes]], Sequence[object]]:
@@ -129,8 +131,8 @@ class ReferenceEngine:
         f = packet.fields
         try:
             self._parser.parse(packet)
-            self._set_parser_error(f, packet.error)
-            self._set_checksum_error(f, int(packet.checksum_error))
+            self._metadata.set_parser_error(f, packet.error)
+            self._metadata.set_checksum_error(f, int(packet.checksum_error))
             self._ingress.apply(packet)
         except PacketDropped as outcome:
             self._report_drop(packet, "ingress", str(outcome))
@@ -141,17 +143,17 @@ class ReferenceEngine:
             following += self._clone_of_ingress(packet, arrived_length)
         if packet.digest:
             self._sample_digest(packet)
-        group = self._get_group(f)
+        group = self._metadata.group(f)
         if packet.resubmit_list:
             again.append(self._resubmitted(packet, arrived_length))
         elif group:
-            self._set_instance_type(f, REPLICATION)
+            self._metadata.set_instance_type(f, REPLICATION)
             following += self._replicas(packet, self._state.multicast.replicas(group), "replica", group)
-        elif f[self._egress_spec] == self._drop_port:
+        elif f[self._metadata.egress_spec] == self._drop_port:
             self._report_drop(packet, "ingress", "egress_spec is the drop port")
         else:
-            self._set_instance_type(f, NORMAL)
-            following += self._enqueued(packet, f[self._egress_spec])
+            self._metadata.set_instance_type(f, NORMAL)
+            following += self._enqueued(packet, f[self._metadata.egress_spec])
         return following
 
     def _clone_of_ingress(self, packet: Packet, arrived_length: int) -> list[Packet]:
@@ -160,10 +162,10 @@ class ReferenceEngine:
         if session is None:
             return []
         clone = self._make_packet(packet.data, packet.ingress_port, packet.ingress_length)
-        self._set_ingress_port(clone.fields, packet.ingress_port)
+        self._metadata.set_ingress_port(clone.fields, packet.ingress_port)
         self._parser.parse(clone)
         self._keep_fields(packet.clone_list, packet, clone)
-        self._set_instance_type(clone.fields, INGRESS_CLONE)
+        self._metadata.set_instance_type(clone.fields, INGRESS_CLONE)
         clone.length = arrived_length
         self._cut(clone, session)
         return self._replicas(clone, session.replicas, "ingress clone", session.id, packet.id)
@@ -171,8 +173,8 @@ class ReferenceEngine:
     def _resubmitted(self, packet: Packet, arrived_length: int) -> Packet:
         resubmitted = self._make_packet(packet.data, packet.ingress_port, packet.ingress_length)
         self._keep_fields(packet.resubmit_list, packet, resubmitted)
-        self._set_instance_type(resubmitted.fields, RESUBMITTED)
-        self._set_packet_length(resubmitted.fields, arrived_length)
+        self._metadata.set_instance_type(resubmitted.fields, RESUBMITTED)
+        self._metadata.set_packet_length(resubmitted.fields, arrived_length)
         resubmitted.length = arrived_length
         self._report_copy("resubmitted", packet.id, resubmitted, packet.resubmit_list)
         return resubmitted
@@ -193,19 +195,19 @@ class ReferenceEngine:
         assert packet.egress_port is not None
         f = packet.fields
         now = self._now()
-        self._set_egress_timestamp(f, now)
-        if self._enqueued_at is not None:
-            self._set_queued_for(f, now - f[self._enqueued_at])
-            self._set_dequeued_depth(f, 0)
-            self._set_queue_id(f, 0)
-        self._set_egress_port(f, packet.egress_port)
-        self._set_egress_spec(f, self._drop_port + 1)  # anything that does not drop
-        self._set_packet_length(f, packet.length)
+        self._metadata.set_egress_timestamp(f, now)
+        if self._metadata.enqueued_at is not None:
+            self._metadata.set_queued_for(f, now - f[self._metadata.enqueued_at])
+            self._metadata.set_dequeued_depth(f, 0)
+            self._metadata.set_queue_id(f, 0)
+        self._metadata.set_egress_port(f, packet.egress_port)
+        self._metadata.set_egress_spec(f, self._drop_port + 1)  # anything that does not drop
+        self._metadata.set_packet_length(f, packet.length)
         try:
             self._egress.apply(packet)
             if packet.clone_session is not None:
                 again += self._clones_of_egress(packet)
-            if f[self._egress_spec] == self._drop_port:
+            if f[self._metadata.egress_spec] == self._drop_port:
                 raise PacketDropped("egress_spec is the drop port")
             data = self._deparser.deparse(packet)
         except PacketDropped as outcome:
@@ -226,15 +228,15 @@ class ReferenceEngine:
         clone = packet.copy(self._next_id())
         self._reset_metadata(clone)
         self._keep_fields(packet.clone_list, packet, clone)
-        self._set_instance_type(clone.fields, EGRESS_CLONE)
+        self._metadata.set_instance_type(clone.fields, EGRESS_CLONE)
         self._cut(clone, session)
         return self._replicas(clone, session.replicas, "egress clone", session.id, packet.id)
 
     def _recirculated(self, packet: Packet, data: bytes) -> Packet:
         recirculated = self._make_packet(data, packet.ingress_port, len(data))
         self._keep_fields(packet.recirculate_list, packet, recirculated)
-        self._set_instance_type(recirculated.fields, RECIRCULATED)
-        self._set_packet_length(recirculated.fields, len(data))
+        self._metadata.set_instance_type(recirculated.fields, RECIRCULATED)
+        self._metadata.set_packet_length(recirculated.fields, len(data))
         self._report_copy("recirculated", packet.id, recirculated, packet.recirculate_list)
         return recirculated
 
@@ -251,20 +253,22 @@ class ReferenceEngine:
         copies: list[Packet] = []
         for replica in replicas:
             copy = packet.copy(self._next_id())
-            self._set_replica_id(copy.fields, replica.instance)
+            self._metadata.set_replica_id(copy.fields, replica.instance)
             self._report_copy(kind, packet.id if source is None else source, copy, reference, replica.port)
             copies += self._enqueued(copy, replica.port)
         return copies
 
     def _enqueued(self, packet: Packet, port: int) -> list[Packet]:
         """The packet in the queue of a port, if the queue it asks for exists."""
-        if self._priority is not None and packet.fields[self._priority] >= _QUEUES_PER_PORT:
-            self._report_drop(packet, "queue", f"there is no queue of priority {packet.fields[self._priority]}")
+        if self._metadata.priority is not None and packet.fields[self._metadata.priority] >= _QUEUES_PER_PORT:
+            self._report_drop(
+                packet, "queue", f"there is no queue of priority {packet.fields[self._metadata.priority]}"
+            )
             return []
         packet.egress_port = port
         packet.clone_session = None
-        self._set_enqueued_at(packet.fields, self._now())
-        self._set_enqueued_depth(packet.fields, 0)
+        self._metadata.set_enqueued_at(packet.fields, self._now())
+        self._metadata.set_enqueued_depth(packet.fields, 0)
         return [packet]
 
     def _session_of(self, packet: Packet) -> CloneSession | None:
@@ -298,47 +302,6 @@ class ReferenceEngine:
     def _now(self) -> int:
         """Microseconds since the switch started."""
         return (self._clock() - self._started_ns) // _NS_PER_US
-
-    # Metadata the architecture knows by name
-
-    def _bind_metadata(self) -> None:
-        layout = self._layout
-
-        def writer(name: str) -> Write:
-            ref = self._program.field(name)
-            return _ignore if ref is None else field_writer(layout.spec(ref))
-
-        def slot(name: str) -> int | None:
-            ref = self._program.field(name)
-            return None if ref is None else layout.slot(ref)
-
-        self._set_ingress_port = writer("standard_metadata.ingress_port")
-        self._set_packet_length = writer("standard_metadata.packet_length")
-        self._set_instance_type = writer("standard_metadata.instance_type")
-        self._set_egress_port = writer("standard_metadata.egress_port")
-        self._set_egress_spec = writer("standard_metadata.egress_spec")
-        self._set_parser_error = writer("standard_metadata.parser_error")
-        self._set_checksum_error = writer("standard_metadata.checksum_error")
-        self._set_ingress_timestamp = writer("intrinsic_metadata.ingress_global_timestamp")
-        self._set_egress_timestamp = writer("intrinsic_metadata.egress_global_timestamp")
-        self._set_replica_id = writer("intrinsic_metadata.egress_rid")
-        self._set_enqueued_at = writer("queueing_metadata.enq_timestamp")
-        self._set_enqueued_depth = writer("queueing_metadata.enq_qdepth")
-        self._set_queued_for = writer("queueing_metadata.deq_timedelta")
-        self._set_dequeued_depth = writer("queueing_metadata.deq_qdepth")
-        self._set_queue_id = writer("queueing_metadata.qid")
-        egress_spec = slot("standard_metadata.egress_spec")
-        assert egress_spec is not None  # the loader requires it
-        self._egress_spec = egress_spec
-        self._enqueued_at = slot("queueing_metadata.enq_timestamp")
-        self._priority = slot("intrinsic_metadata.priority")
-        group = slot("intrinsic_metadata.mcast_grp")
-        self._get_group: Callable[[list[int]], int] = (lambda f: 0) if group is None else (lambda f: f[group])
-        self._wire_headers = [layout.headers[header] for header in self._program.deparser.order]
-        self._field_lists = {
-            field_list.id: [layout.slot(ref) for ref in field_list.fields]
-            for field_list in self._program.field_lists.values()
-        }
 
     # Trace
 

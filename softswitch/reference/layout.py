@@ -107,16 +107,20 @@ class StackSlots:
     next: int
     outside: HeaderSlots
 
+    @property
+    def headers(self) -> tuple[HeaderSlots, ...]:
+        """All headers, in order."""
+        return self.elements
+
     def at(self, index: int) -> HeaderSlots:
         """The element, or outside."""
         return self.elements[index] if 0 <= index < len(self.elements) else self.outside
 
     def shift(self, f: Fields, count: int) -> None:
-        """Push (count > 0) or pop (count < 0); elements that are moved in are invalid."""
+        """Push (count > 0) or pop (count < 0) at most the whole stack; what is moved in is invalid."""
         shift_elements(f, [(element.start, element.end) for element in self.elements], count)
         size = len(self.elements)
-        gone = self.elements[:count] if count > 0 else self.elements[max(0, size + count) :]
-        for element in gone:
+        for element in self.elements[:count] if count > 0 else self.elements[size + count :]:
             element.make_invalid(f)
         f[self.next] = min(size, max(0, f[self.next] + count))
 
@@ -142,17 +146,21 @@ class UnionStackSlots:
     next: int
     outside: UnionSlots
 
+    @property
+    def headers(self) -> tuple[HeaderSlots, ...]:
+        """All headers of all unions, in order."""
+        return tuple(member for element in self.elements for member in element.members)
+
     def at(self, index: int) -> UnionSlots:
         """The element, or outside."""
         return self.elements[index] if 0 <= index < len(self.elements) else self.outside
 
     def shift(self, f: Fields, count: int) -> None:
-        """Push (count > 0) or pop (count < 0); elements that are moved in are invalid."""
+        """Push (count > 0) or pop (count < 0) at most the whole stack; what is moved in is invalid."""
         for members in zip(*(element.members for element in self.elements), strict=True):
             shift_elements(f, [(member.start, member.end) for member in members], count)
         size = len(self.elements)
-        gone = self.elements[:count] if count > 0 else self.elements[max(0, size + count) :]
-        for element in gone:
+        for element in self.elements[:count] if count > 0 else self.elements[size + count :]:
             for member in element.members:
                 member.make_invalid(f)
         f[self.next] = min(size, max(0, f[self.next] + count))

@@ -201,7 +201,7 @@ class Parser:
 
     def _extract(self, op: Extract) -> _Op:
         target, filled = self._target(op)
-        take = self._take_fixed if op.length is None else self._take_variable(op.length)
+        take = self._take_fixed if op.length is None else self._take_variable(op.length, op.by_header)
         trace = self._context.trace
 
         def extract(reader: _Reader) -> None:
@@ -252,20 +252,21 @@ class Parser:
         header.unpack(reader.packet.fields, int.from_bytes(reader.data[reader.position : end]))
         reader.position = end
 
-    def _take_variable(self, length: Expr) -> Callable[[_Reader, HeaderSlots], None]:
+    def _take_variable(self, length: Expr, by_header: bool) -> Callable[[_Reader, HeaderSlots], None]:
         bits_of = self._context.expressions.data(length)
         first_local = self._context.layout.locals
 
         def take(reader: _Reader, header: HeaderSlots) -> None:
-            # The length may depend on the header's own fields before the variable one; they are the locals.
             left = len(reader.data) - reader.position
-            head = int.from_bytes(reader.data[reader.position : reader.position + header.fixed_bits // 8])
-            if left >= header.fixed_bits // 8:
-                header.unpack(reader.packet.fields, head)
+            f = reader.packet.fields
+            if by_header:
+                fixed = header.fixed_bits // 8
+                if fixed > left:
+                    raise self._reject("PacketTooShort")
+                header.unpack(f, int.from_bytes(reader.data[reader.position : reader.position + fixed]))
                 count = len(header.type.fields)
-                f = reader.packet.fields
                 f[first_local : first_local + count] = f[header.start : header.start + count]
-            bits = min(bits_of(reader.packet.fields), _MAX_INT)
+            bits = min(bits_of(f), _MAX_INT)
             if bits < 0 or bits % 8:
                 raise self._reject("ParserInvalidArgument")
             octets = (header.fixed_bits + bits) // 8
@@ -274,7 +275,7 @@ class Parser:
             if header.type.max_bytes is not None and octets > header.type.max_bytes:
                 raise self._reject("HeaderTooShort")
             end = reader.position + octets
-            header.unpack(reader.packet.fields, int.from_bytes(reader.data[reader.position : end]), bits)
+            header.unpack(f, int.from_bytes(reader.data[reader.position : end]), bits)
             reader.position = end
 
         return take
