@@ -14,7 +14,7 @@ from softswitch.ports.base import Port
 from softswitch.ports.workqueue import WorkQueue, shared_queue
 from softswitch.program import Program
 from softswitch.reference.engine import ReferenceEngine
-from softswitch.reference.trace import TraceSink
+from softswitch.reference.trace import Event, TraceSink
 from softswitch.state import DigestList, Entry, SwitchState
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 MAX_PORT = 510  # 511 is the drop port, 9 bits are all that v1model has
 MAX_PASSES = 1024  # of one packet and its copies through process()
 _SWEEP_INTERVAL = 1.0  # seconds between looks for idle entries and port changes, as in bmv2
-_DIGEST_INTERVAL = 0.02  # seconds between looks for digest lists that are due
+_DIGEST_INTERVAL = 0.02  # seconds between looks for digest lists that are due, if the program has digests
 
 Output = tuple[int, bytes]  # egress port, packet
 Work = object  # a packet about to enter ingress; its content is the engine's own affair
@@ -179,34 +179,37 @@ class Switch:
             raise RuntimeError("the switch has no CPU port")
         self.inject(self.cpu_port, packet)
 
-    def process(self, port: int, packet: bytes) -> list[tuple[int, bytes]]:
+    def process(self, port: int, packet: bytes) -> list[Output]:
         """Carry one packet through, without ports: what leaves, as (egress port, packet), in order.
 
         Copies that recirculate or are resubmitted are followed, up to MAX_PASSES passes in all.
         RuntimeError before the first program.
         """
-        engine = self._require_engine()
-        results: list[tuple[int, bytes]] = []
-        waiting: list[Work] = [engine.receive(port, packet)]
-        for _ in range(MAX_PASSES):
-            if not waiting:
-                break
-            outputs, again = engine.step(waiting.pop(0))
-            results.extend(outputs)
-            waiting = [*again, *waiting]
-        else:
-            log.warning("a packet was dropped after %d passes", MAX_PASSES)
-        return results
+        return self._follow(self._require_engine(), port, packet)
+
+    def explain(self, port: int, packet: bytes) -> tuple[list[Output], list[Event]]:
+        """As process(), by the reference engine, with everything that happened on the way.
+
+        The packet is processed for real: counters, meters and registers change.
+        """
+        self._require_engine()
+        events: list[Event] = []
+        assert self._program is not None
+        engine = ReferenceEngine(
+            self._program, self.state, drop_port=self.drop_port, started_ns=self._started_ns, trace=events.append
+        )
+        return self._follow(engine, port, packet), events
 
     async def run(self) -> None:
         """Keep time until cancelled: idle entries, digest lists that are due, ports going up and down."""
         loop = asyncio.get_running_loop()
         next_sweep = loop.time() + _SWEEP_INTERVAL
         while True:
-            await asyncio.sleep(_DIGEST_INTERVAL)
+            with_digests = self._state is not None and self._state.digest_streams
+            await asyncio.sleep(_DIGEST_INTERVAL if with_digests else _SWEEP_INTERVAL)
             self.poll_digests()
             if loop.time() >= next_sweep:
-                next_sweep += _SWEEP_INTERVAL
+                next_sweep = loop.time() + _SWEEP_INTERVAL
                 self.sweep_idle()
                 self.poll_ports()
 
@@ -232,6 +235,20 @@ class Switch:
                 self._was_up[number] = up
                 if self.on_port_status is not None:
                     self.on_port_status(number, up)
+
+    @staticmethod
+    def _follow(engine: Engine, port: int, packet: bytes) -> list[Output]:
+        results: list[Output] = []
+        waiting: list[Work] = [engine.receive(port, packet)]
+        for _ in range(MAX_PASSES):
+            if not waiting:
+                break
+            outputs, again = engine.step(waiting.pop(0))
+            results.extend(outputs)
+            waiting = [*again, *waiting]
+        else:
+            log.warning("a packet was dropped after %d passes", MAX_PASSES)
+        return results
 
     def _begin(self, port: int, packet: bytes) -> None:
         if self._engine is not None:

@@ -163,7 +163,11 @@ class ReferenceEngine:
             return []
         clone = self._make_packet(packet.data, packet.ingress_port, packet.ingress_length)
         self._metadata.set_ingress_port(clone.fields, packet.ingress_port)
-        self._parser.parse(clone)
+        try:
+            self._parser.parse(clone)
+        except PacketDropped as outcome:
+            self._report_drop(clone, "parser", str(outcome))
+            return []
         self._keep_fields(packet.clone_list, packet, clone)
         self._metadata.set_instance_type(clone.fields, INGRESS_CLONE)
         clone.length = arrived_length
@@ -226,7 +230,6 @@ class ReferenceEngine:
         if session is None:
             return []
         clone = packet.copy(self._next_id())
-        self._reset_metadata(clone)
         self._keep_fields(packet.clone_list, packet, clone)
         self._metadata.set_instance_type(clone.fields, EGRESS_CLONE)
         self._cut(clone, session)
@@ -260,10 +263,9 @@ class ReferenceEngine:
 
     def _enqueued(self, packet: Packet, port: int) -> list[Packet]:
         """The packet in the queue of a port, if the queue it asks for exists."""
-        if self._metadata.priority is not None and packet.fields[self._metadata.priority] >= _QUEUES_PER_PORT:
-            self._report_drop(
-                packet, "queue", f"there is no queue of priority {packet.fields[self._metadata.priority]}"
-            )
+        priority = self._metadata.priority(packet.fields)
+        if priority >= _QUEUES_PER_PORT:
+            self._report_drop(packet, "queue", f"there is no queue of priority {priority}")
             return []
         packet.egress_port = port
         packet.clone_session = None
@@ -282,13 +284,10 @@ class ReferenceEngine:
             clone.payload = clone.payload[: max(0, session.packet_length_bytes - headers)]
             clone.length = min(clone.length, headers + len(clone.payload))
 
-    def _reset_metadata(self, packet: Packet) -> None:
-        for slots in self._layout.metadata:
-            packet.fields[slots.start : slots.end] = [0] * (slots.end - slots.start)
-
     def _keep_fields(self, list_id: int, source: Packet, copy: Packet) -> None:
         """Metadata of a copy is zero but for the fields of the list."""
-        self._reset_metadata(copy)
+        for slots in self._layout.metadata:
+            copy.fields[slots.start : slots.end] = [0] * (slots.end - slots.start)
         for slot in self._field_lists.get(list_id, ()):
             copy.fields[slot] = source.fields[slot]
 

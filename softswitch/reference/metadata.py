@@ -45,9 +45,13 @@ class StandardMetadata:
         assert egress_spec is not None  # the loader requires it
         self.egress_spec = egress_spec
         self.enqueued_at = slot("queueing_metadata.enq_timestamp")
-        self.priority = slot("intrinsic_metadata.priority")
+        self._priority = slot("intrinsic_metadata.priority")
         self._group = slot("intrinsic_metadata.mcast_grp")
 
     def group(self, f: Fields) -> int:
         """The multicast group the program has chosen, 0 for none."""
         return 0 if self._group is None else f[self._group]
+
+    def priority(self, f: Fields) -> int:
+        """The queue the program has chosen, 0 by default."""
+        return 0 if self._priority is None else f[self._priority]

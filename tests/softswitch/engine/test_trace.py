@@ -111,6 +111,20 @@ def test_the_chosen_member_shows() -> None:
     assert [e.member for e in of_kind(events, TableApplied) if e.table == "MainIngress.balanced"] == [42]
 
 
+def test_any_switch_can_explain_a_packet() -> None:
+    """Without being traced otherwise, and with the state it has."""
+    switch = switch_with("stateful")
+    count = bytes([0, 3]) + (5).to_bytes(4)
+    assert switch.process(0, count) == [(1, bytes([0, 3]) + (5).to_bytes(4))]
+    outputs, events = switch.explain(0, count)
+    assert outputs == [(1, bytes([0, 3]) + (10).to_bytes(4))]
+    assert {c.name: (c.old, c.new) for e in of_kind(events, PrimitiveRun) for c in e.changes}["command.value"] == (
+        5,
+        10,
+    )
+    assert switch.state.register("MainIngress.cells").read(3) == 10
+
+
 def test_a_trace_changes_nothing() -> None:
     plain, (watched, _) = switch_with("parsing"), traced("parsing")
     for kind in range(7):
