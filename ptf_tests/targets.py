@@ -22,7 +22,7 @@ _START_SECONDS = 20.0
 
 def softswitch() -> list[str]:
     """The command that starts softswitch."""
-    return [sys.executable, "-m", "softswitch.cli"]
+    return [sys.executable, "-m", "softswitch"]
 
 
 def bmv2() -> list[str]:

@@ -11,7 +11,7 @@ from controller.dataplane.codepoints import DropReason, Encapsulation
 from controller.dataplane.entries import instance, switch_context
 from ptf_tests.support.base import FabricTest, any_entropy
 from ptf_tests.support.headers import Lisp, VxlanGpe
-from ptf_tests.support.packets import arriving, leaving, routed, tcp, tunnel, udp
+from ptf_tests.support.packets import ENTROPY_PORT, arriving, fragments, leaving, routed, tcp, tunnel, udp
 from ptf_tests.support.requirement import requirement
 from ptf_tests.support.scenario import CORE, CORE_2, HERE, OTHER, OWN, PEER, RED, THERE, border_pxtr
 
@@ -133,21 +133,35 @@ class SizesAcrossTheBorder(BorderTest):
                 )
 
 
+class EntropyTest(BorderTest):
+    """A border pxTR, of whose second leg only the source port matters."""
+
+    def source_port(self, inner: Packet, *, entropy: int = ENTROPY_PORT) -> int:
+        """The second leg's source port for a packet whose first leg has source port `entropy`."""
+        self.send(CORE_2, arriving(CORE_2, tunnel(VxlanGpe(iid=RED), inner, src=OTHER, dst=OWN, sport=entropy)))
+        return int(self.receive(CORE)[UDP].sport)
+
+
 @requirement("PR-DP-4")
-class EntropyComesFromTheInnerFlow(BorderTest):
+class EntropyComesFromTheInnerFlow(EntropyTest):
     """The second leg's source port depends on the inner flow and this switch alone, not on the first leg's."""
 
     def runTest(self) -> None:
-        def source_port(entropy: int, sport: int) -> int:
-            first = tunnel(VxlanGpe(iid=RED), udp(HERE, THERE, sport=sport), src=OTHER, dst=OWN, sport=entropy)
-            self.send(CORE_2, arriving(CORE_2, first))
-            return int(self.receive(CORE)[UDP].sport)
-
-        self.assertEqual(len({source_port(entropy, 40000) for entropy in range(0xC000, 0xC010)}), 1)
-        self.assertGreater(len({source_port(0xC000, sport) for sport in range(40000, 40016)}), 12)
-        before = source_port(0xC000, 40000)
+        packet = udp(HERE, THERE)
+        self.assertEqual(len({self.source_port(packet, entropy=n) for n in range(ENTROPY_PORT, ENTROPY_PORT + 16)}), 1)
+        flows = [udp(HERE, THERE, sport=n) for n in range(40000, 40016)]
+        self.assertGreater(len({self.source_port(flow) for flow in flows}), 12)
+        before = self.source_port(packet)
         self.write(switch_context(7))
-        self.assertNotEqual(source_port(0xC000, 40000), before)
+        self.assertNotEqual(self.source_port(packet), before)
+
+
+@requirement("PR-DP-4")
+class InnerFragmentsAreOneFlow(EntropyTest):
+    """All fragments of a tunnelled datagram go one way."""
+
+    def runTest(self) -> None:
+        self.assertEqual(len({self.source_port(fragment) for fragment in fragments(HERE, THERE)}), 1)
 
 
 @requirement("SO-FLOW-8")

@@ -12,7 +12,7 @@ from controller.dataplane.codepoints import Encapsulation
 from controller.dataplane.entries import switch_context
 from ptf_tests.support.base import FabricTest
 from ptf_tests.support.flows import udp_flows
-from ptf_tests.support.packets import arriving, tcp, udp
+from ptf_tests.support.packets import arriving, fragments, tcp, udp
 from ptf_tests.support.requirement import requirement
 from ptf_tests.support.scenario import CORE, HERE, RED_PORT, THERE, access_xtr
 
@@ -99,13 +99,7 @@ class FragmentsAreOneFlow(EntropyTest):
     """All fragments of a datagram go one way, though only the first has the ports and others have payload there."""
 
     def runTest(self) -> None:
-        first = IP(src=HERE, dst=THERE, id=9, flags="MF") / UDP(sport=40000, dport=40001, len=600) / Raw(bytes(56))
-        later = [
-            IP(src=HERE, dst=THERE, proto=17, id=9, frag=offset, flags="MF" if offset < 56 else 0)
-            / Raw(bytes([offset]) * 64)
-            for offset in range(8, 64, 8)
-        ]
-        self.assertEqual(len(set(self.source_ports([first, *later]))), 1)
+        self.assertEqual(len(set(self.source_ports(fragments(HERE, THERE)))), 1)
 
 
 @requirement("PR-DP-4")

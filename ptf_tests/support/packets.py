@@ -52,6 +52,17 @@ def tcp(src: str, dst: str, *, sport: int = 40000, dport: int = 40001, ttl: int 
     return IP(src=src, dst=dst, ttl=ttl, id=1) / TCP(sport=sport, dport=dport, flags="A") / Raw(b"ping")
 
 
+def fragments(src: str, dst: str) -> list[Packet]:
+    """A UDP datagram in eight fragments: the first has the ports, the others have payload in their place."""
+    datagram = bytes(UDP(sport=40000, dport=40001, len=512)) + bytes(range(63)) * 8
+    pieces: list[Packet] = []
+    for start in range(0, 512, 64):
+        flags = "MF" if start < 448 else 0
+        ip = IP(src=src, dst=dst, proto=17, id=9, frag=start // 8, flags=flags)
+        pieces.append(ip / Raw(datagram[start : start + 64]))
+    return pieces
+
+
 def tunnel(
     header: Lisp | VxlanGpe,
     inner: Packet | bytes,
