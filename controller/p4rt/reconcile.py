@@ -19,7 +19,7 @@ from grpc import StatusCode
 from controller.p4rt.batches import Outcome, write_steps
 from controller.p4rt.client import P4RuntimeClient
 from controller.p4rt.codec import Encoded
-from controller.p4rt.entities import Entity, State, Volatile
+from controller.p4rt.entities import State, Volatile
 from controller.p4rt.errors import EncodingError, NotConnectedError, RpcError
 from controller.p4rt.failures import Failure, FailureBook, Remedy, leaves_doubt, remedy
 from controller.p4rt.pipeline import PipelineMode
@@ -296,7 +296,7 @@ class Writer:
 
     def _fail(self, step: Step, code: StatusCode, reason: str, remedy: Remedy) -> None:
         self.stats.failed += 1
-        failure = Failure(self._entity(step), step.removal, code, reason, remedy)
+        failure = Failure(self._codec.decode_bytes(step.wire), step.removal, code, reason, remedy)
         self._failures.record(failure, step.entity)
         log.warning("%s: %s", self._client.target, failure)
         if self._on_failure is not None:
@@ -304,6 +304,3 @@ class Writer:
                 self._on_failure(failure)
             except Exception:
                 log.exception("%s: on_failure failed", self._client.target)
-
-    def _entity(self, step: Step) -> Entity:
-        return self._codec.decode_bytes(step.wire)

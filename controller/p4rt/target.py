@@ -19,6 +19,10 @@ _OPTIONS: list[tuple[str, int]] = [
     ("grpc.absolute_max_metadata_size", 16 << 20),
     # A subchannel shared with an earlier, failed attempt would impose gRPC's own back-off on the next.
     ("grpc.use_local_subchannel_pool", 1),
+    # A switch that vanishes without a word is noticed 20 s after something was sent, or when a ping remains
+    # unanswered. A server takes offence at pings more frequent than one in five minutes.
+    ("grpc.keepalive_time_ms", 310_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
 ]
 
 
@@ -29,7 +33,9 @@ class Target:
     Attributes:
         address: gRPC target, such as ``192.0.2.1:9559`` or ``unix:/run/switch.sock``.
         device_id: number of the device at that server.
-        election_id: 1 to 2^128 - 1; of several controllers, the one with the largest is primary.
+        election_id: 1 to 2^128 - 1; of several controllers, the one with the largest is primary. One that is
+            larger after every start of the controller spares it from waiting until the switch has noticed that
+            its predecessor is gone.
         role: "" has access to everything.
         credentials: of the channel; None: plain text.
     """

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
+from hypothesis import given
+from hypothesis import strategies as st
 from p4.v1 import p4runtime_pb2
 
 from controller.p4rt.client import P4RuntimeClient
+from controller.p4rt.codec import Codec
 from controller.p4rt.entities import TableEntry
-from controller.p4rt.errors import EncodingError, NotConnectedError, UnknownNameError
+from controller.p4rt.errors import DecodingError, EncodingError, NotConnectedError, UnknownNameError
 from controller.p4rt.matches import Exact
-from controller.p4rt.packetio import DigestList, PacketIn, PacketOut, StreamError
+from controller.p4rt.packetio import DigestList, PacketIn, PacketOut, StreamCodec, StreamError, decode_stream_error
 from controller.p4rt.pipeline import Pipeline
 from controller.p4rt.stream import StreamState
 from controller.p4rt.target import Backoff, Target, from_uint128, uint128
 from controller.p4rt.values import FrozenMap, Value
 from tests.p4rt.fake_switch import FakeSwitch
-from tests.p4rt.support import QUICK, connected, until
+from tests.p4rt.support import QUICK, catalogue, connected, until
 
 Response = p4runtime_pb2.StreamMessageResponse
 
@@ -218,6 +225,23 @@ async def test_subscriptions_outlive_a_stream_and_end_with_the_client(
         switch.send(message)
         assert (await anext(packets)).payload == b"later"
     assert [packet async for packet in packets] == []
+
+
+@given(st.binary(max_size=60))
+def test_whatever_arrives_has_a_meaning_or_is_a_decoding_error(data: bytes) -> None:
+    codec = StreamCodec(Codec(catalogue().info))
+    decoders: list[tuple[type[Message], Callable[[Any], object]]] = [
+        (p4runtime_pb2.PacketIn, codec.packet_in),
+        (p4runtime_pb2.DigestList, codec.digest_list),
+        (p4runtime_pb2.IdleTimeoutNotification, codec.idle_timeout),
+        (p4runtime_pb2.StreamError, decode_stream_error),
+    ]
+    for kind, decode in decoders:
+        message = kind()
+        with suppress(DecodeError):
+            message.ParseFromString(data)
+        with suppress(DecodingError):
+            assert decode(message) is not None
 
 
 def test_pauses_grow_up_to_a_limit_and_are_never_in_step() -> None:
