@@ -1,8 +1,6 @@
-"""Two-rate three-color meters (RFC 2698, color-blind), kept as bmv2 keeps them.
+"""Two-rate three-color meters (RFC 2698, color-blind).
 
-bmv2 differs from the RFC in one point, kept here: a packet that is yellow has already taken tokens from the
-peak bucket, as in the RFC, but buckets are filled in whole tokens counted from a fixed origin, so that
-rounding never accumulates.
+As in bmv2, a bucket is filled in whole tokens counted from a fixed origin, so that rounding never adds up.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from softswitch.program.actions import ActionDef
 from softswitch.program.algorithms import CrcParameters
 from softswitch.program.model import Program
 from softswitch.program.pipeline import ActionProfileDef
@@ -129,6 +128,7 @@ class SwitchState:
         self.clone_sessions.clear()
 
     def _call_checker(self, profile: ActionProfileDef) -> Callable[[ActionCall], None]:
-        users = [t for t in self.program.tables.values() if t.action_profile == profile.name]
-        actions: dict[str, ActionDef] = {a.name: a for t in users for a in t.actions.values()}
+        """A member can be reached from every table of its profile, so its action must be one of each of them."""
+        users = [t.actions for t in self.program.tables.values() if t.action_profile == profile.name]
+        actions = {name: a for name, a in users[0].items() if all(name in u for u in users)} if users else {}
         return lambda call: check_call(f"action profile {profile.name}", actions.get(call.name), call)

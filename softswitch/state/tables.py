@@ -111,10 +111,12 @@ class Table:
         return len(self._entries)
 
     def clear(self) -> None:
-        """Remove every entry (but constant ones) and restore the program's default."""
-        if self.definition.const_entries is None:
-            for entry in list(self._entries.values()):
+        """Remove every entry, or set back the counters of constant ones, and restore the program's default."""
+        for entry in list(self._entries.values()):
+            if self.definition.const_entries is None:
                 self._remove(entry)
+            else:
+                entry.packets = entry.bytes = 0
         self.set_default(None)
 
     def set_default(self, target: Target | None) -> None:
