@@ -16,6 +16,8 @@ from softswitch.state.entries import ActionCall, GroupRef, MemberRef, Target
 from softswitch.state.errors import AlreadyExists, InUse, InvalidEntry, NotFound, TableFull
 from softswitch.state.handles import Handles
 
+MAX_SLOTS = 1 << 16  # of a group without a size of its own
+
 CheckCall = Callable[[ActionCall], None]
 PortIsUp = Callable[[int], bool]
 
@@ -115,7 +117,7 @@ class ActionProfile:
         """Replace the membership.
 
         NotFound: the group or a member. InvalidEntry: a weight below 1 or a member named twice.
-        TableFull: the weights add up to more than the group's max_size.
+        TableFull: the weights add up to more than the group's max_size, or MAX_SLOTS.
         """
         group = self.get_group(id)
         wanted: dict[int, GroupMember] = {}
@@ -127,8 +129,9 @@ class ActionProfile:
             if share.member in wanted:
                 raise InvalidEntry(f"action profile {self.name}: member {share.member} twice in group {id}")
             wanted[share.member] = share
-        if group.max_size and sum(share.weight for share in wanted.values()) > group.max_size:
-            raise TableFull(f"action profile {self.name}: group {id} exceeds its size {group.max_size}")
+        size = group.max_size or MAX_SLOTS
+        if sum(share.weight for share in wanted.values()) > size:
+            raise TableFull(f"action profile {self.name}: group {id} exceeds its size {size}")
         affected = sorted(group.members.keys() | wanted.keys())
         for member_id in sorted(wanted):
             handles = self._members[member_id].handles

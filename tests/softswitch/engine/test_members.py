@@ -145,6 +145,9 @@ def test_groups_are_checked(switch: Switch) -> None:
     selector = balanced(switch, (1, 1, None))
     with pytest.raises(TableFull, match="exceeds its size 16"):
         selector.set_members(1, [(1, 17, None)])
+    selector.create_group(2)
+    with pytest.raises(TableFull, match="group 2 exceeds its size 65536"):
+        selector.set_members(2, [(1, 1 << 40, None)])
     with pytest.raises(NotFound, match="no member 7"):
         selector.set_members(1, [(7, 1, None)])
     with pytest.raises(InvalidEntry, match="weight 0"):
