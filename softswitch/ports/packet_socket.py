@@ -6,6 +6,7 @@ VLAN tag that the kernel has taken out of a packet is put back.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import socket
 import struct
@@ -58,7 +59,8 @@ class InterfacePort:
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         try:
             sock.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-            sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+            with contextlib.suppress(OSError):  # Linux before 4.20; _take() passes such packets over
+                sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_OCTETS)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_OCTETS)
             index = socket.if_nametoindex(self._interface)
