@@ -66,8 +66,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _run(target: str, ports: str, pattern: str | None, program: Path) -> int:
-    command = targets.TARGETS[target]()
-    ptf = _ptf()
+    full = pattern is None and program == PROGRAM
+    output = ROOT / "build" / "conformance" / f"ptf-{target}.json"
+    if full:
+        output.unlink(missing_ok=True)  # a run that breaks off must not leave the results of an earlier one
+    switch, ptf = targets.TARGETS[target](), _ptf()
     work = ROOT / "build" / "ptf" / target
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -77,29 +80,35 @@ def _run(target: str, ports: str, pattern: str | None, program: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="ptf-") as sockets:
         if ports == "veth":
             namespace.enter()
-            ends = links.veth()
-        else:
-            ends = links.unix(Path(sockets))
+        ends = links.veth() if ports == "veth" else links.unix(Path(sockets))
         address = targets.free_address()
         suite = [
             *ptf,
-            *("--test-dir", str(TESTS), "--pypath", str(ROOT)),
-            *("--platform", ports, "--platform-dir", str(PLATFORMS)),
-            *(argument for link in ends for argument in ("--interface", f"{link.port}@{link.tester}")),
-            *("--default-timeout", str(TIMEOUT), "--default-negative-timeout", str(NEGATIVE_TIMEOUT)),
-            *("--test-case-timeout", str(TEST_SECONDS), "--random-seed", "1", "--qlen", "4096"),
-            *("--socket-recv-size", "16384", "--allow-user"),
-            *("--log-file", str(work / "ptf.log"), "--debug", "info"),
+            *_suite_options(ports, ends, work),
             *("--test-params", _parameters(grpc=address, target=target, records=records, program=program.resolve())),
         ]
         selected = _select(suite, pattern)
-        with targets.running(command, ends, address, work / "switch.log"):
+        with targets.running(switch, ends, address, work / "switch.log"):
             code = subprocess.run([*suite, *selected], check=False).returncode
     results = [json.loads(line) for line in records.read_text(encoding="utf-8").splitlines()]
-    if pattern is None and program == PROGRAM:
-        _write(ROOT / "build" / "conformance" / f"ptf-{target}.json", results)
+    if full:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     _report(target, results, time.monotonic() - started)
     return 0 if code == 0 and results and all(result["outcome"] == "passed" for result in results) else 1
+
+
+def _suite_options(ports: str, ends: Sequence[links.Link], work: Path) -> list[str]:
+    """Options of `ptf` that do not depend on the switch."""
+    return [
+        *("--test-dir", str(TESTS), "--pypath", str(ROOT)),
+        *("--platform", ports, "--platform-dir", str(PLATFORMS)),
+        *(argument for link in ends for argument in ("--interface", f"{link.port}@{link.tester}")),
+        *("--default-timeout", str(TIMEOUT), "--default-negative-timeout", str(NEGATIVE_TIMEOUT)),
+        *("--test-case-timeout", str(TEST_SECONDS), "--random-seed", "1", "--qlen", "4096"),
+        *("--socket-recv-size", "16384", "--allow-user"),
+        *("--log-file", str(work / "ptf.log"), "--debug", "info"),
+    ]
 
 
 def _ptf() -> list[str]:
@@ -119,17 +128,14 @@ def _select(suite: Sequence[str], pattern: str | None) -> list[str]:
     """The tests to run, as arguments of `ptf`; none means all."""
     if pattern is None:
         return []
-    listing = subprocess.run([*suite, "--list-test-names"], check=True, capture_output=True, text=True).stdout
-    names = [name for name in listing.split() if re.fullmatch(r"\w+\.\w+", name)]
+    listing = subprocess.run([*suite, "--list-test-names"], capture_output=True, text=True, check=False)
+    if listing.returncode:
+        raise SetupError(f"ptf cannot list the tests:\n{listing.stderr}")
+    names = [name for name in listing.stdout.split() if re.fullmatch(r"\w+\.\w+", name)]
     found = [name for name in names if pattern.lower() in name.lower()]
     if not found:
         raise SetupError(f"-k {pattern}: no test has that in its name")
     return found
-
-
-def _write(output: Path, results: list[dict[str, object]]) -> None:
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 def _report(target: str, results: list[dict[str, object]], seconds: float) -> None:

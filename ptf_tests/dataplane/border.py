@@ -32,7 +32,7 @@ class BorderTest(FabricTest):
         return self.expect(CORE, any_entropy(leaving(CORE, sent)))
 
 
-@requirement("SO-FLOW-8", "DP-2", "DP-3")
+@requirement("SO-FLOW-8", "DP-3")
 class BothLegsOfAFlow(BorderTest):
     """From the own PoD out, and from outside in: source RLOC is this router, destination the next, IID the same."""
 
@@ -49,7 +49,7 @@ class BothLegsOfAFlow(BorderTest):
         self.expect(CORE_2, any_entropy(leaving(CORE_2, sent)))
 
 
-@requirement("DP-1", "DP-2", "DP-5", "SO-FLOW-8")
+@requirement("DP-1", "SO-FLOW-8")
 class EncapsulationIsConverted(BorderTest):
     """Whatever tunnel a packet comes in, it leaves in the Instance-ID's own: LISP to VXLAN-GPE and back."""
 

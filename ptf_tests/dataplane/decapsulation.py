@@ -58,7 +58,7 @@ class DecapsulationTest(FabricTest):
         return self.expect(RED_PORT, leaving(RED_PORT, packet))
 
 
-@requirement("DP-2", "SO-FLOW-9", "SO-FLOW-12")
+@requirement("SO-FLOW-9", "SO-FLOW-12")
 class VxlanGpePayload(DecapsulationTest):
     """Out of VXLAN-GPE comes the packet that went in, one router further."""
 
@@ -76,7 +76,7 @@ class VxlanGpePayload(DecapsulationTest):
                 self.expect_delivered(routed(inner))
 
 
-@requirement("DP-5", "SO-FLOW-9", "SO-FLOW-12")
+@requirement("SO-FLOW-9", "SO-FLOW-12")
 class LispPayload(DecapsulationTest):
     """Out of LISP comes the packet that went in, whatever encapsulation the Instance-ID sends with."""
 
@@ -87,7 +87,7 @@ class LispPayload(DecapsulationTest):
                 self.expect_delivered(routed(inner))
 
 
-@requirement("DP-5", "DP-6", "PR-DP-1", "SO-FLOW-12")
+@requirement("DP-6", "PR-DP-1", "SO-FLOW-12")
 class LispReferenceVector(DecapsulationTest):
     """Vector V18 arrives where its tunnel ends, and its inner packet, one router further, at the accelerator."""
 

@@ -154,7 +154,7 @@ class UnknownNextProtocol(DropTest):
             self.send(CORE, arriving(CORE, vector))
 
 
-@requirement("DP-9", "DP-4")
+@requirement("DP-9")
 @group("robustness")
 class VxlanGpeOfAnotherKind(DropTest):
     """Without the P bit the Next Protocol means nothing, and another version may mean anything: both are dropped."""

@@ -34,7 +34,7 @@ class EncapsulationTest(FabricTest):
         return self.expect(CORE, any_entropy(leaving(CORE, encapsulated(header, packet, src=OWN, dst=PEER))))
 
 
-@requirement("DP-2", "DP-3", "DP-4", "SO-FLOW-1")
+@requirement("DP-3", "SO-FLOW-1")
 class VxlanGpeOctets(EncapsulationTest):
     """VXLAN-GPE: UDP 4790, P and I set, Next Protocol IPv4, VNI = Instance-ID; all lengths and checksums right."""
 
@@ -44,7 +44,7 @@ class VxlanGpeOctets(EncapsulationTest):
         self.assertEqual(frame[42:50].hex(), "0c00000100100100")
 
 
-@requirement("DP-5", "DP-6", "SO-FLOW-1")
+@requirement("DP-6", "SO-FLOW-1")
 class LispOctets(EncapsulationTest):
     """LISP: UDP 4341, only the I bit set, Instance-ID in octets 4-6; all lengths and checksums right."""
 
@@ -56,7 +56,7 @@ class LispOctets(EncapsulationTest):
         self.assertEqual(frame[42:50].hex(), "0800000000100100")
 
 
-@requirement("DP-5", "DP-6", "SO-FLOW-1")
+@requirement("DP-6", "SO-FLOW-1")
 class LispReferenceVector(EncapsulationTest):
     """The accelerator's packet of vector V18 becomes vector V18, but for the source port that a sender may choose."""
 

@@ -54,7 +54,7 @@ class RlocSetTest(FabricTest):
         self.assertIsNone(why, why)
 
 
-@requirement("SO-FLOW-11", "MH-FWD-2")
+@requirement("SO-FLOW-11")
 class FlowsFollowTheWeights(RlocSetTest):
     """Each locator gets flows in proportion to its weight."""
 
@@ -66,7 +66,7 @@ class FlowsFollowTheWeights(RlocSetTest):
                 self.check_shares(self.chosen(flows), shares)
 
 
-@requirement("SO-FLOW-11", "MH-FWD-2")
+@requirement("SO-FLOW-11")
 class FullRlocSet(RlocSetTest):
     """An RLOC-set of 64 locators uses all of them."""
 
