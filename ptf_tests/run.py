@@ -15,6 +15,7 @@ import argparse
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -34,11 +35,13 @@ PROGRAM = ROOT / "p4src" / "compiled" / "v1model"
 TIMEOUT = 2.0
 NEGATIVE_TIMEOUT = 0.05
 TEST_SECONDS = 30  # after which PTF gives a test up
+RUN_SECONDS = 600  # after which the runner gives PTF up
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     options = _parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the switch is stopped too
     try:
         return _run(options.target, options.ports, options.pattern, options.program)
     except SetupError as error:
@@ -89,13 +92,22 @@ def _run(target: str, ports: str, pattern: str | None, program: Path) -> int:
         ]
         selected = _select(suite, pattern)
         with targets.running(switch, ends, address, work / "switch.log"):
-            code = subprocess.run([*suite, *selected], check=False).returncode
+            passed = _passes([*suite, *selected])
     results = [json.loads(line) for line in records.read_text(encoding="utf-8").splitlines()]
     if full:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     _report(target, results, time.monotonic() - started)
-    return 0 if code == 0 and results and all(result["outcome"] == "passed" for result in results) else 1
+    return 0 if passed and results and all(result["outcome"] == "passed" for result in results) else 1
+
+
+def _passes(suite: Sequence[str]) -> bool:
+    """Runs `ptf`; whether it ended with 0. One that hangs, as it does when nobody reads what it says, is killed."""
+    try:
+        return subprocess.run(suite, check=False, timeout=RUN_SECONDS).returncode == 0
+    except subprocess.TimeoutExpired:
+        print(f"ptf was stopped after {RUN_SECONDS} s", file=sys.stderr)
+        return False
 
 
 def _suite_options(ports: str, ends: Sequence[links.Link], work: Path) -> list[str]:
