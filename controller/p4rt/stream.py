@@ -53,6 +53,7 @@ class Stream:
         term: how many times it has become primary.
         packets, digests, idle_timeouts, errors: what the switch sends, from whenever one subscribes.
         malformed: messages of the switch that did not fit the P4Info and were ignored.
+        patience: seconds within which the switch has to answer who is primary.
     """
 
     def __init__(self, target: Target, codec: Codec, backoff: Backoff) -> None:
@@ -61,6 +62,7 @@ class Stream:
         self.state = StreamState.DISCONNECTED
         self.term = 0
         self.malformed = 0
+        self.patience = 10.0
         self.packets: Feed[PacketIn] = Feed()
         self.digests: Feed[DigestList] = Feed()
         self.idle_timeouts: Feed[IdleTimeout] = Feed()
@@ -100,6 +102,8 @@ class Stream:
                 reason = "the switch ended it"
             except grpc.aio.AioRpcError as error:
                 reason = f"{error.code().name}: {error.details()}"
+            except TimeoutError:
+                reason = f"no answer in {self.patience} s"
             except Exception:
                 # a fault in here must not leave the switch without its controller
                 log.exception("%s: the stream failed", self.target)
@@ -119,8 +123,11 @@ class Stream:
             writing = asyncio.create_task(_write_all(call, outgoing), name=f"p4runtime writes {self.target}")
             self._stub, self._outgoing = stub, outgoing
             try:
-                async for message in call:
-                    self._receive(message)
+                async with asyncio.timeout(self.patience) as until:
+                    async for message in call:
+                        self._receive(message)
+                        if self.state is not StreamState.DISCONNECTED:
+                            until.reschedule(None)
             finally:
                 self._stub = self._outgoing = None
                 writing.cancel()

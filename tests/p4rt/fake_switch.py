@@ -196,6 +196,7 @@ class FakeSwitch(Store):
     async def StreamChannel(self, requests: Any, context: Any) -> None:  # noqa: N802
         self.calls["StreamChannel"] += 1
         connection = Connection(asyncio.Queue())
+        await context.send_initial_metadata(())  # or the first write and an abort would both send it
         writer = asyncio.create_task(self._write_all(connection, context))
         hung_up = asyncio.create_task(connection.hung_up.wait())
         try:
@@ -204,6 +205,8 @@ class FakeSwitch(Store):
                 done, _ = await asyncio.wait({reading, hung_up}, return_when=asyncio.FIRST_COMPLETED)
                 if reading not in done:
                     reading.cancel()
+                    writer.cancel()
+                    await asyncio.wait({reading, writer})
                     await context.abort(StatusCode.UNAVAILABLE, "the switch hangs up")
                 if reading.result() is grpc.aio.EOF:  # type: ignore[attr-defined]  # the hints lack it
                     return

@@ -73,6 +73,21 @@ async def test_an_ended_stream_is_opened_again(switch: FakeSwitch, client: P4Run
         await until(lambda term=term: client.stream.term == term)  # type: ignore[misc]
 
 
+async def test_a_switch_that_does_not_answer_is_called_again(
+    switch: FakeSwitch, address: str, pipeline: Pipeline
+) -> None:
+    switch.deaf = True
+    client = P4RuntimeClient(Target(address, 1), pipeline, backoff=QUICK)
+    client.stream.patience = 0.02
+    async with client:
+        await until(lambda: switch.calls["StreamChannel"] >= 3)
+        assert client.stream.state is StreamState.DISCONNECTED
+        switch.deaf = False
+        client.stream.patience = 5.0
+        async with asyncio.timeout(5):
+            await client.stream.wait_primary()
+
+
 async def test_the_switch_may_come_later_and_go(address: str, pipeline: Pipeline) -> None:
     async with P4RuntimeClient(Target(address, 1), pipeline, backoff=QUICK) as client:
         with pytest.raises(NotConnectedError, match="not connected"):
