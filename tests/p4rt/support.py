@@ -1,4 +1,4 @@
-"""Helpers of the tests of the P4Runtime client."""
+"""What the tests of the P4Runtime client have in common."""
 
 from __future__ import annotations
 
