@@ -10,7 +10,7 @@ ROOT := $(filter 0,$(shell id -u))
 SYSTEM_TEST_PACKAGES := iproute2 ethtool tshark
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit ptf p4 p4-check stubs bench conformance shell clean system
+.PHONY: help run test lint unit ptf ptf-all p4 p4-check stubs bench conformance shell clean system
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml
 run: $(STAMP) ## bring up Figure 1 and show a packet's way from accelerator 1 to 7 and back
 	@$(BIN)/lispfabric run topologies/figure1.yaml
 
-test: $(STAMP) system p4-check lint unit ptf ## set everything up and pass the tests
+test: $(STAMP) system p4-check lint unit ptf-all ## set everything up and pass the tests
 
 system:
 	@missing=""; for tool in ip:iproute2 ethtool:ethtool tshark:tshark; do \
@@ -46,8 +46,17 @@ lint: $(STAMP) ## ruff and mypy --strict
 unit: $(STAMP) ## the Python tests
 	$(BIN)/pytest
 
-ptf: $(STAMP) ## the PTF suite; TARGET=softswitch|bmv2
-	$(BIN)/python -m ptf_tests.run --target $(or $(TARGET),softswitch)
+ptf: $(STAMP) ## the PTF suite; TARGET=softswitch|bmv2, PORTS=unix|veth
+	$(BIN)/python -m ptf_tests.run --target $(or $(TARGET),softswitch) $(if $(PORTS),--ports $(PORTS))
+
+ptf-all: $(STAMP)
+	$(BIN)/python -m ptf_tests.run --target softswitch --ports unix
+	@if [ -n "$(ROOT)" ]; then echo $(BIN)/python -m ptf_tests.run --target softswitch --ports veth; \
+	  $(BIN)/python -m ptf_tests.run --target softswitch --ports veth; \
+	else echo "NOT RUN: the PTF suite over veth pairs needs root" >&2; fi
+	@if [ -n "$$SIMPLE_SWITCH_GRPC" ] || command -v simple_switch_grpc >/dev/null; then \
+	  $(BIN)/python -m ptf_tests.run --target bmv2; \
+	else echo "NOT RUN: the PTF suite on bmv2 needs simple_switch_grpc on the PATH or in \$$SIMPLE_SWITCH_GRPC" >&2; fi
 
 p4: $(STAMP) ## compile the P4 program with p4c-bm2-ss from the PATH or $$P4C
 	$(BIN)/python p4src/build.py

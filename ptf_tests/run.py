@@ -4,8 +4,8 @@ Starts the switch without a program and hands the official `ptf` runner its port
 server; the tests push the compiled program themselves. Ports are veth pairs in a network namespace of this run alone,
 or, for softswitch, unix-domain sockets that need no privilege.
 
-The outcome of every test goes to build/conformance/ptf-<target>.json when all of them were run on the committed
-program; log and capture stay in build/ptf/<target>/.
+The outcome of every test goes to build/conformance/ptf-<target>-<ports>.json when all of them were run on the committed
+program; log and capture stay in build/ptf/<target>-<ports>/.
 The exit code is 0 when every test passed, 1 when one did not, 2 when the suite could not run.
 """
 
@@ -70,11 +70,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(target: str, ports: str, pattern: str | None, program: Path) -> int:
     full = pattern is None and program == PROGRAM
-    output = ROOT / "build" / "conformance" / f"ptf-{target}.json"
+    output = ROOT / "build" / "conformance" / f"ptf-{target}-{ports}.json"
     if full:
         output.unlink(missing_ok=True)  # a run that breaks off must not leave the results of an earlier one
     switch, ptf = targets.TARGETS[target](), _ptf()
-    work = ROOT / "build" / "ptf" / target
+    work = ROOT / "build" / "ptf" / f"{target}-{ports}"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     records = work / "records.jsonl"
@@ -97,7 +97,7 @@ def _run(target: str, ports: str, pattern: str | None, program: Path) -> int:
     if full:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    _report(target, results, time.monotonic() - started)
+    _report(f"{target} over {ports}", results, time.monotonic() - started)
     return 0 if passed and results and all(result["outcome"] == "passed" for result in results) else 1
 
 

@@ -29,7 +29,7 @@ from softswitch.reference.trace import Event as TraceEvent
 from softswitch.switch import Switch
 from topologies.plan import PortPlan, SwitchPlan, plan
 from topologies.roles import ENCAPSULATIONS, mapping_systems, xtr_config
-from topologies.schema import Topology
+from topologies.schema import SwitchConfig, Topology
 
 COMPILED = Path(__file__).resolve().parents[1] / "p4src" / "compiled" / "v1model"
 CPU_PORT = 510
@@ -44,12 +44,17 @@ class NotConvergedError(Exception):
     """The fabric did not come to rest in time; the text says what is still waiting for what."""
 
 
-def hash_rotation(index: int) -> int:
-    """Bits by which the switch at this position of the topology rotates the flow hash.
+def hash_rotation(topology: Topology, switch: SwitchConfig) -> int:
+    """Bits by which a switch rotates the flow hash.
 
-    5 has no factor in common with 32: neighbours differ, and no two of 32 switches in a row are alike.
+    Rotations on one path have to be at least 4 bits apart, or the choices of its switches depend on each other. That
+    leaves eight values: one for each role that a packet meets once or that has no choice to make, and five in turn for
+    the borders of the PoDs, two of which are on every path between PoDs.
     """
-    return index * 5 % 32
+    step = {"access": 0, "pod-switch": 1, "fabric-switch": 2}.get(switch.role)
+    if step is None:
+        step = 3 + [pod.name for pod in topology.pods].index(switch.pod or "") % 5
+    return 4 * step
 
 
 def next_hop(port: PortPlan) -> NextHop:
@@ -207,7 +212,7 @@ class Fabric:
         """What a switch has from the start: its place in the underlay, and the Instance-IDs."""
         switch, planned = self.topology.switch(name), self.plans[name]
         tables = RouterTables(switch.rloc)
-        tables.configure(hash_rotation(planned.index))
+        tables.configure(hash_rotation(self.topology, switch))
         for port in planned.ports:
             if not port.access:
                 tables.add_core_port(port.number)

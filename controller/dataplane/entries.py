@@ -137,6 +137,14 @@ def rloc_set(rloc_set_id: int, rlocs: Iterable[Rloc], source_rloc: IPv4Address) 
 
 
 def underlay_route(prefix: IPv4Network, next_hops: Iterable[NextHop]) -> TableEntry:
-    """RLOCs of `prefix` are reached over equal-cost `next_hops`; a next hop whose port is down is left out."""
-    actions = [WeightedAction(Action("use_next_hop", _hop(hop)), watch_port=hop.port) for hop in next_hops]
+    """RLOCs of `prefix` are reached over equal-cost `next_hops`; of several, one whose port is down is left out.
+
+    A single next hop is not watched: leaving it out would leave an empty group, and bmv2 does not survive a packet
+    that hits one.
+    """
+    hops = list(next_hops)
+    actions = [
+        WeightedAction(Action("use_next_hop", _hop(hop)), watch_port=hop.port if len(hops) > 1 else None)
+        for hop in hops
+    ]
     return TableEntry("underlay_ipv4", {"rloc": Lpm.network(prefix)}, ActionSet(actions))

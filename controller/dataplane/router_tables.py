@@ -87,6 +87,8 @@ class RouterTables:
         """EIDs of `prefix` are behind `rlocs`, all of the best priority. No RLOC at all: they are dropped."""
         key = (iid, prefix)
         wanted = tuple(sorted(rlocs))
+        if not wanted:
+            return self.set_negative(iid, prefix, DropReason.NO_RLOC)
         changes = Changes()
         if wanted not in self._set_ids:
             changes += self._add_set(wanted)

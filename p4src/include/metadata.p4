@@ -22,6 +22,7 @@ struct metadata_t {
     // Filled by the architecture's main before the first stage.
     fabric_port_t ingress_port;
     bool          from_cpu;
+    bool          parsed_whole;      // no header ended before its time
     bool          checksum_ok;
 
     // port_context

@@ -28,6 +28,7 @@ const bit<16> UDP_PORT_VXLAN_GPE = 4790;
 // Flags octet of the tunnel header; I and P have the same place in every encapsulation.
 const bit<8> TUNNEL_FLAG_I       = 0x08;
 const bit<8> TUNNEL_FLAG_P       = 0x04;
+const bit<8> TUNNEL_FLAG_OAM     = 0x01;  // VXLAN-GPE only: not for the tenant
 const bit<8> TUNNEL_VERSION_MASK = 0x30;  // VXLAN-GPE only
 const bit<8> TUNNEL_KEY_MASK     = 0x03;  // LISP only: the payload is encrypted (RFC 8061)
 

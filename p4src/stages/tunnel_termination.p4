@@ -50,7 +50,9 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         if (local_rloc.apply().hit) {
-            if (!hdr.tunnel.isValid()) {
+            if (!meta.parsed_whole) {
+                FABRIC_DROP(meta, MALFORMED)
+            } else if (!hdr.tunnel.isValid()) {
                 FABRIC_PUNT(meta, TO_LOCAL_RLOC)
             } else if (hdr.tunnel.flags & TUNNEL_FLAG_I == 0) {
                 FABRIC_DROP(meta, NO_INSTANCE_ID)

@@ -69,6 +69,7 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
     apply {
         meta.ingress_port = (fabric_port_t) standard_metadata.ingress_port;
         meta.from_cpu = hdr.packet_out.isValid();
+        meta.parsed_whole = standard_metadata.parser_error == error.NoError;
         meta.checksum_ok = standard_metadata.checksum_error == 0;
 
         if (meta.from_cpu && hdr.packet_out.mode != PACKET_OUT_SUBMIT) {

@@ -61,11 +61,12 @@ parser FabricParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
         }
     }
 
-    // Version 0, P set: the Next Protocol names the payload.
+    // Version 0, P set: the Next Protocol names the payload. OAM is nobody's payload.
     state parse_vxlan_gpe {
         packet.extract(hdr.tunnel);
         transition select(hdr.tunnel.flags, hdr.tunnel.next_protocol) {
-            (TUNNEL_FLAG_P &&& (TUNNEL_FLAG_P | TUNNEL_VERSION_MASK), NEXT_PROTOCOL_IPV4) : parse_inner_ipv4;
+            (TUNNEL_FLAG_P &&& (TUNNEL_FLAG_P | TUNNEL_FLAG_OAM | TUNNEL_VERSION_MASK), NEXT_PROTOCOL_IPV4) :
+                parse_inner_ipv4;
             default : accept;
         }
     }

@@ -157,13 +157,14 @@ class UnknownNextProtocol(DropTest):
 @requirement("DP-9")
 @group("robustness")
 class VxlanGpeOfAnotherKind(DropTest):
-    """Without the P bit the Next Protocol means nothing, and another version may mean anything: both are dropped."""
+    """Without P the Next Protocol means nothing, another version may mean anything, and OAM is not for tenants."""
 
     def runTest(self) -> None:
         for header in (
             VxlanGpe(iid=RED, p=0),
             VxlanGpe(iid=RED, p=0, next_protocol=0),
             *(VxlanGpe(iid=RED, version=version) for version in (1, 2, 3)),
+            VxlanGpe(iid=RED, o=1),
         ):
             with self.subTest(header=bytes(header).hex()), self.drops(DropReason.UNSUPPORTED_PAYLOAD):
                 self.send(CORE, _to_router(header, udp(THERE, HERE)))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from controller.dataplane.codepoints import DropReason, Encapsulation
 from controller.dataplane.entries import MAX_GROUP_SIZE, NextHop, Rloc, mac, shares
 from controller.dataplane.router_tables import Changes, RouterTables
-from controller.p4rt.actions import Action
+from controller.p4rt.actions import Action, ActionSet
 from controller.p4rt.entities import Key, State, TableEntry
 
 OWN = IPv4Address("192.0.2.3")
@@ -79,6 +79,21 @@ def test_a_repeated_change_changes_nothing() -> None:
     tables = RouterTables(OWN)
     assert tables.set_forward(1, IPv4Network("40.0.0.7/32"), [D2, D1])
     assert not tables.set_forward(1, IPv4Network("40.0.0.7/32"), [D1, D2])
+
+
+def test_an_eid_without_a_usable_rloc_is_dropped() -> None:
+    tables = RouterTables(OWN)
+    (entry,) = tables.set_forward(1, IPv4Network("40.0.0.7/32"), []).put
+    assert isinstance(entry, TableEntry)
+    assert entry.action == Action("drop_negative", {"reason": DropReason.NO_RLOC})
+
+
+def test_only_a_next_hop_with_an_alternative_is_watched() -> None:
+    for hops, watched in (([HOP], {None}), ([HOP, NextHop(2, HOP.port_mac, HOP.next_hop_mac)], {1, 2})):
+        (entry,) = RouterTables(OWN).set_route(D1.address, hops).put
+        assert isinstance(entry, TableEntry)
+        assert isinstance(entry.action, ActionSet)
+        assert {action.watch_port for action in entry.action.actions} == watched
 
 
 def test_eids_with_the_same_rloc_set_share_it() -> None:
