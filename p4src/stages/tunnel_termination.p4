@@ -50,14 +50,16 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         if (local_rloc.apply().hit) {
-            if (!meta.parsed_whole) {
-                FABRIC_DROP(meta, MALFORMED)
-            } else if (!hdr.tunnel.isValid()) {
+            if (!hdr.tunnel.isValid() && meta.parsed_whole) {
                 FABRIC_PUNT(meta, TO_LOCAL_RLOC)
+            } else if (!hdr.tunnel.isValid()) {
+                FABRIC_DROP(meta, MALFORMED)
             } else if (hdr.tunnel.flags & TUNNEL_FLAG_I == 0) {
                 FABRIC_DROP(meta, NO_INSTANCE_ID)
-            } else if (!hdr.inner_ipv4.isValid()) {
+            } else if (!hdr.inner_ipv4.isValid() && meta.parsed_whole) {
                 FABRIC_DROP(meta, UNSUPPORTED_PAYLOAD)
+            } else if (!hdr.inner_ipv4.isValid()) {
+                FABRIC_DROP(meta, MALFORMED)
             } else if (hdr.inner_ipv4.version != 4 || hdr.inner_ipv4.ihl != 5
                        || hdr.inner_ipv4.total_len < IPV4_HEADER_OCTETS) {
                 FABRIC_DROP(meta, MALFORMED)
