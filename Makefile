@@ -4,6 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+# p4runtime-shell pins old releases of what it needs and works with new ones: an environment of its own.
+SHELL_VENV := .venv-shell
+SHELL_STAMP := $(SHELL_VENV)/.ready
+TOPOLOGY ?= topologies/figure1.yaml
+P4RUNTIME ?= 127.0.0.1:9559
 ROOT := $(filter 0,$(shell id -u))
 
 # Debian's names; installed when root, named when not.
@@ -26,10 +31,21 @@ $(STAMP): pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps 'ptf==0.12.0'
 	@touch $@
 
+$(SHELL_STAMP): Makefile | $(STAMP)
+	$(PYTHON) -m venv $(SHELL_VENV)
+	$(SHELL_VENV)/bin/pip install --quiet --disable-pip-version-check \
+	  'ipython==9.8.0' 'protobuf==6.33.6' 'grpcio==1.85.1' 'googleapis-common-protos==1.76.0'
+	$(SHELL_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps 'p4runtime-shell==0.0.6'
+	@touch $@
+
+shell: $(STAMP) $(SHELL_STAMP) ## p4runtime-shell on a switch of a fabric that `lispfabric up` keeps: SWITCH=D3
+	@device=$$($(BIN)/lispfabric device $(TOPOLOGY) $(or $(SWITCH),A1)) && PYTHONPATH=stubs $(SHELL_VENV)/bin/python -m \
+	  p4runtime_sh --grpc-addr $(P4RUNTIME) --device-id $$device --election-id 1,0
+
 run: $(STAMP) ## bring up Figure 1 and show a packet's way from accelerator 1 to 7 and back
 	@$(BIN)/lispfabric run topologies/figure1.yaml
 
-test: $(STAMP) system p4-check lint unit ptf-all ## set everything up and pass the tests
+test: $(STAMP) $(SHELL_STAMP) system p4-check lint unit ptf-all ## set everything up and pass the tests
 
 system:
 	@missing=""; for tool in ip:iproute2 ethtool:ethtool tshark:tshark; do \
@@ -74,4 +90,4 @@ conformance: $(STAMP) ## the conformance matrix from the last test runs
 	@$(BIN)/python -m tests.conformance.matrix
 
 clean: ## remove what the build made
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(SHELL_VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import time
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -17,6 +18,7 @@ from accelerator.packets import ECHO_REPLY, ICMP
 from controller.app.network import write_pcap
 from topologies import story
 from topologies.inprocess import Fabric, NotConvergedError
+from topologies.plan import plan
 from topologies.schema import Topology, load
 from topologies.walk import TraceRecorder
 from topologies.yaml_source import TopologyError
@@ -82,6 +84,44 @@ def run(
         raise _fail(str(error)) from None
     if not answered:
         raise _fail(f"no answer from {destination} within {ANSWER_TIMEOUT} s")
+
+
+@app.command()
+def up(
+    file: Annotated[Path, typer.Argument(help="Topology file.")],
+    p4runtime: Annotated[str, typer.Option(help="Where the switches' P4Runtime server listens.")] = "127.0.0.1:9559",
+) -> None:
+    """Bring a fabric up and keep it until interrupted; each switch is a P4Runtime device of one server."""
+    topology = _load(file)
+    try:
+        asyncio.run(_up(topology, p4runtime))
+    except (NotConvergedError, TopologyError, OSError) as error:
+        raise _fail(str(error)) from None
+
+
+@app.command()
+def device(
+    file: Annotated[Path, typer.Argument(help="Topology file.")],
+    switch: Annotated[str, typer.Argument(help="Name of a switch.")],
+) -> None:
+    """Print the P4Runtime device id of a switch."""
+    plans = plan(_load(file))
+    if switch not in plans:
+        raise _fail(f"{switch}: no such switch; there are {', '.join(plans)}")
+    print(plans[switch].index)
+
+
+async def _up(topology: Topology, p4runtime: str) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with Fabric(topology, p4runtime=p4runtime) as fabric:
+        devices = ", ".join(f"{name}={planned.index}" for name, planned in fabric.plans.items())
+        console = Console(soft_wrap=True, highlight=False)
+        console.print(f"{topology.name} is up; P4Runtime at {fabric.p4runtime}, device ids: {devices}")
+        console.print("Ctrl-C takes it down.")
+        await stop.wait()
 
 
 async def _answer(host: Host, sequence: int) -> bool:

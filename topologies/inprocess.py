@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -70,10 +71,15 @@ class Fabric:
         routers: the xTRs; mapping_systems: the Map-Servers.
         hosts: the accelerators.
         network: what the control messages travel through, with a record of them.
+        p4runtime: address of the switches' P4Runtime server.
     """
 
-    def __init__(self, topology: Topology, trace: TraceSink | None = None) -> None:
-        """`trace`: is given the name of a switch and an event for everything that happens to a packet there."""
+    def __init__(self, topology: Topology, trace: TraceSink | None = None, p4runtime: str | None = None) -> None:
+        """What to bring up.
+
+        `trace`: is given the name of a switch and an event for everything that happens to a packet there. `p4runtime`:
+        where the P4Runtime server listens, `host:port` or `unix:path`; None for a socket that nobody else knows of.
+        """
         self.topology = topology
         self.plans: dict[str, SwitchPlan] = plan(topology)
         self.network = InProcessNetwork()
@@ -83,6 +89,7 @@ class Fabric:
         self.mapping_systems: dict[str, MappingSystem] = {}
         self.hosts: dict[str, Host] = {}
         self._trace = trace
+        self.p4runtime = p4runtime or ""
         self._stack = AsyncExitStack()
         self._names = self._addresses()
 
@@ -192,13 +199,15 @@ class Fabric:
 
     async def _make_controls(self) -> None:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lispfabric-"))
-        address = f"unix:{folder}/p4runtime.sock"
-        server = await serve([Device(switch) for switch in self.switches.values()], address)
+        wanted = self.p4runtime or f"unix:{folder}/p4runtime.sock"
+        server = await serve([Device(switch) for switch in self.switches.values()], wanted)
+        self.p4runtime = address = server.address
         self._stack.push_async_callback(server.stop)
         pipeline = Pipeline.from_files(COMPILED / "fabric.p4info.txtpb", COMPILED / "fabric.json")
         for switch in self.topology.switches:
             planned = self.plans[switch.name]
-            target = Target(address, planned.index)
+            # An election id that grows with every start lets a new control plane take over from one that hangs.
+            target = Target(address, planned.index, election_id=time.time_ns(), takes_over=True)
             control = SwitchControl(switch.name, target, pipeline, self._tables(switch.name))
             self.controls[switch.name] = control
             if switch.rloc is not None:

@@ -208,6 +208,10 @@ class Stream:
         self._highest_id = max(self._highest_id, from_uint128(update.election_id))
         primary = update.status.code == StatusCode.OK.value[0]
         self._enter(StreamState.PRIMARY if primary else StreamState.BACKUP)
+        orphaned = update.status.code == StatusCode.NOT_FOUND.value[0]
+        if orphaned and self.target.takes_over and self._outgoing is not None and not self._outgoing.full():
+            self.election_id = max(self.election_id, self._highest_id + 1)
+            self._outgoing.put_nowait(self._arbitration())
 
     # -- what goes out ------------------------------------------------------------------------------------
 

@@ -37,6 +37,8 @@ class Target:
             larger after every start of the controller spares it from waiting until the switch has noticed that
             its predecessor is gone.
         role: "" has access to everything.
+        takes_over: ask for the switch whenever it is without a primary, with a higher election id. Of several
+            controllers only one should; whoever came with a higher id meanwhile is left alone.
         credentials: of the channel; None: plain text.
     """
 
@@ -44,6 +46,7 @@ class Target:
     device_id: int = 0
     election_id: int = 1
     role: str = ""
+    takes_over: bool = False
     credentials: grpc.ChannelCredentials | None = field(default=None, repr=False, compare=False)
 
     def open_channel(self) -> grpc.aio.Channel:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,8 @@ from controller.p4rt.pipeline import Pipeline
 from controller.p4rt.stream import StreamState
 from controller.p4rt.target import Backoff, Target, from_uint128, uint128
 from controller.p4rt.values import FrozenMap, Value
+from softswitch.p4runtime import Device, serve
+from softswitch.switch import Switch
 from tests.p4rt.fake_switch import FakeSwitch
 from tests.p4rt.support import QUICK, catalogue, connected, until
 
@@ -52,6 +55,22 @@ async def test_a_backup_can_take_over(switch: FakeSwitch, address: str, pipeline
         assert await second.stream.become_primary() == 1
         assert second.stream.election_id == 10
         await until(lambda: first.stream.state is StreamState.BACKUP)
+
+
+async def test_an_orphaned_switch_is_taken_over_by_whoever_is_to(tmp_path: Path, pipeline: Pipeline) -> None:
+    """softswitch makes nobody primary by itself: who takes over asks again, who does not stays a backup."""
+    address = f"unix:{tmp_path}/switch.sock"
+    server = await serve([Device(Switch(1))], address)
+    taking = P4RuntimeClient(Target(address, 1, election_id=2, takes_over=True), pipeline, backoff=QUICK)
+    waiting = P4RuntimeClient(Target(address, 1, election_id=1), pipeline, backoff=QUICK)
+    async with taking, waiting:
+        async with connected(address, pipeline, election_id=7):
+            await until(lambda: {taking.stream.state, waiting.stream.state} == {StreamState.BACKUP})
+        async with asyncio.timeout(5):
+            await taking.stream.wait_primary()
+        assert taking.stream.election_id == 8
+        assert waiting.stream.state is StreamState.BACKUP
+    await server.stop()
 
 
 async def test_an_election_id_in_use_is_tried_again_until_it_is_free(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,3 +66,21 @@ def test_check_names_the_mistake(tmp_path: Path) -> None:
     result = runner.invoke(app, ["check", str(file)])
     assert result.exit_code == 1
     assert "switches[0].role = 'acces'" in result.stderr
+
+
+def test_the_device_id_of_a_switch() -> None:
+    result = runner.invoke(app, ["device", str(FIGURE1), "D3"])
+    assert (result.exit_code, result.output) == (0, "18\n")
+    result = runner.invoke(app, ["device", str(FIGURE1), "D9"])
+    assert result.exit_code == 1
+    assert "error: D9: no such switch; there are A1, A2" in result.stderr
+
+
+def test_up_keeps_a_fabric_until_it_is_interrupted() -> None:
+    command = [sys.executable, "-m", "topologies.cli", "up", str(FIGURE1), "--p4runtime", "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert "figure1 is up; P4Runtime at" in child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        _, complaints = child.communicate(timeout=20)
+    assert (child.returncode, complaints) == (0, "")
