@@ -1,0 +1,208 @@
+"""The store of a Map-Server in one SQLite file: what was committed is still there after the process was killed.
+
+A commit is one transaction on a write-ahead log. It returns when the operating system has the transaction's frames,
+which no death of this process can take back; frames of a transaction that did not get that far fail their checksum
+or lack the commit mark, and are passed over when the file is opened again. That is SQLite's synchronous=NORMAL. Only
+a crash of the operating system or a power failure can lose the latest commits then, never the file's consistency:
+xTRs register again within a minute, and what was captured in the lost moments could be replayed. `power_safe` rules
+this out with synchronous=FULL, which waits for the disk at every commit and is some fifty times slower.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, TypeVar
+
+from controller.lisp import DecodeOptions, LispError
+from controller.mapping.sqlite_rows import (
+    RowError,
+    Table,
+    decode_contribution,
+    decode_receipt,
+    decode_subscription,
+    encode_change,
+)
+from controller.mapping.store import Change, Snapshot, StoreError
+
+log = logging.getLogger(__name__)
+
+_APPLICATION_ID: Final = 0x4C495350  # "LISP": tells our files from other programs'
+_SCHEMA_VERSION: Final = 1
+_TABLES: Final[tuple[Table, ...]] = ("contribution", "receipt", "subscription")
+# The row lives in the index of its key: one tree to change per row.
+_CREATE: Final = "CREATE TABLE {} (key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID"
+_PUT: Final = {
+    table: f"INSERT INTO {table} VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value" for table in _TABLES
+}
+_REMOVE: Final = {table: f"DELETE FROM {table} WHERE key = ?" for table in _TABLES}
+
+_REASONS: Final = {
+    sqlite3.SQLITE_BUSY: "is in use by another process",
+    sqlite3.SQLITE_NOTADB: "is not an SQLite database",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened or created",
+}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedRow:
+    """A row that `load` could not use: its table, its key, and what is wrong."""
+
+    table: str
+    key: bytes
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.key.hex()}: {self.reason}"
+
+
+class SqliteStore:
+    """A `Store` in an SQLite file, which is created if there is none. One process at a time can have it open.
+
+    Attributes:
+        damaged: the rows that the last `load` could not use. They stay in the file until they are replaced.
+    """
+
+    def __init__(self, file: Path, *, power_safe: bool = False, decode_options: DecodeOptions | None = None) -> None:
+        """`decode_options`: those of the Map-Server, if it is told of other vendors.
+
+        Raises StoreError, which names the file, when it cannot be opened, is another program's, of another schema
+        version, in use, or damaged in its structure. It is not changed then.
+        """
+        self.damaged: tuple[DamagedRow, ...] = ()
+        self._file = file
+        self._options = decode_options or DecodeOptions()
+        with self._reported():
+            # Statements are prepared once and kept; transactions begin and end where this class says so.
+            self._connection = sqlite3.connect(file, isolation_level=None, timeout=0)
+        try:
+            with self._reported():
+                self._open(power_safe)
+        except StoreError:
+            self._connection.close()
+            raise
+
+    def load(self) -> Snapshot:
+        """Everything stored so far, in the order of the keys. Raises StoreError.
+
+        A damaged row is left out, logged, and listed in `damaged`: the rest of the fabric's state must not wait for
+        one xTR's. What an xTR registered comes back with its next Map-Register.
+        """
+        damaged: list[DamagedRow] = []
+        with self._reported():
+            snapshot = Snapshot(
+                tuple(self._rows("contribution", decode_contribution, damaged)),
+                tuple(self._rows("receipt", decode_receipt, damaged)),
+                tuple(self._rows("subscription", decode_subscription, damaged)),
+            )
+        self.damaged = tuple(damaged)
+        for row in damaged:
+            log.error("%s: damaged row left out: %s", self._file, row)
+        return snapshot
+
+    def commit(self, changes: Iterable[Change]) -> None:
+        """Make all `changes`, in their order, durable, or none of them. Raises StoreError."""
+        last: dict[tuple[Table, bytes], bytes | None] = {}
+        for change in changes:
+            try:
+                table, key, value = encode_change(change)
+            except (LispError, struct.error, OverflowError) as error:
+                raise StoreError(f"{self._file}: cannot hold {change}: {error}") from error
+            last[table, key] = value
+        if not last:
+            return
+        with self._reported(), self._transaction():
+            for (table, key), value in last.items():
+                if value is None:
+                    self._connection.execute(_REMOVE[table], (key,))
+                else:
+                    self._connection.execute(_PUT[table], (key, value))
+
+    def close(self) -> None:
+        """Bring the write-ahead log into the file and release it. Raises StoreError."""
+        with self._reported():
+            self._connection.close()
+
+    def __enter__(self) -> SqliteStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self, power_safe: bool) -> None:
+        # In exclusive mode the first lock is kept until the file is closed, or the process dies: nobody else can
+        # write behind the machine's back, and no commit spends time on locks.
+        self._execute("PRAGMA locking_mode = EXCLUSIVE")
+        with self._transaction("EXCLUSIVE"):
+            new = self._identify()
+        (mode,) = self._execute("PRAGMA journal_mode = WAL")
+        if mode != "wal":
+            raise StoreError(f"{self._file}: its file system allows no write-ahead log, only {mode}")
+        self._execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
+        if new:
+            with self._transaction():
+                for table in _TABLES:
+                    self._execute(_CREATE.format(table))
+                self._execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                self._execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+    def _identify(self) -> bool:
+        """Whether the file is new; raises StoreError if it is not ours or not whole."""
+        (application,) = self._execute("PRAGMA application_id")
+        (version,) = self._execute("PRAGMA user_version")
+        (objects,) = self._execute("SELECT count(*) FROM sqlite_schema")
+        if application == version == objects == 0:
+            return True
+        if application != _APPLICATION_ID:
+            raise StoreError(f"{self._file}: is the database of another program (application id {application:#x})")
+        if version != _SCHEMA_VERSION:
+            raise StoreError(f"{self._file}: has schema version {version}, this program uses {_SCHEMA_VERSION}")
+        (found,) = self._execute("PRAGMA quick_check(1)")
+        if found != "ok":
+            raise StoreError(f"{self._file}: is damaged: {found}")
+        return False
+
+    def _rows(
+        self, table: Table, decode: Callable[[bytes, bytes, DecodeOptions], T], damaged: list[DamagedRow]
+    ) -> Iterator[T]:
+        for key, value in self._connection.execute(f"SELECT key, value FROM {table} ORDER BY key"):
+            try:
+                yield decode(key, value, self._options)
+            except RowError as error:
+                damaged.append(DamagedRow(table, key, str(error)))
+
+    def _execute(self, statement: str) -> tuple[object, ...]:
+        """The first row of what `statement` returns."""
+        row: tuple[object, ...] | None = self._connection.execute(statement).fetchone()
+        return row or ()
+
+    @contextmanager
+    def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
+        self._connection.execute(f"BEGIN {kind}")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # a full disk has already rolled back
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Every error of SQLite becomes one that names the file."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without SQLite's extension of it
+            raise StoreError(f"{self._file}: {_REASONS.get(code, error)}") from error

@@ -1,0 +1,422 @@
+"""The SQLite store: it holds what memory would, refuses what it cannot hold, and reports what was damaged."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.lisp import DecodeOptions, Eid, Endpoint, MacAddress, MapNotify, RlocRecord, VendorSpecific
+from controller.mapping import (
+    Change,
+    Contribution,
+    MemoryStore,
+    Receipt,
+    Snapshot,
+    StoreError,
+    Subscription,
+    SubscriptionKind,
+    Withdrawn,
+    XtrKey,
+)
+from controller.mapping.sqlite_store import SqliteStore
+from tests.lisp.strategies import U16, U32, U64, eids, ip_addresses, rloc_records, tuples_of
+from tests.mapping.harness import Bench, Fabric, assert_synchronised, eid, events, ip, messages, sends
+
+XTR = XtrKey(40, bytes(range(16)))
+HOST = eid("40.0.0.7")
+CONTRIBUTION = Contribution(HOST, XTR, (RlocRecord(ip("192.0.40.1"), local=True),), 1440, 180.0, True, 7)
+RECEIPT = Receipt(XTR, 1, 2**64 - 1, bytes(range(32)), b"a Map-Notify", Endpoint(ip("192.0.40.1"), 4342))
+SUBSCRIPTION = Subscription(
+    eid("40.0.0.0/16"), XTR, SubscriptionKind.TABLE, (ip("192.0.40.1"),), 2**63, muted=frozenset({HOST})
+)
+ONE_OF_EACH = (CONTRIBUTION, RECEIPT, SUBSCRIPTION)
+
+# Many examples make many files: without a disk to wait for, if the system has such a folder.
+IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "mapping-system.db"
+
+
+def contents(snapshot: Snapshot) -> tuple[frozenset[object], ...]:
+    """A snapshot without its order, in which nothing is there twice."""
+    parts = (snapshot.contributions, snapshot.receipts, snapshot.subscriptions)
+    sets = tuple(frozenset(part) for part in parts)
+    assert [len(part) for part in parts] == [len(part) for part in sets]
+    return sets
+
+
+def stored(file: Path) -> Snapshot:
+    with SqliteStore(file) as store:
+        return store.load()
+
+
+def filled(file: Path, *changes: Change) -> Path:
+    with SqliteStore(file) as store:
+        store.commit(changes)
+    return file
+
+
+# ---- what is stored ---------------------------------------------------------------------------------------------
+
+xtrs = st.builds(XtrKey, U64, st.binary(min_size=16, max_size=16) | ip_addresses)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[list[Change] | None]:
+    """Commits, and None where the file is closed and opened again; few EIDs and xTRs, so that much is replaced."""
+    some_eids = st.sampled_from(draw(st.lists(eids, min_size=1, max_size=3)))
+    some_xtrs = st.sampled_from(draw(st.lists(xtrs, min_size=1, max_size=2)))
+    times = st.floats(0, 1e9)
+    changes: st.SearchStrategy[Change] = st.one_of(
+        st.builds(Contribution, some_eids, some_xtrs, tuples_of(rloc_records, 0, 3), U32, times, st.booleans(), U64),
+        st.builds(Withdrawn, some_eids, some_xtrs),
+        st.builds(
+            Receipt,
+            some_xtrs,
+            st.sampled_from([0, 1, 255]),
+            U64,
+            st.binary(min_size=32, max_size=32),
+            st.none() | st.binary(max_size=40),
+            st.builds(Endpoint, ip_addresses, U16),
+        ),
+        st.builds(
+            Subscription,
+            some_eids,
+            some_xtrs,
+            st.sampled_from(SubscriptionKind),
+            tuples_of(ip_addresses, 0, 3),
+            U64,
+            st.booleans(),
+            st.frozensets(eids, max_size=3),
+        ),
+    )
+    return draw(st.lists(st.none() | st.lists(changes, max_size=6), max_size=8))
+
+
+@given(histories(), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_it_holds_what_memory_holds(history: list[list[Change] | None], power_safe: bool) -> None:
+    memory = MemoryStore()
+    with TemporaryDirectory(dir=IN_MEMORY) as folder:
+        file = Path(folder) / "store.db"
+        store = SqliteStore(file, power_safe=power_safe)
+        for changes in [*history, None]:
+            if changes is None:
+                store.close()
+                store = SqliteStore(file, power_safe=power_safe)
+            else:
+                memory.commit(changes)
+                store.commit(changes)
+            assert contents(store.load()) == contents(memory.load())
+            assert not store.damaged
+        store.close()
+
+
+def test_a_mac_address_is_one_whatever_its_afi_and_keeps_it(file: Path) -> None:
+    old, new = (Eid(1, MacAddress(bytes(6), afi)) for afi in (6, 16389))
+    with SqliteStore(file) as store:
+        store.commit([replace(CONTRIBUTION, eid=old), replace(SUBSCRIPTION, eid=old)])
+        store.commit([replace(CONTRIBUTION, eid=new), replace(SUBSCRIPTION, eid=new)])
+        snapshot = store.load()
+        targets = [found.eid.target for found in snapshot.contributions]
+        targets += [found.eid.target for found in snapshot.subscriptions]
+        assert [target.afi for target in targets if isinstance(target, MacAddress)] == [16389, 16389]
+        store.commit([Withdrawn(old, XTR)])
+        assert store.load().contributions == ()
+
+
+def test_the_afi_of_a_mac_address_is_no_part_of_the_key(file: Path) -> None:
+    """Else a restarted server would not find again what came with the other AFI."""
+    one, other = b"\x02\0\0\0\0\1", b"\x02\0\0\0\0\2"
+    eids = [Eid(1, MacAddress(one, 6)), Eid(1, MacAddress(other, 16389))]
+    filled(file, *(replace(CONTRIBUTION, eid=eid) for eid in eids))
+    with closing(sqlite3.connect(file)) as database:
+        keys = [row[0] for row in database.execute("SELECT key FROM contribution ORDER BY key")]
+    assert keys[0].replace(one, other) == keys[1]
+
+
+def test_metadata_of_a_configured_vendor_is_held(file: Path) -> None:
+    options = DecodeOptions(known_ouis=frozenset({0x123456}))
+    foreign = replace(CONTRIBUTION, locators=(RlocRecord(VendorSpecific(0x123456, b"\x01\x01x")),))
+    with SqliteStore(file, decode_options=options) as store:
+        store.commit([foreign])
+        assert store.load().contributions == (foreign,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        replace(CONTRIBUTION, ttl=2**32),
+        replace(CONTRIBUTION, xtr=XtrKey(40, b"short")),
+        replace(CONTRIBUTION, xtr=XtrKey(2**64, bytes(16))),
+        replace(RECEIPT, digest=b"no SHA-256"),
+        replace(RECEIPT, key_id=256),
+        replace(RECEIPT, nonce=-1),
+        replace(SUBSCRIPTION, itr_rlocs=(ip("192.0.40.1"),) * 256),
+    ],
+)
+def test_what_has_no_place_is_refused_with_its_whole_commit(file: Path, change: Change) -> None:
+    with SqliteStore(file) as store:
+        store.commit([replace(RECEIPT, key_id=9)])
+        with pytest.raises(StoreError, match=f"^{file}: cannot hold {type(change).__name__}"):
+            store.commit([*ONE_OF_EACH, change])
+        assert contents(store.load()) == contents(Snapshot((), (replace(RECEIPT, key_id=9),), ()))
+
+
+def test_a_fabric_restarts_its_mapping_systems_from_their_files(tmp_path: Path) -> None:
+    stores: list[SqliteStore] = []
+
+    def next_store() -> SqliteStore:
+        stores.append(SqliteStore(tmp_path / f"{len(stores)}.db"))
+        return stores[-1]
+
+    fabric = Fabric(store=next_store)
+    fabric.start()
+    fabric.attach("A1", "10.0.0.1")
+    fabric.attach("D2", "40.0.0.7")
+    fabric.net.run(5.0)
+    for name in ("SU-A", "SU-D", "SO"):
+        before = fabric.registered(name)
+        assert before
+        fabric.restart_server(name)
+        assert fabric.registered(name) == before
+    fabric.net.run(200.0)
+    assert_synchronised(fabric)
+    for store in stores:
+        assert not store.damaged
+        store.close()
+
+
+# ---- the file ---------------------------------------------------------------------------------------------------
+
+
+def foreign_database(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("CREATE TABLE recipes (name TEXT)")
+        database.commit()
+
+
+def later_schema(file: Path) -> None:
+    filled(file, *ONE_OF_EACH)
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA user_version = 2")
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda file: file.write_text("sites:\n" * 1000), "is not an SQLite database"),
+        (foreign_database, r"is the database of another program \(application id 0x0\)"),
+        (later_schema, "has schema version 2, this program uses 1"),
+        (Path.mkdir, "cannot be opened or created"),
+    ],
+    ids=["text", "another program's", "later version", "directory"],
+)
+def test_a_file_that_is_not_ours_is_refused_and_left_alone(
+    file: Path, make: Callable[[Path], object], reason: str
+) -> None:
+    make(file)
+    before = file.read_bytes() if file.is_file() else None
+    with pytest.raises(StoreError, match=f"^{file}: {reason}$"):
+        SqliteStore(file)
+    assert before is None or file.read_bytes() == before
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "nowhere" / "store.db"
+    with pytest.raises(StoreError, match=f"^{file}: cannot be opened or created$"):
+        SqliteStore(file)
+
+
+def open_and_tell(file: Path, told: Connection) -> None:
+    try:
+        SqliteStore(file).close()
+    except StoreError as error:
+        told.send(str(error))
+    else:
+        told.send("opened")
+
+
+def test_one_process_at_a_time(file: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    receiving, sending = context.Pipe(duplex=False)
+
+    def other_process() -> object:
+        process = context.Process(target=open_and_tell, args=(file, sending))
+        process.start()
+        process.join()
+        return receiving.recv()
+
+    with SqliteStore(file) as store:
+        assert other_process() == f"{file}: is in use by another process"
+        with pytest.raises(StoreError, match="is in use by another process"):
+            SqliteStore(file)
+        store.commit(ONE_OF_EACH)
+        store.load()
+        assert other_process() == f"{file}: is in use by another process"
+    assert other_process() == "opened"
+
+
+def test_after_closing_nothing_is_left_but_the_file(file: Path) -> None:
+    store = SqliteStore(file)
+    store.commit(ONE_OF_EACH)
+    store.close()
+    store.close()
+    assert list(file.parent.iterdir()) == [file]
+    with pytest.raises(StoreError, match=f"^{file}: .*closed"):
+        store.commit(ONE_OF_EACH)
+    with pytest.raises(StoreError, match=f"^{file}: .*closed"):
+        store.load()
+
+
+@contextmanager
+def files_limited_to(octets: int) -> Iterator[None]:
+    """What a full disk does: the kernel refuses to make files longer."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (octets, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_on_a_full_disk_nothing_of_a_commit_is_stored_and_later_all(file: Path) -> None:
+    many = [replace(RECEIPT, key_id=number, reply=bytes(4000)) for number in range(100)]
+    with SqliteStore(file) as store:
+        store.commit(ONE_OF_EACH)
+        with files_limited_to(100_000), pytest.raises(StoreError, match=f"^{file}: "):
+            store.commit(many)
+        assert contents(store.load()) == contents(Snapshot((CONTRIBUTION,), (RECEIPT,), (SUBSCRIPTION,)))
+        store.commit(many)
+        assert len(store.load().receipts) == 100
+    assert len(stored(file).receipts) == 100
+
+
+def test_a_map_server_sends_nothing_that_its_file_did_not_take(file: Path) -> None:
+    with SqliteStore(file) as store:
+        bench = Bench(store)
+        with files_limited_to(1):
+            outputs = bench.register(bench.d1, HOST)
+            assert events(outputs, "store-failed")
+            assert sends(outputs) == []
+        assert store.load() == Snapshot()
+        assert messages(bench.register(bench.d1, HOST), MapNotify, to=bench.d1)
+        assert [found.eid for found in store.load().contributions] == [HOST]
+
+
+# ---- damage -----------------------------------------------------------------------------------------------------
+
+
+@given(st.sampled_from(["contribution", "receipt", "subscription"]), st.sampled_from(["key", "value"]), st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_damaged_row_is_reported_and_the_others_are_there(table: str, column: str, data: st.DataObject) -> None:
+    with TemporaryDirectory(dir=IN_MEMORY) as folder:
+        file = filled(Path(folder) / "store.db", *ONE_OF_EACH, replace(RECEIPT, key_id=2))
+        with closing(sqlite3.connect(file)) as database:
+            octets = database.execute(f"SELECT {column} FROM {table}").fetchone()[0]
+            damaged = data.draw(st.sampled_from([flipped, shortened, lengthened]))(octets, data.draw(U16))
+            database.execute(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (damaged, octets))
+            database.commit()
+        with SqliteStore(file) as store:
+            snapshot = store.load()
+            (report,) = store.damaged
+            assert report.table == table
+            assert report.reason
+            whole = {CONTRIBUTION, RECEIPT, replace(RECEIPT, key_id=2), SUBSCRIPTION}
+            found = {*snapshot.contributions, *snapshot.receipts, *snapshot.subscriptions}
+            assert len(found) == 3
+            assert found < whole
+
+
+def flipped(octets: bytes, place: int) -> bytes:
+    bit = place % (8 * len(octets))
+    changed = bytearray(octets)
+    changed[bit // 8] ^= 0x80 >> bit % 8
+    return bytes(changed)
+
+
+def shortened(octets: bytes, place: int) -> bytes:
+    return octets[: place % len(octets)]
+
+
+def lengthened(octets: bytes, place: int) -> bytes:
+    return octets + bytes([place & 0xFF])
+
+
+def test_a_registration_replaces_a_damaged_row(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with SqliteStore(file) as store:
+        bench = Bench(store)
+        bench.register(bench.d1, HOST)
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("UPDATE contribution SET value = x'00'")
+        database.commit()
+    with SqliteStore(file) as store:
+        again = Bench(store)
+        again.d1.nonce = bench.d1.nonce
+        assert [damaged.table for damaged in store.damaged] == ["contribution"]
+        assert f"{file}: damaged row left out: contribution" in caplog.text
+        assert again.mappings() == {}
+        assert messages(again.register(again.d1, HOST), MapNotify, to=again.d1)
+    with SqliteStore(file) as store:
+        assert [found.eid for found in store.load().contributions] == [HOST]
+        assert not store.damaged
+
+
+def test_a_damaged_file_gives_an_error_or_reports_rows(file: Path) -> None:
+    """Whatever is overwritten: what loads is true, and what does not is named."""
+    receipts = [replace(RECEIPT, xtr=XtrKey(number, bytes(16)), reply=bytes(300)) for number in range(100)]
+    filled(file, *receipts)
+    whole = file.read_bytes()
+    random = Random(5)
+    refusals: list[str] = []
+    for _ in range(60):
+        at = random.randrange(len(whole))
+        file.write_bytes(whole[:at] + random.randbytes(64) + whole[at + 64 :])
+        try:
+            with SqliteStore(file) as store:
+                snapshot = store.load()
+        except StoreError as error:
+            refusals.append(str(error))
+            continue
+        assert set(snapshot.receipts) <= set(receipts)
+        assert len(snapshot.receipts) + len(store.damaged) == len(receipts)
+    assert 0 < len(refusals) < 60
+    assert all(text.startswith(f"{file}: ") for text in refusals)
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StoreError, match=f"^{file}: .*(damaged|malformed)"):
+        SqliteStore(file).load()
+
+
+def test_a_write_ahead_log_cut_off_anywhere_holds_a_beginning_of_the_commits(tmp_path: Path) -> None:
+    """What a process leaves behind that dies while it writes."""
+    file = tmp_path / "living.db"
+    ends: list[int] = []
+    with SqliteStore(file) as store:
+        for nonce in range(1, 8):
+            store.commit([replace(RECEIPT, nonce=nonce), replace(SUBSCRIPTION, nonce=nonce)])
+            ends.append(Path(f"{file}-wal").stat().st_size)
+        main, log = file.read_bytes(), Path(f"{file}-wal").read_bytes()
+    copy = tmp_path / "dead.db"
+    for length in [*range(ends[0], ends[-1], 997), *ends, *(end - 1 for end in ends[1:])]:
+        copy.write_bytes(main)
+        Path(f"{copy}-wal").write_bytes(log[:length])
+        committed = sum(end <= length for end in ends)
+        snapshot = stored(copy)
+        assert [receipt.nonce for receipt in snapshot.receipts] == [committed]
+        assert [subscription.nonce for subscription in snapshot.subscriptions] == [committed]
