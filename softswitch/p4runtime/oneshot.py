@@ -54,7 +54,8 @@ def create(
     check_shares(profile, shares, where)
     _check_group_size(profile, action_set, where)
     for share, call in zip(shares, calls, strict=True):
-        state.add_member(share.member, call)
+        # As in PI the slots of one action are neighbours, so that a hash picks the action it picks on bmv2.
+        state.add_member(share.member, call, share.weight)
         undo.push(lambda member_id=share.member: state.delete_member(member_id))  # type: ignore[misc]
     group_id = pipeline.notes.internal_id()
     create_group(state, group_id, shares)

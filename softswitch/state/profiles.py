@@ -68,12 +68,17 @@ class ActionProfile:
         self._port_is_up = port_is_up
         self.clear()
 
-    def add_member(self, id: int, call: ActionCall) -> Member:
-        """AlreadyExists; InvalidEntry if the call fits no table of the profile."""
+    def add_member(self, id: int, call: ActionCall, weight: int = 1) -> Member:
+        """A new member; with a weight, the slots for it in one group are taken side by side at once.
+
+        AlreadyExists; InvalidEntry if the call fits no table of the profile; TableFull for more than MAX_SLOTS.
+        """
         if id in self._members:
             raise AlreadyExists(f"action profile {self.name}: member {id} exists")
         self._check_call(call)
-        member = Member(id, call, [self._handles.allocate()])
+        if weight > MAX_SLOTS:
+            raise TableFull(f"action profile {self.name}: weight {weight} exceeds the {MAX_SLOTS} slots of a group")
+        member = Member(id, call, [self._handles.allocate() for _ in range(max(weight, 1))])
         self._members[id] = member
         return member
 

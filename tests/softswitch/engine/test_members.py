@@ -196,3 +196,19 @@ def test_only_tables_that_support_it_take_a_timeout(switch: Switch) -> None:
     with pytest.raises(InvalidEntry, match="does not support idle timeouts"):
         switch.state.table("MainIngress.shared_one").insert((Exact(1),), MemberRef(1), idle_timeout_ns=1)
     assert program("members").tables["MainIngress.ageing"].support_timeout
+
+
+@pytest.mark.parametrize(
+    ("at_once", "expected"), [(True, [1, 2, 2, 3, 3, 3]), (False, [1, 2, 3, 2, 3, 3])], ids=["one-shot", "group"]
+)
+def test_the_slots_of_a_one_shot_are_neighbours_those_of_a_group_are_not(
+    switch: Switch, at_once: bool, expected: list[int]
+) -> None:
+    profile = switch.state.action_profile("MainIngress.balancer")
+    for member in (1, 2, 3):
+        profile.add_member(member, answer(member), member if at_once else 1)
+    profile.create_group(9)
+    profile.set_members(9, [(member, member, None) for member in (1, 2, 3)])
+    assert [slot.member.id for slot in profile.get_group(9).slots] == expected
+    with pytest.raises(TableFull, match="weight 65537 exceeds the 65536 slots"):
+        profile.add_member(4, answer(4), 65537)
