@@ -52,8 +52,7 @@ class Publisher:
         previous and new set, and every pxTR of the site, by member notification (choice C18).
         """
         state = self._state
-        exact = state.sites.is_petr_default(change.eid)
-        subscribed = state.subscriptions.following(change.eid, exact)
+        subscribed = state.subscriptions.following(change.eid)
         for subscription in subscribed:
             self._mark(ChannelKey(subscription.xtr, subscription.eid), change.eid)
         if state.sites.is_petr(change.eid):

@@ -39,15 +39,13 @@ class Subscriptions:
                 return found
         return None
 
-    def following(self, eid: Eid, exact: bool = False) -> list[Subscription]:
+    def following(self, eid: Eid) -> list[Subscription]:
         """One active subscription, the most specific, of each xTR that follows `eid`.
 
-        With `exact` only subscriptions for `eid` itself count. A subscriber that muted `eid` is left out.
+        A subscriber that muted `eid` is left out.
         """
         best: dict[XtrKey, Subscription] = {}
-        for at_eid, at in self._table.covering(eid):
-            if exact and at_eid != eid:
-                break
+        for _, at in self._table.covering(eid):
             for xtr, subscription in at.items():
                 if subscription.active:
                     best.setdefault(xtr, subscription)

@@ -549,3 +549,82 @@ def test_a_notification_is_made_with_the_key_of_the_last_registration() -> None:
         verify(datagram.payload, message, expected)
         with pytest.raises(AuthenticationError):
             verify(datagram.payload, message, new if expected is old else old)
+
+
+def test_what_adds_nothing_to_the_mapping_is_told_to_nobody() -> None:
+    """D2 lists D1's RLOC too, as D1 itself describes it better."""
+    bench = Bench()
+    bench.register(bench.d1, HOST)
+    bench.register(bench.d2, HOST)
+    bench.subscribe(bench.d4, HOST)
+    both = [RlocRecord(bench.d1.address, priority=9), RlocRecord(bench.d2.address, local=True)]
+    outputs = bench.register(bench.d2, HOST, locators=both)
+    assert [sent.destination.address for sent in sends(outputs)] == [bench.d2.address]
+    assert not events(outputs, "mapping-changed")
+
+
+def test_whoever_owns_an_rloc_of_the_set_is_told() -> None:
+    bench = Bench()
+    listed = [RlocRecord(bench.d1.address, local=True), RlocRecord(bench.d2.address)]
+    outputs = bench.register(bench.d1, HOST, locators=listed)
+    assert told(outputs, bench.d2) == [("40.0.0.7/32", 1440, ["192.0.40.1", "192.0.40.2"])]
+
+
+def test_an_unacknowledged_withdrawal_is_told_again_to_one_who_subscribes_again() -> None:
+    bench = Bench()
+    bench.register(bench.d1, HOST)
+    bench.subscribe(bench.d2, SUBNET, nonce=100)
+    bench.withdraw(bench.d1, HOST)  # published with nonce 101, not acknowledged
+    outputs = bench.request(bench.d2, SUBNET, subscribe=True, nonce=200)
+    assert [
+        (message.nonce, [str(r.key.target) for r in message.records]) for message in messages(outputs, MapNotify)
+    ] == [
+        (200, ["40.0.0.0/16"]),
+        (201, ["40.0.0.7/32"]),
+    ]
+    assert told(outputs, bench.d2)[1] == ("40.0.0.7/32", 0, [])
+
+
+def test_what_shared_a_message_with_overtaken_news_comes_again() -> None:
+    bench = Bench(registration_timeout=10_000.0)
+    bench.subscribe(bench.d2, SUBNET, nonce=100)
+    other = eid("40.0.0.8")
+    together = bench.register(bench.d1, HOST, other)
+    assert [message.nonce for message in messages(together, MapNotify, to=bench.d2)] == [101]
+    news = bench.withdraw(bench.d1, HOST)
+    assert sorted(told(news, bench.d2)) == [("40.0.0.7/32", 0, []), ("40.0.0.8/32", 1440, ["192.0.40.1"])]
+    assert {message.nonce for _, message in retransmissions(bench, bench.d2, 20.0)} == {102}
+
+
+def test_nonces_of_a_prefix_exceed_those_of_an_earlier_subscription_inside_it() -> None:
+    bench = Bench()
+    bench.register(bench.d1, HOST)
+    bench.subscribe(bench.d4, SUBNET, nonce=100)
+    bench.subscribe(bench.d4, HOST, nonce=70_000)
+    bench.d4.ack_all(bench.server, bench.server.receive(bench.d4.unsubscribe(bench.endpoint, HOST), 0.0), 0.0)
+    (message,) = messages(bench.register(bench.d2, HOST), MapNotify, to=bench.d4)
+    assert message.nonce == 70_002
+
+
+def test_news_of_a_subscription_that_was_given_up_go_by_the_wider_one() -> None:
+    bench = Bench(registration_timeout=10_000.0)
+    bench.register(bench.d1, HOST)
+    bench.subscribe(bench.d2, SUBNET, nonce=100)
+    bench.subscribe(bench.d2, HOST, nonce=200)
+    bench.register(bench.d3, HOST)
+    found = retransmissions(bench, bench.d2, 76.0)
+    assert [(at, message.nonce, message.records[0].action) for at, message in found[-2:]] == [
+        (75.0, 201, Action.DROP_AUTH),
+        (75.0, 202, Action.NO_ACTION),
+    ]
+    assert [found.eid for found in bench.server.subscriptions()] == [SUBNET]
+
+
+def test_subscribing_to_what_was_left_out_brings_it_back_for_good() -> None:
+    bench = Bench()
+    bench.register(bench.d1, HOST)
+    bench.subscribe(bench.d2, SUBNET)
+    bench.d2.ack_all(bench.server, bench.server.receive(bench.d2.unsubscribe(bench.endpoint, HOST), 0.0), 0.0)
+    bench.subscribe(bench.d2, HOST)
+    bench.d2.ack_all(bench.server, bench.server.receive(bench.d2.unsubscribe(bench.endpoint, HOST), 0.0), 0.0)
+    assert told(bench.withdraw(bench.d1, HOST), bench.d2) == [("40.0.0.7/32", 0, [])]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from controller.lisp import Action, Algorithm, Key, MapNotify, NoAddress, sign, verify
 from controller.mapping.machine.nonces import NonceUse
 from controller.xtr import DatabaseChange, Send, Source
+from controller.xtr.ledger import Ledger, Verdict
 from tests.mapping.harness import drop_reason, eid, events, ip, sends, unwrap
 from tests.xtr.support import (
     EVERYTHING,
@@ -386,3 +387,64 @@ def test_registrations_and_subscriptions_do_not_get_in_each_others_way() -> None
     assert bench.database()["40.0.0.7/32"] == ("registered", []), "the subscription has the say about it"
     bench.notify(nonce + 1, record(HOST, "192.0.40.1"))
     assert bench.database()["40.0.0.7/32"] == ("registered", ["192.0.40.1"])
+
+
+@pytest.mark.requirement("PR-PUB-6")
+def test_what_was_published_before_the_confirmation_is_old_for_every_eid() -> None:
+    bench = XtrBench()
+    nonce = bench.subscribed(SUBNET, record(SUBNET, "192.0.40.3"))
+    for old in (nonce - 1, nonce - 2**30):
+        assert drop_reason(bench.notify(old, record(HOST, "203.0.113.1"))) == "replay"
+    assert list(bench.entries()) == ["40.0.0.0/16"]
+
+
+def test_a_publication_with_the_nonce_of_a_renewal_is_not_its_confirmation() -> None:
+    """Choice C19: both sides used the next nonce; the EID tells which of the two it is."""
+    bench = XtrBench()
+    nonce = bench.subscribed(SUBNET, record(SUBNET, "192.0.40.3"))
+    bench.run(900.0)
+    heard = bench.notify(nonce + 1, record(HOST, "192.0.40.2"))
+    assert acks(heard) == [nonce + 1]
+    assert bench.entries()["40.0.0.7/32"] == ("forward", ["192.0.40.2"])
+    assert [pending.eid for pending in bench.xtr.pending()] == [SUBNET], "the renewal still waits"
+
+
+def test_the_end_of_a_lasting_subscriptions_own_entry_does_not_end_it() -> None:
+    bench = XtrBench()
+    bench.subscribed(SUBNET, record(SUBNET, ttl=1, action=Action.SEND_MAP_REQUEST))
+    assert ("40.0.0.0/16", None) in changes([output for _, output in bench.run(60.0)])
+    assert [found.eid for found in bench.xtr.subscriptions()] == [SUBNET]
+    assert [pending.eid for pending in bench.xtr.pending()] == [SUBNET]
+
+
+def test_a_gateway_that_retires_does_not_use_the_others_by_itself() -> None:
+    """The gateway EID came from the PoD's mapping system; what is outside is the business of the fabric's."""
+    bench = XtrBench("D3")
+    bench.acknowledge(bench.xtr.start(0.0))
+    bench.notify(MEMBER, record(EVERYTHING, "192.0.40.3", "192.0.40.4"))
+    assert bench.database()["0.0.0.0/0"][1] == ["192.0.40.3", "192.0.40.4"]
+    assert changes(bench.detach(EVERYTHING)) == []
+    assert bench.entries() == {}
+
+
+def test_what_comes_beside_an_answer_does_not_replace_publications() -> None:
+    bench = XtrBench()
+    nonce = bench.subscribed(SUBNET, record(SUBNET, ttl=15, action=Action.SEND_MAP_REQUEST), record(HOST, "192.0.40.2"))
+    (request,) = requests(bench.miss(OTHER))
+    bench.reply(request.nonce, record(SUBNET, "192.0.40.3"), record(HOST, "203.0.113.1"))
+    assert bench.entries() == {"40.0.0.0/16": ("forward", ["192.0.40.3"]), "40.0.0.7/32": ("forward", ["192.0.40.2"])}
+    assert request.nonce > nonce
+
+
+def test_settled_nonces_are_forgotten_and_others_kept() -> None:
+    ledger = Ledger()
+    low = NonceUse.SUBSCRIPTION.lowest
+    ledger.see("su", HOST, low + 5)
+    ledger.see("su", OTHER, low + 9)
+    ledger.see("su", HOST, MEMBER)
+    ledger.settle("su", SUBNET, low + 8)
+    assert ledger.highest("su", HOST) == -1
+    assert ledger.highest("su", SUBNET) == low + 9
+    assert ledger.verdict("su", HOST, MEMBER) is Verdict.REPEATED
+    assert ledger.verdict("su", HOST, MEMBER - 1) is Verdict.OLD
+    assert ledger.verdict("so", HOST, MEMBER - 1) is Verdict.NEW

@@ -296,3 +296,13 @@ def test_a_refused_subscription_is_asked_for_again_when_the_refusal_has_run_out(
     bench.reply(request.nonce, record(SUBNET, ttl=2, action=Action.DROP_POLICY))
     sent = [when for when, output in bench.run(121.5) if isinstance(output, Send)]
     assert sent == [120.0, 121.0]
+
+
+def test_room_in_the_queue_comes_back() -> None:
+    bench = XtrBench(queue_total=2)
+    for number in range(10, 16):
+        host = eid(f"{number}.0.0.1")
+        outputs = bench.miss(host, b"packet")
+        (request,) = requests(outputs)
+        assert names(outputs) == []
+        assert replayed(bench.notify(request.nonce, record(host, "192.0.40.3"))) == [b"packet"]
