@@ -11,7 +11,7 @@ _results = pytest.StashKey[dict[str, Result]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "requirement(*ids): rows of docs/conformance/requirements.md that this test observes"
+        "markers", "requirement(*ids, partial=False): rows of docs/conformance/requirements.md that this test observes"
     )
     config.stash[_results] = {}
 
@@ -29,9 +29,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def] # noqa: ANN201
     outcome = yield
     report = outcome.get_result()
-    ids = tuple(dict.fromkeys(id_ for mark in item.iter_markers("requirement") for id_ in mark.args))
+    marks = list(item.iter_markers("requirement"))
+    ids = tuple(dict.fromkeys(id_ for mark in marks for id_ in mark.args))
+    partial = tuple(id_ for mark in marks if mark.kwargs.get("partial") for id_ in mark.args)
     if ids and (report.when == "call" or report.outcome != "passed"):
-        item.config.stash[_results][item.nodeid] = Result(item.nodeid, ids, report.outcome, "pytest")
+        item.config.stash[_results][item.nodeid] = Result(item.nodeid, ids, report.outcome, "pytest", partial)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MATRIX = ROOT / "docs" / "conformance" / "requirements.md"
 RESULTS = ROOT / "build" / "conformance"
 
-PASS, FAIL, SKIPPED, NO_TEST, REVIEWED = "pass", "FAIL", "not run", "no test yet", "by review"
+PASS, PART, FAIL, SKIPPED, NO_TEST, REVIEWED = "pass", "in part", "FAIL", "not run", "no test yet", "by review"
 
 _ROW = re.compile(r"^\|\s*([A-Z]+(?:-[A-Z]+)*-\d+)\s*\|\s*([^|]*?)\s*\|\s*([^|]*?)\s*\|\s*([^|]*?)\s*\|")
 
@@ -35,12 +35,16 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One test of one run: its name, the rows it observed, its outcome and the suite it belongs to."""
+    """One test of one run: its name, the rows it observed, its outcome and the suite it belongs to.
+
+    `partial`: those of `ids` of which it observes only a part, because the rest is not built yet.
+    """
 
     test: str
     ids: tuple[str, ...]
     outcome: str
     suite: str
+    partial: tuple[str, ...] = ()
 
 
 def requirements(file: Path = MATRIX) -> dict[str, Requirement]:
@@ -58,14 +62,17 @@ def requirements(file: Path = MATRIX) -> dict[str, Requirement]:
 def write_results(suite: str, results: Iterable[Result], folder: Path = RESULTS) -> None:
     """Leaves the results of one suite's run for the matrix."""
     folder.mkdir(parents=True, exist_ok=True)
-    data = [{"test": r.test, "ids": list(r.ids), "outcome": r.outcome, "target": suite} for r in results]
+    data = [
+        {"test": r.test, "ids": list(r.ids), "partial": list(r.partial), "outcome": r.outcome, "target": suite}
+        for r in results
+    ]
     (folder / f"{suite}.json").write_text(json.dumps(data, indent=1) + "\n")
 
 
 def read_results(folder: Path = RESULTS) -> list[Result]:
     """The results of the last run of every suite."""
     return [
-        Result(item["test"], tuple(item["ids"]), item["outcome"], file.stem)
+        Result(item["test"], tuple(item["ids"]), item["outcome"], file.stem, tuple(item.get("partial", ())))
         for file in sorted(folder.glob("*.json"))
         for item in json.loads(file.read_text())
     ]
@@ -73,11 +80,13 @@ def read_results(folder: Path = RESULTS) -> list[Result]:
 
 def status(row: Requirement, results: Iterable[Result]) -> str:
     """What is known of one row: a single failure outweighs everything, a pass outweighs a test that did not run."""
-    seen = {result.outcome for result in results if row.id in result.ids}
+    concerned = [result for result in results if row.id in result.ids]
+    seen = {result.outcome for result in concerned}
     if "failed" in seen:
         return FAIL
     if "passed" in seen:
-        return PASS
+        whole = any(result.outcome == "passed" and row.id not in result.partial for result in concerned)
+        return PASS if whole else PART
     if seen:
         return SKIPPED
     return REVIEWED if row.level == "N" else NO_TEST
@@ -95,7 +104,7 @@ def main() -> int:
         suites = sorted({r.suite for r in results if row.id in r.ids and r.outcome == "passed"})
         print(f"{row.id:{width}}  {states[row.id]:11}  {', '.join(suites):32}  {row.text}")
     counts = Counter(states.values())
-    print("\n" + ", ".join(f"{counts[state]} {state}" for state in (PASS, FAIL, SKIPPED, NO_TEST, REVIEWED)))
+    print("\n" + ", ".join(f"{counts[state]} {state}" for state in (PASS, PART, FAIL, SKIPPED, NO_TEST, REVIEWED)))
     print(f"of {len(rows)} rows, from {', '.join(sorted({r.suite for r in results})) or 'no run'}")
     return 1 if counts[FAIL] else 0
 

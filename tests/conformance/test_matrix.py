@@ -10,6 +10,7 @@ from tests.conformance.matrix import (
     FAIL,
     MATRIX,
     NO_TEST,
+    PART,
     PASS,
     REVIEWED,
     SKIPPED,
@@ -49,6 +50,8 @@ def test_a_row_that_stands_twice_is_refused(tmp_path: Path) -> None:
         ([result("skipped", "SO-FLOW-1")], SKIPPED),
         ([result("skipped", "SO-FLOW-1"), result("passed", "SO-FLOW-1", "DP-1")], PASS),
         ([result("passed", "SO-FLOW-10")], NO_TEST),
+        ([Result("test", ("SO-FLOW-1",), "passed", "suite", ("SO-FLOW-1",))], PART),
+        ([Result("test", ("SO-FLOW-1",), "passed", "suite", ("SO-FLOW-1",)), result("passed", "SO-FLOW-1")], PASS),
     ],
 )
 def test_status(results: list[Result], expected: str) -> None:
@@ -60,6 +63,6 @@ def test_a_row_that_is_reviewed_needs_no_test() -> None:
 
 
 def test_results_survive_the_file(tmp_path: Path) -> None:
-    results = [Result("a::b", ("DP-1",), "passed", "ptf-bmv2")]
+    results = [Result("a::b", ("DP-1", "DP-2"), "passed", "ptf-bmv2", ("DP-2",))]
     write_results("ptf-bmv2", results, tmp_path)
     assert read_results(tmp_path) == results
