@@ -274,7 +274,7 @@ class Publisher:
         if subscription is None or not subscription.active or key is None:
             return [event]
         self._state.keep_subscription(replace(subscription, active=False))
-        wider = self._state.subscriptions.best(subscription.eid, xtr)
+        wider = next(self._state.subscriptions.around(subscription.eid, xtr), None)
         if wider is not None:  # the xTR may be reached by that one, or is given up on with it
             for missed in sorted(untold):
                 self._mark(ChannelKey(xtr, wider.eid), missed)

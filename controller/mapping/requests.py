@@ -264,10 +264,11 @@ class RequestHandler:
 
     def _mute(self, eid: Eid, xtr: XtrKey) -> None:
         """Leave `eid` out of the publications of the subscription that covers it (RFC 9437 §5)."""
-        covering = self._state.subscriptions.best(eid, xtr)
+        covering = next(self._state.subscriptions.around(eid, xtr), None)
         if covering is not None:
             self._state.keep_subscription(replace(covering, muted=covering.muted | {eid}))
 
     def _unmute(self, eid: Eid, xtr: XtrKey) -> None:
-        for covering in [found for found in self._state.subscriptions if found.xtr == xtr and eid in found.muted]:
-            self._state.keep_subscription(replace(covering, muted=covering.muted - {eid}))
+        for covering in list(self._state.subscriptions.around(eid, xtr)):
+            if eid in covering.muted:
+                self._state.keep_subscription(replace(covering, muted=covering.muted - {eid}))

@@ -31,13 +31,12 @@ class Subscriptions:
         for _, at in self._table.items():
             yield from at.values()
 
-    def best(self, eid: Eid, xtr: XtrKey) -> Subscription | None:
-        """The most specific active subscription of `xtr` that covers `eid`."""
+    def around(self, eid: Eid, xtr: XtrKey) -> Iterator[Subscription]:
+        """The active subscriptions of `xtr` that cover `eid`, the most specific first."""
         for _, at in self._table.covering(eid):
             found = at.get(xtr)
             if found is not None and found.active:
-                return found
-        return None
+                yield found
 
     def following(self, eid: Eid) -> list[Subscription]:
         """One active subscription, the most specific, of each xTR that follows `eid`.

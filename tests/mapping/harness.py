@@ -46,6 +46,7 @@ from controller.mapping import (
     Event,
     MapServer,
     MemoryStore,
+    NameScope,
     NonceSource,
     Pod,
     Send,
@@ -396,6 +397,8 @@ class Network:
                 heapq.heappush(self._queue, (at, next(self._order), datagram))
 
 
+SCALE_UP_IID = 0x2001
+"""Accelerators by name: those of PoD D begin with "POD-D-"."""
 POD_LETTERS = {"A": 10, "B": 20, "C": 30, "D": 40}
 
 
@@ -440,7 +443,8 @@ class Fabric:
         xtrs = tuple(
             AuthorisedXtr(identity(site, n).xtr_id, (Fabric.rloc(f"{letter}{n}"),), border=n > 2) for n in (1, 2, 3, 4)
         )
-        return Pod(site, (Fabric.subnet(letter),), (secret_key(site),), xtrs)
+        names = (NameScope(SCALE_UP_IID, f"POD-{letter}-"),)
+        return Pod(site, (Fabric.subnet(letter),), (secret_key(site),), xtrs, names)
 
     def config(self, name: str) -> XtrConfig:
         letter, number = name[0], int(name[1])
@@ -453,6 +457,7 @@ class Fabric:
             "map_server": self.su_address(letter),
             "keys": keys,
             "subnets": (self.subnet(letter),),
+            "name_iids": frozenset({SCALE_UP_IID}),
         }
         if number <= 2:
             return access_xtr(**common)
@@ -561,7 +566,9 @@ def server_of(fabric: Fabric, xtr: Xtr, link: str) -> MapServer:
 
 
 def link_for(xtr: Xtr, one: Eid) -> str | None:
-    """The link that an xTR believes about an EID: that of the longest of the configured prefixes."""
+    """The link that an xTR believes about an EID: that of its instance-ID, or the longest of the prefixes."""
+    if isinstance(one.target, DistinguishedName):
+        return next((link.name for link in xtr.config.links if one.iid in link.name_iids), None)
     covering = [
         (prefix.mask_len, link.name) for link in xtr.config.links for prefix in link.prefixes if prefix.covers(one)
     ]
