@@ -71,13 +71,7 @@ class Publisher:
         key = ChannelKey(subscription.xtr, subscription.eid)
         untold = self._delivery.close(key)
         self._supersede(subscription)
-        records = [self.content(subscription, subscription.eid)]
-        if subscription.kind is not SubscriptionKind.HOLE:
-            records += [
-                record
-                for record in self._answers.more_specifics(subscription.eid)
-                if record.key not in subscription.muted
-            ]
+        records = [self.content(subscription, subscription.eid), *self._inside(subscription)]
         known = {record.key for record in records}
         fitting = self._packing.fitting(records)
         sent = self._launch(self._delivery.channel(key), subscription, records[:fitting], subscription.nonce, now)
@@ -100,9 +94,8 @@ class Publisher:
         """Tell everything of a subscription again: after a restart it is not known what was acknowledged."""
         key = ChannelKey(subscription.xtr, subscription.eid)
         self._mark(key, subscription.eid)
-        if subscription.kind is not SubscriptionKind.HOLE:
-            for record in self._answers.more_specifics(subscription.eid):
-                self._mark(key, record.key)
+        for record in self._inside(subscription):
+            self._mark(key, record.key)
 
     def acknowledge(self, datagram: Datagram, message: MapNotifyAck) -> Event:
         """Take a Map-Notify-Ack: it must fit a flight, and carry a MAC of that xTR's site."""
@@ -158,6 +151,13 @@ class Publisher:
             if subscription.kind is SubscriptionKind.TABLE and self._state.registry.view(eid) is None:
                 return self._answers.placeholder(eid)
         return self._state.registry.view(eid) or EidRecord.for_eid(eid, 0)
+
+    def _inside(self, subscription: Subscription) -> list[EidRecord]:
+        """The more-specifics that a subscriber wants to know of."""
+        if subscription.kind is SubscriptionKind.HOLE:
+            return []
+        inside = self._answers.more_specifics(subscription.eid)
+        return [record for record in inside if record.key not in subscription.muted]
 
     def _members(self, change: MappingChange) -> set[XtrKey]:
         """Who belongs to the RLOC-set, before or now, and the pxTRs of their sites (SO-MS-5)."""

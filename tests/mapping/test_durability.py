@@ -64,6 +64,16 @@ def test_subscriptions_survive_and_are_brought_up_to_date() -> None:
     assert bench.server.pending() == []
 
 
+def test_what_a_subscriber_left_out_stays_left_out() -> None:
+    bench = Bench()
+    bench.register(bench.d1, HOST)
+    bench.subscribe(bench.d2, SUBNET)
+    bench.d2.ack_all(bench.server, bench.server.receive(bench.d2.unsubscribe(bench.endpoint, HOST), 0.0), 0.0)
+    restart(bench, 10.0)
+    received = bench.d2.ack_all(bench.server, bench.server.tick(10.0), 10.0)
+    assert [record.key for message in received for record in message.records] == [SUBNET]
+
+
 def test_the_end_of_a_subscription_survives() -> None:
     bench = Bench()
     bench.register(bench.d1, HOST)
