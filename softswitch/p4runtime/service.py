@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,6 +20,7 @@ from softswitch.p4runtime.stream import Stream
 
 API_VERSION: Final = "1.5.0"
 
+_LAST_WORDS_SECONDS: Final = 2.0  # that a client has, when its stream ends, to take what waits for it
 _MAX_TCP_PORT: Final = 65535
 
 MAX_REQUEST_OCTETS: Final = 256 << 20
@@ -51,10 +53,11 @@ class P4RuntimeService(p4runtime_pb2_grpc.P4RuntimeServicer):
             entities, outcomes = self._device(request.device_id).read(request.entities)
         except P4RuntimeError as error:
             await _abort(context, error)
-        for response in chunks(entities):
-            await context.write(response)
-        if any(outcome is not None for outcome in outcomes):
-            await _abort_batch(context, BatchError("read requests", outcomes))
+        with contextlib.suppress(asyncio.CancelledError):  # gRPC cancels the call of a client that is gone
+            for response in chunks(entities):
+                await context.write(response)
+            if any(outcome is not None for outcome in outcomes):
+                await _abort_batch(context, BatchError("read requests", outcomes))
 
     async def SetForwardingPipelineConfig(  # noqa: N802
         self, request: p4rt.SetForwardingPipelineConfigRequest, context: Context
@@ -79,24 +82,8 @@ class P4RuntimeService(p4runtime_pb2_grpc.P4RuntimeServicer):
 
     async def StreamChannel(self, _requests: object, context: Context) -> None:  # noqa: N802
         """One client, until it hangs up or is refused."""
-        stream = Stream(self._devices)
-        sender = asyncio.create_task(_send(stream, context))
-        reader = asyncio.create_task(_receive(stream, context))
-        self._readers.add(reader)
-        try:
-            await reader
-        except P4RuntimeError as error:
-            await _abort(context, error)
-        except asyncio.CancelledError:
-            if not self._closing:
-                raise
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is closing")
-        finally:
-            self._readers.discard(reader)
-            stream.close()
-            reader.cancel()
-            sender.cancel()
-            await asyncio.gather(reader, sender, return_exceptions=True)
+        with contextlib.suppress(asyncio.CancelledError):  # gRPC cancels the call of a client that is gone
+            await self._converse(Stream(self._devices), context)
 
     def close_streams(self) -> None:
         """Ends every stream channel."""
@@ -110,11 +97,42 @@ class P4RuntimeService(p4runtime_pb2_grpc.P4RuntimeServicer):
         """The version of P4Runtime."""
         return p4rt.CapabilitiesResponse(p4runtime_api_version=API_VERSION)
 
+    async def _converse(self, stream: Stream, context: Context) -> None:
+        sender = asyncio.create_task(_send(stream, context))
+        reader = asyncio.create_task(_receive(stream, context))
+        self._readers.add(reader)
+        refusal: P4RuntimeError | None = None
+        try:
+            await reader
+        except P4RuntimeError as error:
+            refusal = error
+        except asyncio.CancelledError:
+            if not self._closing:
+                raise
+        finally:
+            self._readers.discard(reader)
+            stream.close()
+            for task in (reader, sender):
+                task.add_done_callback(_retrieve)
+        # A call's status must not be sent while one of its messages is.
+        await asyncio.wait([sender], timeout=_LAST_WORDS_SECONDS)
+        sender.cancel()
+        if refusal is not None:
+            await _abort(context, refusal)
+        if self._closing:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is closing")
+
     def _device(self, device_id: int) -> Device:
         device = self._devices.get(device_id)
         if device is None:
             raise not_found(f"there is no device with id {device_id}")
         return device
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    """Whatever a reader or sender of a closed stream died of is of no interest."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _receive(stream: Stream, context: Context) -> None:
@@ -124,9 +142,9 @@ async def _receive(stream: Stream, context: Context) -> None:
 
 
 async def _send(stream: Stream, context: Context) -> None:
-    """Tells the client what waits for it, for as long as it listens."""
-    while True:
-        await context.write(await stream.next())
+    """Tells the client what waits for it, until the stream is closed and nothing waits any more."""
+    while (message := await stream.next()) is not None:
+        await context.write(message)
 
 
 async def _abort(context: Context, error: P4RuntimeError) -> NoReturn:

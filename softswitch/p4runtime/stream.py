@@ -38,7 +38,7 @@ class Stream:
         self.dropped = 0
         self._devices = devices
         self._device: Device | None = None
-        self._queue: asyncio.Queue[p4rt.StreamMessageResponse] = asyncio.Queue()
+        self._queue: asyncio.Queue[p4rt.StreamMessageResponse | None] = asyncio.Queue()
 
     def send(self, message: p4rt.StreamMessageResponse) -> None:
         """Queues a message; arbitration updates are never dropped."""
@@ -47,8 +47,8 @@ class Stream:
             return
         self._queue.put_nowait(message)
 
-    async def next(self) -> p4rt.StreamMessageResponse:
-        """The next message for the client."""
+    async def next(self) -> p4rt.StreamMessageResponse | None:
+        """The next message for the client, None after the last one."""
         return await self._queue.get()
 
     def handle(self, request: p4rt.StreamMessageRequest) -> None:
@@ -67,9 +67,10 @@ class Stream:
             self.send(p4rt.StreamMessageResponse(error=_stream_error(request, error)))
 
     def close(self) -> None:
-        """The stream has ended."""
+        """The client says no more; it still gets what waits."""
         if self._device is not None:
             self._device.leave(self)
+        self._queue.put_nowait(None)
         if self.dropped:
             log.warning("%d stream messages were dropped, since the client was too slow", self.dropped)
 

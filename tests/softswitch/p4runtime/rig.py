@@ -15,7 +15,7 @@ from google.rpc import status_pb2
 from p4.v1 import p4runtime_pb2 as p4rt
 from p4.v1 import p4runtime_pb2_grpc
 
-from softswitch.p4runtime import Device, serve
+from softswitch.p4runtime import Device, Server, serve
 from softswitch.switch import Switch
 from tests.softswitch.p4runtime.p4 import P4
 
@@ -159,6 +159,7 @@ class Rig:
     device: Device
     clock: Clock
     stub: Any
+    server: Server
     wires: dict[int, Wire] = field(default_factory=dict)
 
     async def controller(self, election_id: int | None = 1, role: str | None = None) -> Controller:
@@ -190,7 +191,7 @@ async def running(tmp_path: Path, ports: Sequence[int] = (0, 1, 2, 3)) -> AsyncI
     options = [("grpc.max_metadata_size", 1 << 20)]
     async with grpc.aio.insecure_channel(server.address, options) as channel:
         stub = p4runtime_pb2_grpc.P4RuntimeStub(channel)  # type: ignore[no-untyped-call]
-        yield Rig(switch, device, clock, stub, wires)
+        yield Rig(switch, device, clock, stub, server, wires)
     await server.stop()
     switch.close()
 

@@ -11,6 +11,7 @@ from p4.v1 import p4runtime_pb2 as p4rt
 
 from softswitch.p4runtime.arbitration import MAX_CLIENTS_PER_ROLE, Arbitration
 from softswitch.p4runtime.errors import Code, P4RuntimeError
+from tests.softswitch.p4runtime.patience import patient
 from tests.softswitch.p4runtime.rig import Controller, Rig, uint128
 
 OK, ALREADY_EXISTS, NOT_FOUND = Code.OK, Code.ALREADY_EXISTS, Code.NOT_FOUND
@@ -133,7 +134,7 @@ commands = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(patient, max_examples=60)
 @given(commands)
 def test_any_history_keeps_one_primary_at_most(history: list[tuple[int, str | int | None]]) -> None:
     arbitration: Arbitration[int] = Arbitration()

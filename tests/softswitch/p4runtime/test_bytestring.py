@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from softswitch.p4runtime.bytestring import decode_signed, decode_unsigned, encode_signed, encode_unsigned
 from softswitch.p4runtime.errors import Code, P4RuntimeError
+from tests.softswitch.p4runtime.patience import patient
 
 widths = st.integers(1, 200)
 
 
+@patient
 @given(widths, st.data())
 def test_unsigned_values_come_back_and_leading_zeros_do_not_matter(width: int, data: st.DataObject) -> None:
     value = data.draw(st.integers(0, (1 << width) - 1))
@@ -21,6 +23,7 @@ def test_unsigned_values_come_back_and_leading_zeros_do_not_matter(width: int, d
     assert len(canonical) == 1 or canonical[0] != 0
 
 
+@patient
 @given(widths, st.data())
 def test_signed_values_come_back_and_sign_extension_does_not_matter(width: int, data: st.DataObject) -> None:
     value = data.draw(st.integers(-(1 << (width - 1)), (1 << (width - 1)) - 1))
@@ -31,6 +34,7 @@ def test_signed_values_come_back_and_sign_extension_does_not_matter(width: int, 
     assert len(canonical) == 1 or int.from_bytes(canonical[1:], "big", signed=True) != value
 
 
+@patient
 @given(widths, st.integers(1))
 def test_values_that_need_more_bits_are_out_of_range(width: int, excess: int) -> None:
     for decode, encode, value in (

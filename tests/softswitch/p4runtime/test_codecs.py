@@ -22,6 +22,7 @@ from softswitch.p4runtime.schema import PacketHeader, Param
 from softswitch.p4runtime.values import Bits, Names, SdnString
 from softswitch.program import load_program
 from tests.softswitch.p4runtime.p4 import load, octets
+from tests.softswitch.p4runtime.patience import patient
 
 ResultT = TypeVar("ResultT")
 
@@ -39,6 +40,7 @@ fields = st.lists(st.integers(1, 70), min_size=1, max_size=6).flatmap(
 )
 
 
+@patient
 @given(fields, st.binary(max_size=20))
 def test_packet_headers_come_back(content: tuple[list[int], tuple[int, ...]], payload: bytes) -> None:
     widths, values = content
@@ -72,6 +74,7 @@ INFO.new_types["port_t"].translated_type.sdn_bitwidth = 32
 SYMBOLS = Symbols({"NoError": 0, "PacketTooShort": 1}, {"color_t": {"red": 4, "blue": 5}})
 
 
+@patient
 @given(
     st.tuples(
         st.integers(0, 511),
@@ -122,6 +125,7 @@ def test_types_that_cannot_be(spec: p4types_pb2.P4DataTypeSpec, complaint: str) 
     assert caught.value.code == Code.INVALID_ARGUMENT
 
 
+@patient
 @given(st.binary(max_size=40))
 def test_any_data_is_decoded_or_refused(encoded: bytes) -> None:
     spec = p4types_pb2.P4DataTypeSpec(struct=p4types_pb2.P4NamedType(name="outer"))
@@ -133,6 +137,7 @@ def test_any_data_is_decoded_or_refused(encoded: bytes) -> None:
         read_type(spec, INFO, SYMBOLS, "x").decode(data, "x")
 
 
+@patient
 @given(st.binary(max_size=60))
 def test_any_device_config_is_unwrapped_or_refused(config: bytes) -> None:
     refused, unwrapped = attempt(lambda: unwrap(config))
@@ -147,7 +152,7 @@ def test_any_p4info_is_bound_or_refused(name: str) -> None:
     program = load_program(load(name).json)
     encoded = load(name).p4info.SerializeToString()
 
-    @settings(max_examples=60, deadline=None)
+    @settings(patient, max_examples=60)
     @given(st.lists(st.tuples(st.integers(0, len(encoded) - 1), st.integers(0, 255)), min_size=1, max_size=3))
     def holds(changes: list[tuple[int, int]]) -> None:
         changed = bytearray(encoded)
@@ -163,6 +168,7 @@ def test_any_p4info_is_bound_or_refused(name: str) -> None:
     holds()
 
 
+@patient
 @given(st.lists(st.text(min_size=1, max_size=4), max_size=20), st.integers(1, 8))
 def test_names_and_numbers_stay_one_to_one(words: list[str], width: int) -> None:
     strings = SdnString(Names(width))

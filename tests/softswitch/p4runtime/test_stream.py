@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import grpc
 import pytest
 from google.protobuf import any_pb2
 from p4.v1 import p4runtime_pb2 as p4rt
 
 from softswitch.p4runtime.errors import Code
+from softswitch.p4runtime.stream import QUEUE_LIMIT, Stream
 from tests.softswitch.p4runtime.p4 import delete, insert, load, modify
-from tests.softswitch.p4runtime.rig import Controller, Rig, canonical
+from tests.softswitch.p4runtime.rig import DEVICE_ID, Controller, Rig, canonical, running
 
 EDGE, TRANSLATED, BALANCE = load("edge"), load("translated"), load("balance")
 FRAME = bytes.fromhex("00000000000a 000000000001 88b5") + b"payload"
@@ -213,6 +218,64 @@ async def test_acknowledging_an_unknown_digest_is_reported(rig: Rig) -> None:
     error = (await controller.receive("error")).error
     assert canonical(error.canonical_code) == grpc.StatusCode.INVALID_ARGUMENT
     assert error.digest_list_ack.digest_list_ack == ack
+
+
+def test_a_slow_client_loses_packets_but_never_an_arbitration_update() -> None:
+    stream = Stream({})
+    packet = p4rt.StreamMessageResponse(packet=p4rt.PacketIn(payload=b"x"))
+    for _ in range(QUEUE_LIMIT + 5):
+        stream.send(packet)
+    stream.send(p4rt.StreamMessageResponse(arbitration=p4rt.MasterArbitrationUpdate()))
+    assert stream.dropped == 5
+
+    stream.close()
+
+    async def everything() -> list[p4rt.StreamMessageResponse]:
+        return [message async for message in _until_none(stream)]
+
+    *packets, last = asyncio.run(everything())
+    assert last.HasField("arbitration")
+    assert packets == [packet] * QUEUE_LIMIT
+
+
+async def _until_none(stream: Stream) -> AsyncIterator[p4rt.StreamMessageResponse]:
+    while (message := await stream.next()) is not None:
+        yield message
+
+
+async def test_a_client_that_hangs_up_gets_what_waits_for_it(rig: Rig) -> None:
+    call = rig.stub.StreamChannel()
+    update = p4rt.MasterArbitrationUpdate(device_id=DEVICE_ID, election_id=p4rt.Uint128(low=1))
+    await call.write(p4rt.StreamMessageRequest(arbitration=update))
+    for _ in range(100):
+        await call.write(packet_out())
+    await call.done_writing()
+    kinds = [response.WhichOneof("update") async for response in call]
+    assert kinds == ["arbitration"] + ["error"] * 100
+    assert await call.code() == grpc.StatusCode.OK
+
+
+async def test_a_refused_client_hears_why_whatever_else_is_under_way(rig: Rig) -> None:
+    for _ in range(30):
+        call = rig.stub.StreamChannel()
+        update = p4rt.MasterArbitrationUpdate(device_id=DEVICE_ID, election_id=p4rt.Uint128(low=1))
+        await call.write(p4rt.StreamMessageRequest(arbitration=update))
+        for _ in range(5):
+            await call.write(packet_out())
+        update.device_id = 99
+        await call.write(p4rt.StreamMessageRequest(arbitration=update))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            async with asyncio.timeout(5):
+                async for _ in call:
+                    pass
+        assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_a_closing_server_ends_the_streams(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        controller = await rig.controller()
+        await rig.server.stop()
+        assert await controller.closed() == grpc.StatusCode.UNAVAILABLE
 
 
 async def test_translated_types_in_keys_parameters_and_packets(rig: Rig) -> None:

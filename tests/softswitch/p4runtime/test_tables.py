@@ -295,6 +295,20 @@ async def test_reads_that_mean_nothing_are_refused(rig: Rig) -> None:
         assert await read_error(controller, wanted) == code, wanted
 
 
+async def test_a_large_answer_comes_in_pieces_that_clients_take(rig: Rig) -> None:
+    controller = await rig.primary(EDGE)
+    large = [
+        changed(EDGE.table_entry("bridge", {"dst": n}, EDGE.action("drop")), metadata=bytes([n]) * 200_000)
+        for n in range(60)
+    ]
+    for entry in large:
+        await controller.write(insert(entry))
+    request = p4rt.ReadRequest(device_id=controller.device_id, entities=[p4rt.Entity(table_entry=all_of("bridge"))])
+    responses = [response async for response in controller.stub.Read(request)]
+    assert len(responses) > 5
+    assert [entity.table_entry for response in responses for entity in response.entities] == large
+
+
 async def test_a_bad_request_does_not_spoil_the_others_of_its_batch(rig: Rig) -> None:
     controller = await rig.primary(EDGE)
     await controller.write(insert(BRIDGE), insert(SOURCE))
