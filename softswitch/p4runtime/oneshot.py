@@ -71,10 +71,10 @@ def destroy(pipeline: Pipeline, undo: UndoLog, profile: Profile, group: GroupRef
     state.delete_group(group.id)
     undo.push(lambda: create_group(state, group.id, shares))
     account(pipeline, undo, profile, shares, [])
-    for share in shares:
+    for share in reversed(shares):  # so that undoing adds them in their order, on which a hash's choice depends
         call = state.get_member(share.member).call
         state.delete_member(share.member)
-        undo.push(lambda member_id=share.member, call=call: state.add_member(member_id, call))  # type: ignore[misc]
+        undo.push(lambda share=share, call=call: state.add_member(share.member, call, share.weight))  # type: ignore[misc]
 
 
 def _check_group_size(profile: Profile, action_set: p4rt.ActionProfileActionSet, where: str) -> None:

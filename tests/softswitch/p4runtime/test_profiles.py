@@ -229,6 +229,22 @@ async def test_a_one_shot_comes_back_as_it_was_written(rig: Rig) -> None:
     assert await refused(controller, insert(entry)) == INVALID
 
 
+async def test_packets_do_not_notice_a_deletion_that_is_taken_back(rig: Rig) -> None:
+    controller = await rig.primary(BALANCE)
+    entry = one_shot((1, 1), (2, 3), (3, 2))
+    await controller.write(insert(entry))
+
+    def path(flow: int) -> list[int]:
+        rig.switch.inject(0, bytes([flow, 9, 0, 0]))
+        return [port for port in rig.wires if rig.sent(port)]
+
+    before = [path(flow) for flow in range(64)]
+    assert len({tuple(ports) for ports in before}) == 3
+    for atomicity in ("ROLLBACK_ON_ERROR", "DATAPLANE_ATOMIC"):
+        await controller.try_write(delete(entry), insert(p4rt.Entity()), atomicity=atomicity)
+        assert [path(flow) for flow in range(64)] == before
+
+
 async def test_one_shots_and_groups_do_not_mix(rig: Rig) -> None:
     controller = await rig.primary(BALANCE)
     await controller.write(insert(one_shot((1, 1))))
