@@ -200,10 +200,10 @@ class Fabric:
     async def _make_controls(self) -> None:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lispfabric-"))
         wanted = self.p4runtime or f"unix:{folder}/p4runtime.sock"
-        for name, switch in self.switches.items():
-            clock = asyncio.create_task(switch.run(), name=f"{name} clock")
+        for name, softswitch in self.switches.items():
+            clock = asyncio.create_task(softswitch.run(), name=f"{name} clock")
             self._stack.callback(clock.cancel)
-        server = await serve([Device(switch) for switch in self.switches.values()], wanted)
+        server = await serve([Device(softswitch) for softswitch in self.switches.values()], wanted)
         self.p4runtime = address = server.address
         self._stack.push_async_callback(server.stop)
         pipeline = Pipeline.from_files(COMPILED / "fabric.p4info.txtpb", COMPILED / "fabric.json")
