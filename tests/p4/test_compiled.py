@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,10 @@ from google.protobuf import text_format
 from p4.config.v1 import p4info_pb2
 
 from controller.dataplane import codepoints
+from p4src import build
 
 P4SRC = Path(__file__).resolve().parents[2] / "p4src"
 COMPILED = P4SRC / "compiled" / "v1model"
-sys.path.insert(0, str(P4SRC))
-
-import build  # type: ignore[import-not-found]  # noqa: E402
 
 
 @pytest.fixture
