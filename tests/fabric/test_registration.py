@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 import pytest
 
 from controller.lisp import DistinguishedName, Eid, InstanceId, MapNotify, MapNotifyAck, MapRegister, MapRequest, verify
@@ -225,3 +227,29 @@ async def test_a_published_subnet_is_a_forwarding_path(fabric: Observer) -> None
     assert sent[0][1][30:34] in (bytes([192, 0, 2, 33]), bytes([192, 0, 2, 34]))
     assert [port for port, _ in reached.sent] == [510]
     assert not {"D1", "D2"} & set(switches)
+
+
+# Reserved bits of the first word by message type (RFC 9301 sections 5.2 to 5.7, RFC 9437 section 4).
+RESERVED = {1: 0x002F8000, 2: 0x01FFFF00, 3: 0x01FFE200, 4: 0x0FFFFF00, 5: 0x0FFFFF00}
+
+
+@pytest.mark.requirement("IANA-1")
+async def test_only_assigned_code_points_are_on_the_wire(fabric: Observer) -> None:
+    """Types 1 to 5 and 8, no reserved bit, actions 0 to 5, and of all LCAFs the Instance-ID alone."""
+    await fabric.walk("acc1", "50.0.0.1")  # a negative answer is among them
+    actions = set()
+    for seen in fabric.seen():
+        octets = seen.item.datagram.payload
+        if seen.encapsulated:
+            assert int.from_bytes(octets[:4], "big") == 0x80000000
+            octets = octets[32:]
+        word0 = int.from_bytes(octets[:4], "big")
+        assert word0 >> 28 in RESERVED
+        assert word0 & RESERVED[word0 >> 28] == 0
+        for record in seen.records:
+            actions.add(int(record.action))
+            assert isinstance(record.eid, InstanceId)
+            for locator in record.locators:
+                assert isinstance(locator.address, IPv4Address)
+    assert actions <= set(range(6))
+    assert {0, 3} <= actions
