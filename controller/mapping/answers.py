@@ -93,6 +93,8 @@ class Answers:
     def petr(self, iid: int, version: int) -> EidRecord | None:
         """The mapping of the gateway for unknown destinations of an instance-ID."""
         name, default = self._sites.petr_eids(iid, version)
+        if not self._sites.is_petr(name):
+            return None
         return self._registry.view(name) or self._registry.view(default)
 
     def hole_record(self, hole: Eid) -> EidRecord:

@@ -154,8 +154,6 @@ class Publisher:
 
     def _inside(self, subscription: Subscription) -> list[EidRecord]:
         """The more-specifics that a subscriber wants to know of."""
-        if subscription.kind is SubscriptionKind.HOLE:
-            return []
         inside = self._answers.more_specifics(subscription.eid)
         return [record for record in inside if record.key not in subscription.muted]
 

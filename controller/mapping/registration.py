@@ -16,7 +16,6 @@ from controller.lisp import (
     Key,
     MapNotify,
     MapRegister,
-    RlocRecord,
     sign,
     verify,
 )
@@ -161,8 +160,7 @@ class RegistrationHandler:
         self, message: MapRegister, record: EidRecord, eid: Eid, xtr: XtrKey, now: float
     ) -> MappingChange | None:
         timeout = record.ttl * _SECONDS_PER_MINUTE if message.use_ttl else self._state.config.registration_timeout
-        locators: tuple[RlocRecord, ...] = tuple(replace(found, probed=False) for found in record.locators)
-        part = Contribution(eid, xtr, locators, record.ttl, timeout, message.proxy_reply, serial=0)
+        part = Contribution(eid, xtr, record.locators, record.ttl, timeout, message.proxy_reply, serial=0)
         held = self._state.registry.contribution(eid, xtr)
         if held is not None and replace(held, serial=0) == part:
             self._state.registry.refresh(eid, xtr, now)

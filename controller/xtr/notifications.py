@@ -104,7 +104,7 @@ class NotificationHandler:
         if _is_refusal(subject):  # the mapping system gave up on a confirmation that never arrived
             lost = Event("subscription-lost", {"eid": str(eid), "link": link.name, "action": int(subject.action)})
             return [lost, self._ack(datagram, message, link)]
-        lasting = request.lasting and eid == request.key.eid
+        lasting = eid in link.subscribe
         certain = message.nonce != request.doubtful
         self._subscriptions.confirm(link.name, eid, message.nonce, now, certain=certain, lasting=lasting)
         packets = self._resolver.finish(request)

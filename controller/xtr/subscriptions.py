@@ -80,7 +80,6 @@ class Subscriptions:
         """A mapping system confirmed a subscription for `eid` with that nonce."""
         held = self._tables[link].get(eid)
         renew = now + self._config.resubscribe_after
-        lasting = lasting or (held is not None and held.lasting)
         base = nonce if certain or held is None else held.base
         self._tables[link][eid] = Subscription(link, eid, base, nonce, renew, lasting)
         self._timers.set((link, eid, Duty.RENEW), renew)

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from controller.lisp import DistinguishedName, Eid, MapNotify
+from controller.lisp import DistinguishedName, Eid, MapNotify, RlocRecord, decode, verify
 from controller.mapping import Change, MapServer, MemoryStore, Receipt, Snapshot, StoreError, Withdrawn
-from tests.mapping.harness import IID, Bench, drop_reason, eid, events, messages, nonce_source, sends
+from tests.mapping.harness import IID, Bench, drop_reason, eid, events, ip, messages, nonce_source, secret_key, sends
 
 HOST = eid("40.0.0.7")
 SUBNET = eid("40.0.0.0/16")
@@ -106,6 +106,32 @@ def test_a_registration_that_the_configuration_no_longer_allows_is_not_restored(
     assert bench.mappings() == {}
     bench.register(bench.d1, HOST, now=11.0)
     assert bench.store.load().contributions == ()
+
+
+def test_the_key_of_the_last_registration_is_remembered() -> None:
+    bench = Bench()
+    one, other = secret_key(40, 1), secret_key(40, 2)
+    (site,) = bench.config.sites
+    bench.config = replace(bench.config, sites=(replace(site, keys=(other, one)),))
+    restart(bench, 0.0)
+    for key in (one, other, one):
+        bench.register(bench.d1, HOST, key=key)
+    restart(bench, 10.0)
+    (notify,) = [sent for sent in sends(bench.register(bench.d2, HOST)) if sent.destination.address == bench.d1.address]
+    message = decode(notify.payload)
+    assert isinstance(message, MapNotify)
+    verify(notify.payload, message, one)
+
+
+def test_who_registered_later_is_remembered() -> None:
+    """Of two xTRs that list a third one's RLOC, the later one is believed, also after a restart."""
+    bench = Bench()
+    third = ip("192.0.40.3")
+    for priority in (8, 9):
+        bench.register(bench.d1, HOST, locators=[RlocRecord(third, priority=priority)])
+    restart(bench, 10.0)
+    bench.register(bench.d2, HOST, locators=[RlocRecord(third, priority=3)], now=10.0)
+    assert [locator.priority for locator in bench.server.registrations()[0].locators] == [3]
 
 
 class StubbornStore(MemoryStore):

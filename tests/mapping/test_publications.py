@@ -628,3 +628,22 @@ def test_subscribing_to_what_was_left_out_brings_it_back_for_good() -> None:
     bench.subscribe(bench.d2, HOST)
     bench.d2.ack_all(bench.server, bench.server.receive(bench.d2.unsubscribe(bench.endpoint, HOST), 0.0), 0.0)
     assert told(bench.withdraw(bench.d1, HOST), bench.d2) == [("40.0.0.7/32", 0, [])]
+
+
+def test_a_denied_renewal_stops_what_was_under_way() -> None:
+    bench = Bench(registration_timeout=10_000.0)
+    bench.register(bench.d1, HOST)
+    bench.subscribe(bench.d2, HOST)
+    bench.withdraw(bench.d1, HOST)  # published, not acknowledged
+    assert messages(bench.request(bench.d2, HOST, subscribe=True, nonce=2000, now=1.0), MapReply)
+    assert retransmissions(bench, bench.d2, 200.0) == []
+
+
+def test_an_unsubscription_that_is_not_acknowledged_is_not_ended_twice() -> None:
+    bench = Bench(registration_timeout=10_000.0)
+    bench.register(bench.d1, HOST)
+    bench.subscribe(bench.d2, HOST)
+    bench.server.receive(bench.d2.unsubscribe(bench.endpoint, HOST), 0.0)
+    repeated = retransmissions(bench, bench.d2, 200.0)
+    assert [at for at, _ in repeated] == [3.0, 6.0, 9.0, 15.0, 27.0, 51.0]
+    assert {message.records[0].action for _, message in repeated} == {Action.NO_ACTION}

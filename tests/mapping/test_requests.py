@@ -26,7 +26,16 @@ from controller.lisp import (
     encode,
     with_metadata,
 )
-from controller.mapping import MapServer, MapServerConfig, MemoryStore, NegativePolicy, SiteConfig, SitePrefix
+from controller.mapping import (
+    AuthorisedXtr,
+    MapServer,
+    MapServerConfig,
+    MemoryStore,
+    NameScope,
+    NegativePolicy,
+    SiteConfig,
+    SitePrefix,
+)
 from tests.mapping.harness import (
     IID,
     Bench,
@@ -101,6 +110,27 @@ def test_a_range_inside_a_pod_is_not_dropped_as_a_whole() -> None:
     bench = Bench()
     (record,) = one_reply(bench.request(bench.d1, eid("40.0.1.0/24"))).records
     assert (record.key, record.action) == (eid("40.0.1.0/24"), Action.SEND_MAP_REQUEST)
+
+
+def test_a_range_around_a_pod_is_neither_a_hole_nor_dropped() -> None:
+    bench = Bench()
+    bench.register(bench.d1, HOST)
+    reply = one_reply(bench.request(bench.d1, eid("40.0.0.0/8")))
+    assert [(record.key, record.action, rlocs(record)) for record in reply.records] == [
+        (eid("40.0.0.0/8"), Action.SEND_MAP_REQUEST, []),
+        (HOST, Action.NO_ACTION, ["192.0.40.1"]),
+    ]
+
+
+def test_a_name_like_that_of_gateways_is_none_where_gateways_are_not_configured() -> None:
+    key, xtr = secret_key(1), AuthorisedXtr(identity(1, 1).xtr_id, (ip("192.0.2.1"),))
+    site = SiteConfig(1, (key,), names=(NameScope(9),), xtrs=(xtr,))
+    server = MapServer(MapServerConfig(ip("192.0.2.100"), (site,)), MemoryStore(), 0.0, nonces=nonce_source(1))
+    peer, end = Peer(ip("192.0.2.1"), identity(1, 1), key), Endpoint(ip("192.0.2.100"), 4342)
+    server.receive(peer.register(end, Eid(9, DistinguishedName("pETR"))), 0.0)
+    assert len(server.registrations()) == 1
+    (record,) = one_reply(server.receive(peer.request(end, eid("8.8.8.8", iid=9)), 0.0)).records
+    assert (record.key, record.locators) == (eid("0.0.0.0/0", iid=9), ())
 
 
 def test_actions_and_lifetimes_are_configurable() -> None:
@@ -279,6 +309,9 @@ def test_the_rate_table_is_bounded() -> None:
         assert messages(bench.request(bench.d3, eid(host)), MapReply)
     assert messages(bench.request(bench.d3, eid("40.0.0.1")), MapReply), "the oldest was forgotten"
     assert messages(bench.request(bench.d3, eid("40.0.0.3")), MapReply) == []
+    assert messages(bench.request(bench.d3, eid("40.0.0.3"), now=3.0), MapReply)
+    assert messages(bench.request(bench.d3, eid("40.0.0.4"), now=3.0), MapReply)
+    assert messages(bench.request(bench.d3, eid("40.0.0.3"), now=4.0), MapReply) == [], "it was not the oldest"
 
 
 def test_a_site_that_answers_itself_gets_the_request() -> None:

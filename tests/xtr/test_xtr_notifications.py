@@ -365,7 +365,7 @@ def test_unsubscribing() -> None:
     (request,) = requests(outputs)
     assert isinstance(request.itr_rlocs[0], NoAddress)
     assert len(request.itr_rlocs) == 1
-    assert request.nonce > nonce
+    assert request.nonce > nonce + 2**20, "no publication can have it"
     assert request.records[0].subscribe
     assert request.xtr is not None
     assert len(bench.run(7.0)) == 2, "repeated until it is confirmed"
@@ -448,3 +448,82 @@ def test_settled_nonces_are_forgotten_and_others_kept() -> None:
     assert ledger.verdict("su", HOST, MEMBER) is Verdict.REPEATED
     assert ledger.verdict("su", HOST, MEMBER - 1) is Verdict.OLD
     assert ledger.verdict("so", HOST, MEMBER - 1) is Verdict.NEW
+
+
+def test_a_renewed_subscription_still_ends_with_its_entry() -> None:
+    bench = XtrBench()
+    nonce = bench.confirm(bench.miss(HOST), record(HOST, "192.0.40.2", ttl=10))
+    bench.run(480.0)
+    bench.notify(nonce + 1, record(HOST, "192.0.40.2", ttl=10))
+    bench.run(1080.0)
+    assert (bench.entries(), bench.xtr.subscriptions(), bench.xtr.pending()) == ({}, [], [])
+
+
+def test_an_entry_from_elsewhere_does_not_end_a_lasting_request() -> None:
+    bench = XtrBench()
+    bench.xtr.start(0.0)
+    bench.notify(MEMBER, record(SUBNET, "192.0.40.3"))
+    assert bench.entries() == {"40.0.0.0/16": ("forward", ["192.0.40.3"])}
+    assert [pending.eid for pending in bench.xtr.pending()] == [SUBNET]
+
+
+def test_a_request_that_a_configured_subscription_joins_is_not_given_up() -> None:
+    config = XtrBench().config
+    (link,) = config.links
+    bench = XtrBench(config=replace(config, links=(replace(link, subscribe=(HOST,)),)))
+    bench.miss(HOST)
+    assert requests(bench.xtr.start(0.0)) == []
+    sent = [at for at, output in bench.run(130.0) if isinstance(output, Send)]
+    assert sent[-1] >= 120.0
+
+
+def test_the_mapping_system_responsible_has_the_say_about_an_own_eid() -> None:
+    bench = XtrBench("D3")
+    bench.attach(SUBNET, links=("scale-out", "scale-up"), deliver=False)
+    bench.notify(MEMBER, record(SUBNET, "192.0.40.3", "192.0.40.4"))
+    assert names(bench.notify(MEMBER, record(SUBNET, "192.0.40.9"), source=SO))[0] == "publication-ignored"
+    assert bench.database()["40.0.0.0/16"][1] == ["192.0.40.3", "192.0.40.4"]
+
+
+def test_an_acknowledgement_is_newer_than_what_was_heard_before_the_registration() -> None:
+    bench = XtrBench()
+    bench.acknowledge(bench.attach(HOST))
+    bench.now = 5.0
+    bench.notify(MEMBER, record(HOST, "192.0.40.1", "192.0.40.2"))
+    bench.now = 10.0
+    changed = bench.attach(HOST, locators=(replace(record(HOST, "192.0.40.1").locators[0], priority=7),))
+    bench.acknowledge(changed, record(HOST, "192.0.40.1", "192.0.40.2", "192.0.40.4"))
+    assert bench.database()["40.0.0.7/32"][1] == ["192.0.40.1", "192.0.40.2", "192.0.40.4"]
+
+
+def test_unsubscribing_from_a_prefix_keeps_what_is_subscribed_to_inside_it() -> None:
+    bench = XtrBench()
+    bench.subscribed(SUBNET, record(SUBNET, ttl=15, action=Action.SEND_MAP_REQUEST), record(OTHER, "192.0.40.2"))
+    bench.confirm(bench.miss(HOST), record(HOST, "192.0.40.2"))
+    bench.now = 5.0
+    (request,) = requests(bench.xtr.unsubscribe(SUBNET, 5.0))
+    bench.notify(request.nonce, record(SUBNET, ttl=15, action=Action.SEND_MAP_REQUEST))
+    assert bench.entries() == {"40.0.0.7/32": ("forward", ["192.0.40.2"])}
+    assert [found.eid for found in bench.xtr.subscriptions()] == [HOST]
+
+
+def test_sweeping_a_prefix_spares_other_subscriptions_and_answers() -> None:
+    bench = XtrBench()
+    table = record(SUBNET, ttl=15, action=Action.SEND_MAP_REQUEST)
+    nonce = bench.subscribed(SUBNET, table)
+    bench.confirm(bench.miss(HOST), record(HOST, "192.0.40.2"))
+    (request,) = requests(bench.miss(OTHER))
+    bench.reply(request.nonce, record(OTHER, ttl=1440, action=Action.DROP))
+    bench.now = 5.0
+    (again,) = requests(bench.notify(nonce, record(SUBNET, ttl=15, action=Action.DROP_AUTH)))
+    bench.notify(again.nonce, table)
+    assert changes([output for _, output in bench.run(300.0)]) == []
+    assert bench.entries().keys() == {"40.0.0.0/16", "40.0.0.7/32", "40.0.0.8/32"}
+
+
+def test_an_answer_says_nothing_about_own_eids() -> None:
+    bench = XtrBench()
+    bench.acknowledge(bench.attach(HOST))
+    (request,) = requests(bench.miss(OTHER))
+    bench.reply(request.nonce, record(SUBNET, "192.0.40.3"), record(HOST, "203.0.113.1"))
+    assert bench.database()["40.0.0.7/32"] == ("registered", ["192.0.40.1"])
