@@ -32,10 +32,11 @@ RECEIVED_KEPT = 65536
 
 @dataclass(frozen=True, slots=True)
 class Uplink:
-    """A link to an access router: how to send on it, and the address of the router's port."""
+    """A link to an access router: how to send on it, the address of the router's port, and whether there is carrier."""
 
     send: Callable[[bytes], None]
     router_mac: bytes
+    is_up: Callable[[], bool]
 
 
 class Host:
@@ -54,17 +55,18 @@ class Host:
         self.refused = 0
         self.answers_echo = True
 
-    def attach(self, send: Callable[[bytes], None], router_mac: bytes) -> int:
+    def attach(self, send: Callable[[bytes], None], router_mac: bytes, is_up: Callable[[], bool] = lambda: True) -> int:
         """Adds a link; returns its index."""
-        self.uplinks.append(Uplink(send, router_mac))
+        self.uplinks.append(Uplink(send, router_mac, is_up))
         return len(self.uplinks) - 1
 
     def send(self, packet: Ipv4Packet) -> None:
-        """Sends a packet over the link of its flow. Raises RuntimeError when the host has no link."""
+        """Sends a packet over the link of its flow, one of those that are up. Raises RuntimeError without a link."""
         if not self.uplinks:
             raise RuntimeError(f"{self.address} is not attached")
         flow = packet.source.packed + packet.destination.packed + bytes([packet.protocol]) + packet.payload[:4]
-        uplink = self.uplinks[zlib.crc32(flow) % len(self.uplinks)]
+        usable = [uplink for uplink in self.uplinks if uplink.is_up()] or self.uplinks
+        uplink = usable[zlib.crc32(flow) % len(usable)]
         uplink.send(ethernet(uplink.router_mac, self.mac, ETHERTYPE_IPV4, packet.encode()))
 
     def ping(self, destination: IPv4Address, sequence: int = 1, data: bytes = b"lispfabric", ttl: int = 64) -> None:

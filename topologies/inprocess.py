@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -69,7 +70,7 @@ class Fabric:
     Attributes, all by name:
         switches: every softswitch; controls: the control of each.
         routers: the xTRs; mapping_systems: the Map-Servers.
-        hosts: the accelerators.
+        hosts: the accelerators; access_ports: the port of a switch that one is plugged into.
         network: what the control messages travel through, with a record of them.
         p4runtime: address of the switches' P4Runtime server.
     """
@@ -88,8 +89,11 @@ class Fabric:
         self.routers: dict[str, Router] = {}
         self.mapping_systems: dict[str, MappingSystem] = {}
         self.hosts: dict[str, Host] = {}
+        self.access_ports: dict[tuple[str, str], HostPort] = {}
         self._trace = trace
         self.p4runtime = p4runtime or ""
+        self._punts: Counter[str] = Counter()
+        self._submissions: Counter[str] = Counter()
         self._stack = AsyncExitStack()
         self._names = self._addresses()
 
@@ -147,6 +151,10 @@ class Fabric:
     def _waiting(self) -> list[str]:
         """What has not come to rest, in words."""
         waiting = [] if self.network.idle else ["control messages are under way"]
+        for name, control in self.controls.items():
+            under_way = self._punts[name] - control.packets_in, control.packets_out - self._submissions[name]
+            if any(under_way):
+                waiting.append(f"{name}: {under_way[0]} packets to the controller, {under_way[1]} from it")
         for name, router in self.routers.items():
             waiting += [f"{name}: {item.what} of {item.eid} at {item.link}" for item in router.machine.pending()]
         for name, system in self.mapping_systems.items():
@@ -195,7 +203,8 @@ class Fabric:
         host = self.hosts[port.peer]
         end = HostPort(f"{switch}-{port.peer}", host.receive)
         self.switches[switch].add_port(port.number, end)
-        host.attach(end.deliver, mac(port.mac))
+        self.access_ports[switch, port.peer] = end
+        host.attach(end.deliver, mac(port.mac), lambda: end.is_up)
 
     async def _make_controls(self) -> None:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lispfabric-"))
@@ -203,7 +212,7 @@ class Fabric:
         for name, softswitch in self.switches.items():
             clock = asyncio.create_task(softswitch.run(), name=f"{name} clock")
             self._stack.callback(clock.cancel)
-        server = await serve([Device(softswitch) for softswitch in self.switches.values()], wanted)
+        server = await serve([self._device(name) for name in self.switches], wanted)
         self.p4runtime = address = server.address
         self._stack.push_async_callback(server.stop)
         pipeline = Pipeline.from_files(COMPILED / "fabric.p4info.txtpb", COMPILED / "fabric.json")
@@ -216,9 +225,29 @@ class Fabric:
             if switch.rloc is not None:
                 router = Router(switch.name, xtr_config(self.topology, switch), self.network, control)
                 self.routers[switch.name] = router
+                self.switches[switch.name].on_port_status = router.port_status
                 self._stack.callback(router.stop)
         for control in self.controls.values():
             await self._stack.enter_async_context(control)
+
+    def _device(self, name: str) -> Device:
+        """The P4Runtime device of a switch; what it exchanges with its controller is counted at the switch."""
+        switch = self.switches[name]
+        device = Device(switch)
+        up, down = switch.on_packet_in, switch.packet_out
+        assert up is not None
+
+        def packet_in(packet: bytes) -> None:
+            self._punts[name] += 1
+            up(packet)
+
+        def packet_out(packet: bytes) -> None:
+            self._submissions[name] += 1
+            down(packet)
+
+        switch.on_packet_in = packet_in
+        switch.packet_out = packet_out  # type: ignore[method-assign]
+        return device
 
     def _tables(self, name: str) -> RouterTables:
         """What a switch has from the start: its place in the underlay, and the Instance-IDs."""

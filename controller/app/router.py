@@ -85,7 +85,15 @@ class Router(MachineProcess[Xtr]):
 
     def detach(self, eid: Eid) -> None:
         """The accelerator with this EID is gone (SO-PATH-5)."""
+        self._attached.pop(eid, None)
         self.perform(self.machine.detach(eid, self.now()))
+
+    def port_status(self, port: int, up: bool) -> None:
+        """A port has gone down or come up: its accelerators are withdrawn, or registered again (SO-PATH-12)."""
+        for eid, next_hop in self._attached.items():
+            if next_hop.port == port:
+                now = self.now()
+                self.perform(self.machine.attach(eid, now) if up else self.machine.detach(eid, now))
 
     def handle(self, output: object) -> None:
         """Takes over what the protocol core changed."""

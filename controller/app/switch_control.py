@@ -33,6 +33,7 @@ class SwitchControl:
     Attributes:
         tables: what the switch shall have; change it through `apply`.
         on_packet_in: is given every packet that the switch sends to the controller.
+        packets_in, packets_out: packets received from the switch, and accepted for it and not lost.
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class SwitchControl:
         self.name = name
         self.tables = tables
         self.on_packet_in = on_packet_in
+        self.packets_in = 0
+        self.packets_out = 0
         self.client = P4RuntimeClient(target, pipeline)
         self.writer = Writer(self.client, mode=PipelineMode.PRESERVE)
         self._outgoing: asyncio.Queue[PacketOut] = asyncio.Queue(PACKET_OUT_QUEUE)
@@ -84,6 +87,7 @@ class SwitchControl:
         """Sends a frame out of `port`, or, with mode SUBMIT, through ingress as if from an accelerator of `iid`."""
         try:
             self._outgoing.put_nowait(PacketOut(payload, {"port": port, "mode": mode, "iid": iid}))
+            self.packets_out += 1
         except asyncio.QueueFull:
             log.warning("%s: a packet-out of %d octets is lost: %d wait", self.name, len(payload), PACKET_OUT_QUEUE)
 
@@ -95,11 +99,13 @@ class SwitchControl:
                 await self.writer.settled()
                 await self.client.stream.send_packet(packet)
             except P4RuntimeError as error:
+                self.packets_out -= 1
                 log.warning("%s: a packet-out of %d octets is lost: %s", self.name, len(packet.payload), error)
 
     async def _receive(self) -> None:
         with self.client.stream.packets.subscribe() as packets:
             async for packet in packets:
+                self.packets_in += 1
                 if self.on_packet_in is not None:
                     try:
                         self.on_packet_in(packet)

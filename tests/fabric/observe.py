@@ -123,6 +123,10 @@ class Observer:
         self.recorder.on = False
         return self.recorder.take()
 
+    async def resolve(self, source: str, destination: str) -> None:
+        """Lets the accelerator's router resolve a destination: of a burst before that only a few packets are kept."""
+        await self.walk(source, destination, port=39999)
+
     def locators(self, switch: str, prefix: str) -> list[str] | None:
         """The RLOC-set of exactly this EID-prefix in a router's map-cache, by name; None without an entry."""
         for entry in self.fabric.routers[switch].machine.map_cache():

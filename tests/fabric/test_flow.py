@@ -114,6 +114,7 @@ async def test_a_border_processes_the_inner_header(fabric: Observer) -> None:
 @pytest.mark.requirement("SO-FLOW-11")
 @pytest.mark.requirement("MH-FWD-2", partial=True)  # no spraying yet
 async def test_flows_spread_over_the_locators_and_stay_there(fabric: Observer) -> None:
+    await fabric.resolve("acc1", "40.0.0.7")
     hops = await fabric.walk("acc1", "40.0.0.7", port=42000, count=200)
     chosen = {
         switch: Counter(names(fabric.fabric, outer_destinations(hops, switch)))
@@ -148,6 +149,7 @@ async def test_priority_and_weight_are_obeyed(own_fabric_of_module: Observer) ->
     announce("D1", 1, 100)
     announce("D2", 2, 100)
     await fabric.settle()
+    await fabric.resolve("acc1", "40.0.0.7")
     hops = await fabric.walk("acc1", "40.0.0.7", count=40)
     assert {name for switch in ("D3", "D4") for name in names(fabric.fabric, outer_destinations(hops, switch))} == {
         "D1"

@@ -126,7 +126,7 @@ async def test_an_accelerator_leaves_one_of_its_routers_and_comes_back(own_fabri
         assert told[-1] == ["D2"]
     for border in ("D3", "D4"):
         assert fabric.locators(border, HOST) == ["D2"]
-    await fabric.walk("acc1", "40.0.0.7")  # A1 resolves the destination
+    await fabric.resolve("acc1", "40.0.0.7")
     hops = await fabric.walk("acc1", "40.0.0.7", count=30)
     sent = {fabric.fabric.name_of(address) for switch in ("D3", "D4") for address in outer_destinations(hops, switch)}
     assert sent == {"D2"}
@@ -217,3 +217,30 @@ async def test_a_destination_outside_every_pod_is_dropped_at_the_border(own_fabr
         assert not record.key.covers(eid(subnet))
     assert record.key.covers(eid("50.0.0.1/32"))
     assert record.key.iid == IID
+
+
+@pytest.mark.requirement("SO-PATH-12", "SO-PATH-5", "SO-PATH-9", "SO-PATH-11")
+async def test_a_port_that_fails_gives_the_same_sequence(own_fabric: Observer) -> None:
+    fabric, mark = own_fabric, own_fabric.mark()
+    await fabric.resolve("acc1", "40.0.0.7")
+    switch, port = fabric.fabric.switches["D1"], fabric.fabric.access_ports["D1", "acc7"]
+    port.enabled = False
+    switch.poll_ports()
+    await fabric.settle()
+    (deregistration,) = fabric.sent(MapRegister, "D1", since=mark)
+    record = deregistration.record(eid(HOST))
+    assert record is not None
+    assert record.ttl == 0
+    for border in ("D3", "D4"):
+        assert fabric.locators(border, HOST) == ["D2"]
+    received = len(fabric.fabric.hosts["acc7"].received)
+    hops = await fabric.walk("acc1", "40.0.0.7", port=46000, count=20)
+    sent = {fabric.fabric.name_of(address) for name in ("D3", "D4") for address in outer_destinations(hops, name)}
+    assert sent == {"D2"}
+    assert len(fabric.fabric.hosts["acc7"].received) == received + 20
+
+    port.enabled = True
+    switch.poll_ports()
+    await fabric.settle()
+    for border in ("D3", "D4"):
+        assert fabric.locators(border, HOST) == ["D1", "D2"]

@@ -31,6 +31,7 @@ async def tenants() -> AsyncIterator[Observer]:
 @pytest.mark.parametrize("tenant", TENANTS)
 async def test_each_tenant_reaches_its_own_and_nobody_else(tenants: Observer, tenant: str) -> None:
     hosts = tenants.fabric.hosts
+    await tenants.resolve(f"{tenant}-a", "20.0.0.1")
     before = {name: len(host.received) for name, host in hosts.items()}
     hops = await tenants.walk(f"{tenant}-a", "20.0.0.1", port=41000, count=8)
     arrived = {name: len(host.received) - before[name] for name, host in hosts.items()}
