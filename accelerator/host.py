@@ -64,7 +64,9 @@ class Host:
         """Sends a packet over the link of its flow, one of those that are up. Raises RuntimeError without a link."""
         if not self.uplinks:
             raise RuntimeError(f"{self.address} is not attached")
-        flow = packet.source.packed + packet.destination.packed + bytes([packet.protocol]) + packet.payload[:4]
+        flow = packet.source.packed + packet.destination.packed + bytes([packet.protocol])
+        if packet.protocol == UDP:
+            flow += packet.payload[:4]  # its ports
         usable = [uplink for uplink in self.uplinks if uplink.is_up()] or self.uplinks
         uplink = usable[zlib.crc32(flow) % len(usable)]
         uplink.send(ethernet(uplink.router_mac, self.mac, ETHERTYPE_IPV4, packet.encode()))

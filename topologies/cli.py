@@ -169,14 +169,15 @@ async def _run(topology: Topology, source: str, destination: str, capture: Path 
 
         if answered:
             recorder.on = True
+            passed = len(fabric.network.record)
             begun = time.perf_counter()
             source_host.ping(target, sequence=2)
             answered = await _answer(source_host, 2)
             took = time.perf_counter() - begun
             recorder.on = False
-            console.print(
-                f"\n[bold]Second packet[/]: answered in {took * 1000:.1f} ms, no control message, by ", end=""
-            )
+            passed = len(fabric.network.record) - passed
+            result = f"answered in {took * 1000:.1f} ms with {passed} control messages, by "
+            console.print(f"\n[bold]Second packet[/]: {result}", end="")
             console.print(" > ".join(hop.switch for hop in recorder.take()))
         if capture is not None:
             count = write_pcap(capture, fabric.network.record)

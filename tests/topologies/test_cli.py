@@ -28,6 +28,8 @@ def test_run_tells_the_whole_story(tmp_path: Path) -> None:
     assert "Map-Notify [4097] 32.0.0.0/3 -> A3 (1/100), A4 (1/100)" in told
     assert "miss scale_out_ipv4 [4097, 40.0.0.7] -> unknown()" in told
     assert "VXLAN-GPE iid 4097 / IPv4 10.0.0.1 > 40.0.0.7" in told
+    # Once resolved, nothing is asked again.
+    assert "with 0 control messages, by A1 > S-A > " in told
     assert "acc7 answered acc1: 2 of 2 packets, TTL 57" in told
     packets = read_pcap(capture)
     assert len(list(packets)) > 300
