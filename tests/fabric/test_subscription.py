@@ -41,7 +41,7 @@ async def test_the_first_packet_makes_the_itr_subscribe(own_fabric: Observer) ->
     assert fabric.sent(MapReply, since=mark) == []
 
 
-@pytest.mark.requirement("SO-SUB-5", "SO-SUB-11", "SO-FLOW-6", "SU-FLOW-8")
+@pytest.mark.requirement("SO-SUB-5", "SO-SUB-11", "SO-FLOW-6")
 async def test_the_answer_is_the_way_out_of_the_pod_and_is_used(own_fabric: Observer) -> None:
     fabric = own_fabric
     await fabric.walk("acc1", "40.0.0.7")

@@ -30,7 +30,8 @@ def miss(fabric: Fabric, name: str, one: Eid) -> None:
     fabric.net.run(1)
 
 
-@pytest.mark.requirement("MH-MRG-1", "MH-MRG-2", "MH-MRG-3", "MH-MRG-4", "MH-MRG-5", "SU-REG-1", "SU-REG-2", "SU-REG-3")
+@pytest.mark.requirement("MH-MRG-1", "MH-MRG-2", "MH-MRG-3", "MH-MRG-4", "MH-MRG-5", "SU-REG-1", "SU-REG-3")
+@pytest.mark.requirement("SU-REG-2", partial=True)  # registered and resolved, no frame
 def test_d1_and_d2_find_each_other_by_registering_accelerator_7() -> None:
     fabric = started()
     at = fabric.net.now
@@ -67,9 +68,8 @@ def test_names_stay_in_their_pod() -> None:
     assert fabric.node("SU-A").events("map-register-record-refused", at)
 
 
-@pytest.mark.requirement(
-    "SU-SUB-1", "SU-SUB-4", "SU-SUB-6", "SU-FLOW-3", "SU-PATH-6", "SU-PATH-10", "SU-PATH-11", "SU-MS-5"
-)
+@pytest.mark.requirement("SU-SUB-1", "SU-SUB-4", "SU-FLOW-3", "SU-PATH-6", "SU-PATH-10", "SU-PATH-11", "SU-MS-5")
+@pytest.mark.requirement("SU-SUB-6", partial=True)  # the map-cache, no frame
 def test_a_subscriber_follows_an_accelerator() -> None:
     fabric = started()
     attach(fabric, "D1", ACC_7)

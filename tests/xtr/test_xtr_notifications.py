@@ -181,7 +181,7 @@ def test_the_rloc_set_of_an_own_eid_goes_to_the_database() -> None:
     assert bench.database()["40.0.0.7/32"][1] == ["192.0.40.1", "192.0.40.2"]
 
 
-@pytest.mark.requirement("SU-PATH-12")
+@pytest.mark.requirement("SU-PATH-12", partial=True)  # the map-cache, not a frame
 def test_when_an_eid_is_detached_its_peers_take_over_at_once() -> None:
     bench = XtrBench()
     nonce = bench.subscribed(SUBNET, record(SUBNET, "192.0.40.3"))
@@ -527,3 +527,46 @@ def test_an_answer_says_nothing_about_own_eids() -> None:
     (request,) = requests(bench.miss(OTHER))
     bench.reply(request.nonce, record(SUBNET, "192.0.40.3"), record(HOST, "203.0.113.1"))
     assert bench.database()["40.0.0.7/32"] == ("registered", ["192.0.40.1"])
+
+
+def test_a_confirmation_counts_although_the_question_was_answered_otherwise_meanwhile() -> None:
+    """The Map-Server has taken the subscription: it follows the prefix, and its nonces are the ones to compare."""
+    bench = XtrBench("D3")
+    outputs = bench.xtr.start(0.0)
+    far, pod = eid("10.0.0.1"), eid("10.0.0.0/16")
+    (question,) = requests(bench.miss(far))
+    everything = next(request for request in requests(outputs) if request.records[0].key == EVERYTHING)
+    table = record(EVERYTHING, ttl=15, action=Action.SEND_MAP_REQUEST)
+    bench.notify(everything.nonce, table, record(pod, "192.0.10.3"), source=SO)
+    assert [pending.eid for pending in bench.xtr.pending() if pending.eid == far] == []
+    assert acks(bench.notify(question.nonce, record(pod, "192.0.10.3", "192.0.10.4"), source=SO)) == [question.nonce]
+    assert pod in [found.eid for found in bench.xtr.subscriptions()]
+    assert bench.entries()["10.0.0.0/16"] == ("forward", ["192.0.10.3", "192.0.10.4"])
+    again = bench.notify(question.nonce, record(pod, "192.0.10.3"), source=SO)
+    assert (acks(again), changes(again)) == ([question.nonce], [])
+
+
+def test_so_it_does_after_a_negative_answer_and_after_the_last_try() -> None:
+    bench = XtrBench()
+    (question,) = requests(bench.miss(HOST))
+    bench.reply(question.nonce, record(HOST, ttl=1, action=Action.DROP))
+    bench.notify(question.nonce, record(HOST, "192.0.40.2"))
+    (last, *_) = requests(bench.miss(OTHER))
+    bench.run(15.0)
+    bench.notify(last.nonce, record(OTHER, "192.0.40.2"))
+    assert [found.eid for found in bench.xtr.subscriptions()] == [HOST, OTHER]
+    (lost, *_) = requests(bench.miss(eid("40.0.0.9")))
+    bench.run(100.0)
+    bench.notify(lost.nonce, record(eid("40.0.0.9"), "192.0.40.2"))
+    assert len(bench.xtr.subscriptions()) == 2, "but not for ever"
+
+
+def test_a_repeated_farewell_is_acknowledged_and_nothing_more() -> None:
+    bench = XtrBench()
+    bench.confirm(bench.miss(HOST), record(HOST, "192.0.40.2"))
+    bench.now = 5.0
+    (request,) = requests(bench.xtr.unsubscribe(HOST, 5.0))
+    for _ in range(2):
+        heard = bench.notify(request.nonce, record(HOST, "192.0.40.2"))
+        assert acks(heard) == [request.nonce]
+        assert bench.entries() == {}
