@@ -77,6 +77,7 @@ class Publisher:
         sent = self._launch(self._delivery.channel(key), subscription, records[:fitting], subscription.nonce, now)
         for eid in [*(record.key for record in records[fitting:]), *sorted(untold - known)]:
             self._mark(key, eid)
+        self._resume_inside(subscription)
         return sent
 
     def farewell(self, subscription: Subscription, endpoint: Endpoint, now: float) -> list[Send | Event]:
@@ -152,10 +153,29 @@ class Publisher:
                 return self._answers.placeholder(eid)
         return self._state.registry.view(eid) or EidRecord.for_eid(eid, 0)
 
+    def _resume_inside(self, subscription: Subscription) -> None:
+        """Tell what narrower subscriptions of the same xTR follow, by them, but with nonces beyond this one's.
+
+        So it reaches the xTR even if it has forgotten them, and takes the confirmation for the whole.
+        """
+        for narrower in self._state.subscriptions.inside(subscription.eid, subscription.xtr):
+            if narrower.eid != subscription.eid:
+                beyond = max(narrower.nonce, subscription.nonce)
+                self._state.keep_subscription(replace(narrower, nonce=beyond))
+                self.resume(narrower)
+
     def _inside(self, subscription: Subscription) -> list[EidRecord]:
-        """The more-specifics that a subscriber wants to know of."""
-        inside = self._answers.more_specifics(subscription.eid)
-        return [record for record in inside if record.key not in subscription.muted]
+        """The more-specifics that a subscription is to tell: those without a subscription of their own.
+
+        About each EID only one subscription speaks, so that its nonces tell which word is the last.
+        """
+        around, xtr = self._state.subscriptions.around, subscription.xtr
+        return [
+            record
+            for record in self._answers.more_specifics(subscription.eid)
+            if record.key not in subscription.muted
+            and next(around(record.key, xtr), subscription).eid == subscription.eid
+        ]
 
     def _members(self, change: MappingChange) -> set[XtrKey]:
         """Who belongs to the RLOC-set, before or now, and the pxTRs of their sites (SO-MS-5)."""
@@ -191,15 +211,21 @@ class Publisher:
         self._ready[key] = None
 
     def _supersede(self, subscription: Subscription) -> None:
-        """What an xTR was told as member of RLOC-sets it now hears as subscriber."""
-        channel = self._delivery.open_channel(ChannelKey(subscription.xtr, None))
-        if channel is None:
-            return
+        """What an xTR was told as member of RLOC-sets, or by wider subscriptions, it now hears by this one."""
+        xtr, prefix = subscription.xtr, subscription.eid
+        wider = [found.eid for found in self._state.subscriptions.around(prefix, xtr) if found.eid != prefix]
+        for key in (ChannelKey(xtr, None), *(ChannelKey(xtr, eid) for eid in wider)):
+            channel = self._delivery.open_channel(key)
+            if channel is not None:
+                self._strike(channel, prefix)
+
+    def _strike(self, channel: Channel, prefix: Eid) -> None:
+        """Say nothing on a channel any more about what `prefix` covers."""
         for flight in list(channel.flights.values()):
-            if any(subscription.eid.covers(eid) for eid in flight.key.eids):
+            if any(prefix.covers(eid) for eid in flight.key.eids):
                 channel.waiting.update(dict.fromkeys(sorted(flight.key.eids)))
                 self._delivery.land(flight)
-        for eid in [eid for eid in channel.waiting if subscription.eid.covers(eid)]:
+        for eid in [eid for eid in channel.waiting if prefix.covers(eid)]:
             del channel.waiting[eid]
         self._ready[channel.key] = None
 

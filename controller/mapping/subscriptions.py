@@ -38,6 +38,11 @@ class Subscriptions:
             if found is not None and found.active:
                 yield found
 
+    def inside(self, eid: Eid, xtr: XtrKey) -> list[Subscription]:
+        """The active subscriptions of `xtr` that `eid` covers."""
+        held = (at.get(xtr) for _, at in self._table.inside(eid))
+        return [found for found in held if found is not None and found.active]
+
     def following(self, eid: Eid) -> list[Subscription]:
         """One active subscription, the most specific, of each xTR that follows `eid`.
 

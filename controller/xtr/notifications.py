@@ -70,6 +70,8 @@ class NotificationHandler:
         if self._etr.issued(link.name, message.nonce):
             return self._acknowledged(datagram, message, link, now)
         request = self._resolver.answered_by(message.nonce, link.name)
+        if request is None:
+            request = self._late_request(message, link)
         if request is not None and (request.ends or message.records[0].key.covers(request.key.eid)):
             return self._confirmed(datagram, message, link, request, now)
         return self._published(datagram, message, link, now)
@@ -93,6 +95,13 @@ class NotificationHandler:
                 outputs += self._tables.learn(record, link.name, Source.PUBLICATION, now)
         return outputs + self._tables.sync_database(eid)
 
+    def _late_request(self, message: MapNotify, link: MappingSystemLink) -> Request | None:
+        """The request that a confirmation comes late for; a repeated confirmation is not one."""
+        held = self._subscriptions.get(link.name, message.records[0].key)
+        if held is not None and held.confirmed >= message.nonce:
+            return None
+        return self._resolver.late(message.nonce, link.name)
+
     def _confirmed(
         self, datagram: Datagram, message: MapNotify, link: MappingSystemLink, request: Request, now: float
     ) -> list[Output]:
@@ -100,14 +109,14 @@ class NotificationHandler:
         subject = message.records[0]
         eid = subject.key
         if request.ends:
-            return [*self._ended(request), self._ack(datagram, message, link)]
+            return [*self._ended(request, now), self._ack(datagram, message, link)]
         if _is_refusal(subject):  # the mapping system gave up on a confirmation that never arrived
             lost = Event("subscription-lost", {"eid": str(eid), "link": link.name, "action": int(subject.action)})
             return [lost, self._ack(datagram, message, link)]
         lasting = eid in link.subscribe
         certain = message.nonce != request.doubtful
         self._subscriptions.confirm(link.name, eid, message.nonce, now, certain=certain, lasting=lasting)
-        packets = self._resolver.finish(request)
+        packets = self._resolver.finish(request, now)
         outputs: list[Output] = [
             Event("subscription-confirmed", {"eid": str(eid), "link": link.name, "records": len(message.records)})
         ]
@@ -119,10 +128,10 @@ class NotificationHandler:
         outputs += self._tables.release(request.key.eid, packets)
         return [*outputs, self._ack(datagram, message, link)]
 
-    def _ended(self, request: Request) -> list[Output]:
+    def _ended(self, request: Request, now: float) -> list[Output]:
         """An unsubscription was confirmed: what nobody keeps up to date any more is forgotten."""
         link, eid = request.key
-        self._resolver.finish(request)
+        self._resolver.finish(request, now)
         held = self._subscriptions.get(link, eid)
         outputs: list[Output] = [Event("subscription-ended", {"eid": str(eid), "link": link})]
         if held is not None:

@@ -64,7 +64,7 @@ class ReplyHandler:
     def _close(self, request: Request, best: EidRecord, now: float) -> tuple[bytes, ...]:
         """End the request; a lasting subscription is asked for again when the answer has run out."""
         if not request.lasting:
-            return self._resolver.finish(request)
+            return self._resolver.finish(request, now)
         packets = tuple(request.packets)
-        self._resolver.postpone(request, now + max(self._tables.cache.lifetime(best), 1.0))
+        self._resolver.postpone(request, now, now + max(self._tables.cache.lifetime(best), 1.0))
         return packets

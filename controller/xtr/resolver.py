@@ -65,6 +65,7 @@ class Resolver:
         self._identity = XtrIdentity(config.xtr_id, config.site_id)
         self._requests: dict[RequestKey, Request] = {}
         self._by_nonce: dict[int, Request] = {}
+        self._late: dict[int, tuple[Request, float]] = {}
         self._sent_at: dict[RequestKey, float] = {}
         self._timers: TimerQueue[RequestKey] = TimerQueue()
         self._queued = 0
@@ -86,6 +87,14 @@ class Resolver:
         request = self._by_nonce.get(nonce)
         return request if request is not None and link in (None, request.key.link) else None
 
+    def late(self, nonce: int, link: str) -> Request | None:
+        """The request, finished not long ago, that a confirmation with that nonce belongs to.
+
+        It was answered otherwise meanwhile, or by a repetition: the mapping system took the subscription even so.
+        """
+        found = self._late.get(nonce)
+        return found[0] if found is not None and link == found[0].key.link else None
+
     def ask(
         self,
         link: MappingSystemLink,
@@ -106,26 +115,27 @@ class Resolver:
             request.lasting |= lasting
             request.wanted = True
             return self._enqueue(request, packet)
-        request = self._begin(key, Request(key, lasting=lasting, sure=sure))
+        request = self._begin(key, Request(key, lasting=lasting, sure=sure), now)
         dropped = self._enqueue(request, packet)
         return [*dropped, *self._pace(request, now)]
 
     def unsubscribe(self, link: MappingSystemLink, eid: Eid, now: float) -> list[Send | Event]:
         """Take the subscription for `eid` back."""
         key = RequestKey(link.name, eid)
-        return self._pace(self._begin(key, Request(key, ends=True)), now)
+        return self._pace(self._begin(key, Request(key, ends=True), now), now)
 
-    def finish(self, request: Request) -> tuple[bytes, ...]:
-        """The request is answered or pointless: forget it, and return the packets that waited."""
+    def finish(self, request: Request, now: float) -> tuple[bytes, ...]:
+        """The request is answered or pointless: end it, and return the packets that waited."""
         packets = tuple(request.packets)
-        self._clear(request)
-        del self._requests[request.key]
-        self._timers.cancel(request.key)
+        self._clear(request, now)
+        if self._requests.get(request.key) is request:
+            del self._requests[request.key]
+            self._timers.cancel(request.key)
         return packets
 
-    def postpone(self, request: Request, until: float) -> None:
+    def postpone(self, request: Request, now: float, until: float) -> None:
         """Ask again only then: a lasting request was refused."""
-        self._clear(request)
+        self._clear(request, now)
         request.paused, request.wanted = True, False
         self._timers.set(request.key, until)
 
@@ -144,17 +154,17 @@ class Resolver:
                 outputs += self._pause(request, now)
             else:
                 outputs.append(self._send(request, now))
-        self._forget_paces(now)
+        self._forget_past(now)
         return outputs
 
     def next_deadline(self) -> float | None:
         """When the next request goes out again."""
         return self._timers.next_deadline()
 
-    def _begin(self, key: RequestKey, request: Request) -> Request:
+    def _begin(self, key: RequestKey, request: Request, now: float) -> Request:
         held = self._requests.get(key)
         if held is not None:
-            self.finish(held)
+            self.finish(held, now)
         self._requests[key] = request
         return request
 
@@ -205,7 +215,7 @@ class Resolver:
 
     def _pause(self, request: Request, now: float) -> list[Send | Event]:
         dropped = len(request.packets)
-        self._clear(request)
+        self._clear(request, now)
         request.paused, request.wanted = True, False
         self._timers.set(request.key, now + self._config.request_pause)
         fields = {"eid": str(request.key.eid), "link": request.key.link, "packets": dropped}
@@ -213,7 +223,7 @@ class Resolver:
 
     def _resume(self, request: Request, now: float) -> list[Send | Event]:
         if not (request.lasting or request.ends or request.wanted):
-            self.finish(request)
+            self.finish(request, now)
             return []
         request.paused, request.wanted, request.tries, request.doubtful = False, False, 0, None
         return [self._send(request, now)]
@@ -232,7 +242,9 @@ class Resolver:
             dropped += 1
         return [Event("packet-dropped", {"eid": str(request.key.eid), "reason": "queue-full"})] * dropped
 
-    def _clear(self, request: Request) -> None:
+    def _clear(self, request: Request, now: float) -> None:
+        """Stop waiting for an answer; for some time a confirmation may come even so."""
+        self._late.update((nonce, (request, now + self._config.request_pause)) for nonce in request.nonces)
         for nonce in request.nonces:
             if self._by_nonce.get(nonce) is request:
                 del self._by_nonce[nonce]
@@ -240,7 +252,11 @@ class Resolver:
         self._queued -= len(request.packets)
         request.packets.clear()
 
-    def _forget_paces(self, now: float) -> None:
+    def _forget_past(self, now: float) -> None:
+        for nonce in list(self._late):  # oldest first
+            if self._late[nonce][1] > now:
+                break
+            del self._late[nonce]
         horizon = now - self._config.request_interval
         for key in list(self._sent_at):  # oldest first
             if self._sent_at[key] > horizon:

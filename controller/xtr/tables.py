@@ -50,7 +50,7 @@ class Tables:
         eid = record.key
         changes = self.cache.learn(record, link, source, now, nonce=nonce, lifetime=lifetime)
         outputs: list[Output] = [*changes, *self.sync_database(eid)]
-        return outputs + self._release_inside(eid)
+        return outputs + self._release_inside(eid, now)
 
     def forget(self, eid: Eid) -> list[Output]:
         """Remove what was learned about `eid`."""
@@ -73,7 +73,7 @@ class Tables:
             if learned.link == link and learned.source is Source.PUBLICATION
         ]
 
-    def attached(self, local: LocalEid) -> list[Output]:
+    def attached(self, local: LocalEid, now: float) -> list[Output]:
         """The ETR has a database entry that is new or changed."""
         entry = self._etr.get(local.eid)
         assert entry is not None
@@ -86,18 +86,19 @@ class Tables:
             )
             shown = MapCacheEntry(local.eid, Kind.LOCAL, locators, Action.NO_ACTION, 0, None, Source.DATABASE, "")
         outputs: list[Output] = [*self.sync_database(local.eid), *self.cache.own(local.eid, shown)]
-        return outputs + self._release_inside(local.eid)
+        return outputs + self._release_inside(local.eid, now)
 
     def detached(self, eid: Eid, now: float, lifetime: float | None) -> list[Output]:
         """The ETR has withdrawn a database entry: its peers, if there are any, serve the EID from now on.
 
-        What is known of them is good for `lifetime` seconds, if nobody will tell of changes.
+        If nobody will tell of changes, what is known of them is good for `lifetime` seconds; None: a
+        subscription keeps it up to date.
         """
         learned = self.cache.learned(eid)
         if learned is not None:
             responsible = self._links.responsible(eid)
             foreign = responsible is not None and responsible.name != learned.link
-            if foreign or not self.cache.usable(learned.record):
+            if foreign or (lifetime is not None and not self.cache.usable(learned.record)):
                 self.cache.forget(eid)
             elif lifetime is not None:
                 self.cache.learn(
@@ -133,11 +134,11 @@ class Tables:
         passable = entry is not None and entry.kind is not Kind.NEGATIVE
         return [Replay(eid, packets)] if packets and passable else []
 
-    def _release_inside(self, eid: Eid) -> list[Output]:
+    def _release_inside(self, eid: Eid, now: float) -> list[Output]:
         outputs: list[Output] = []
         for request in self._resolver.waiting_inside(eid):
             entry = self.cache.lookup(request.key.eid)
             if request.lasting or request.ends or entry is None or entry.kind is Kind.NEGATIVE:
                 continue
-            outputs += self.release(request.key.eid, self._resolver.finish(request))
+            outputs += self.release(request.key.eid, self._resolver.finish(request, now))
         return outputs

@@ -131,7 +131,7 @@ class Xtr:
         """Do everything that is due at `now`."""
         outputs: list[Output] = []
         for eid, changes in self._tables.cache.expired(now):
-            outputs += [*changes, *self._tables.sync_database(eid), *self._expired(eid)]
+            outputs += [*changes, *self._tables.sync_database(eid), *self._expired(eid, now)]
         for subscription, duty in self._subscriptions.due(now):
             outputs += self._renew(subscription, now) if duty is Duty.RENEW else self._sweep(subscription, now)
         outputs += self._resolver.tick(now)
@@ -171,7 +171,7 @@ class Xtr:
     def _attach(self, local: LocalEid, now: float) -> list[Output]:
         if not self._etr.put(local):
             return []
-        outputs = self._tables.attached(local)
+        outputs = self._tables.attached(local, now)
         return [*outputs, *self._etr.announce(local.eid, now)]
 
     def _renew(self, subscription: Subscription, now: float) -> list[Output]:
@@ -199,7 +199,7 @@ class Xtr:
         self._ledger.settle(subscription.link, subscription.eid, subscription.base)
         return outputs
 
-    def _expired(self, eid: Eid) -> list[Output]:
+    def _expired(self, eid: Eid, now: float) -> list[Output]:
         """A mapping has run out: a subscription that was for it alone could not be renewed."""
         outputs: list[Output] = []
         for link in self.config.links:
@@ -208,6 +208,6 @@ class Xtr:
                 self._subscriptions.lose(held)
                 request = self._resolver.get(link.name, eid)
                 if request is not None:
-                    self._resolver.finish(request)
+                    self._resolver.finish(request, now)
                 outputs.append(Event("subscription-lost", {"eid": str(eid), "link": link.name, "reason": "expired"}))
         return outputs

@@ -647,3 +647,27 @@ def test_an_unsubscription_that_is_not_acknowledged_is_not_ended_twice() -> None
     repeated = retransmissions(bench, bench.d2, 200.0)
     assert [at for at, _ in repeated] == [3.0, 6.0, 9.0, 15.0, 27.0, 51.0]
     assert {message.records[0].action for _, message in repeated} == {Action.NO_ACTION}
+
+
+def test_only_one_subscription_speaks_about_an_eid() -> None:
+    """The wider one leaves out what a narrower one follows; that goes on, with nonces beyond the wider one's."""
+    bench = Bench(registration_timeout=10_000.0)
+    other = eid("40.0.0.8")
+    bench.register(bench.d1, HOST, other)
+    bench.subscribe(bench.d2, HOST, nonce=100)
+    table, host = bench.subscribe(bench.d2, SUBNET, nonce=5000)
+    assert (table.nonce, [record.key for record in table.records]) == (5000, [SUBNET, other])
+    assert (host.nonce, [record.key for record in host.records]) == (5001, [HOST])
+    (message,) = messages(bench.register(bench.d3, HOST), MapNotify, to=bench.d2)
+    assert message.nonce == 5002
+
+
+def test_what_a_wider_subscription_had_under_way_is_left_to_the_narrower_one() -> None:
+    bench = Bench(registration_timeout=10_000.0)
+    other = eid("40.0.0.8")
+    bench.subscribe(bench.d2, SUBNET, nonce=5000)
+    bench.register(bench.d1, HOST, other)  # both in one message, not acknowledged
+    outputs = bench.request(bench.d2, HOST, subscribe=True, nonce=9000)
+    found = {message.nonce: [record.key for record in message.records] for message in messages(outputs, MapNotify)}
+    assert found == {9000: [HOST], 5002: [other]}
+    assert {message.nonce for _, message in retransmissions(bench, bench.d2, 20.0)} == {9000, 5002}
