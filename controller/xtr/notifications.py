@@ -154,9 +154,8 @@ class NotificationHandler:
                     stale = False
                 continue
             publication = self._ledger.is_publication(message.nonce)
-            covering = self._subscriptions.covering(link.name, eid)
-            if covering is not None and not publication:
-                outputs += self._uncounted(covering, eid, now)
+            if not publication and self._published_before(link, eid):
+                outputs += self._uncounted(link, eid, now)
                 stale = False
                 continue
             floor = self._subscriptions.floor(link.name, eid) if publication else -1
@@ -196,14 +195,25 @@ class NotificationHandler:
             *self._tables.learn(record, link.name, Source.PUBLICATION, now, nonce=nonce, lifetime=lifetime),
         ]
 
-    def _uncounted(self, covering: Subscription, eid: Eid, now: float) -> list[Output]:
+    def _published_before(self, link: MappingSystemLink, eid: Eid) -> bool:
+        """Whether a mapping system tells us of `eid` by publications: subscribed to, or about to be confirmed."""
+        if self._subscriptions.covering(link.name, eid) is not None:
+            return True
+        learned = self._tables.cache.learned(eid)
+        if learned is None or learned.link != link.name or not self._ledger.is_publication(learned.nonce):
+            return False
+        return self._subscriptions.floor(link.name, eid) < 0  # else there was a subscription, which has ended
+
+    def _uncounted(self, link: MappingSystemLink, eid: Eid, now: float) -> list[Output]:
         """A notification as to somebody who did not subscribe: from before we did, or the subscription is gone.
 
         In both cases the next confirmation has the truth.
         """
-        fields = {"eid": str(eid), "link": covering.link, "reason": "subscribed"}
-        renewal = self._resolver.ask(self._links.named(covering.link), covering.eid, now, lasting=True)
-        return [Event("publication-ignored", fields), *renewal]
+        event = Event("publication-ignored", {"eid": str(eid), "link": link.name, "reason": "subscribed"})
+        covering = self._subscriptions.covering(link.name, eid)
+        if covering is None:
+            return [event]
+        return [event, *self._resolver.ask(link, covering.eid, now, lasting=True)]
 
     def _lost(self, held: Subscription, record: EidRecord, now: float) -> list[Output]:
         """The mapping system ended a subscription: subscribe again; the map-cache stays (RFC 9437 §5)."""

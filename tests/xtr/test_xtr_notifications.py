@@ -570,3 +570,22 @@ def test_a_repeated_farewell_is_acknowledged_and_nothing_more() -> None:
         heard = bench.notify(request.nonce, record(HOST, "192.0.40.2"))
         assert acks(heard) == [request.nonce]
         assert bench.entries() == {}
+
+
+def test_a_member_notification_after_a_publication_is_from_before_it() -> None:
+    """The publication overtook both it and the confirmation of the subscription."""
+    bench = XtrBench()
+    (request,) = requests(bench.xtr.start(0.0))
+    bench.notify(request.nonce + 1, record(HOST, "192.0.40.2", "192.0.40.3"))
+    late = bench.notify(MEMBER, record(HOST, "192.0.40.2"))
+    assert (acks(late), changes(late), requests(late)) == ([MEMBER], [], [])
+    bench.notify(request.nonce, record(SUBNET, "192.0.40.3"), record(HOST, "192.0.40.2"))
+    assert bench.entries()["40.0.0.7/32"] == ("forward", ["192.0.40.2", "192.0.40.3"])
+
+
+def test_a_member_notification_after_the_end_of_a_subscription_is_news() -> None:
+    bench = XtrBench()
+    nonce = bench.subscribed(SUBNET, record(SUBNET, "192.0.40.3"), record(HOST, "192.0.40.2"))
+    bench.notify(nonce, record(SUBNET, ttl=15, action=Action.DROP_AUTH))
+    assert changes(bench.notify(MEMBER, record(HOST, "192.0.40.4"))) == [("40.0.0.7/32", "forward")]
+    assert bench.entries()["40.0.0.7/32"] == ("forward", ["192.0.40.4"])
