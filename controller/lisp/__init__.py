@@ -49,6 +49,7 @@ from controller.lisp.messages import (
 from controller.lisp.metadata import Metadata, decode_metadata, encode_metadata, with_metadata
 from controller.lisp.options import DecodeOptions
 from controller.lisp.records import Action, EidRecord, RequestRecord, RlocRecord, XtrIdentity, sort_locators
+from controller.lisp.replication import group_eid, is_group, replicas, replication_locator, scale_up_group_eid
 
 __all__ = [
     "CONTROL_PORT",
@@ -117,8 +118,13 @@ __all__ = [
     "encode",
     "encode_metadata",
     "encode_udp_packet",
+    "group_eid",
     "internet_checksum",
+    "is_group",
     "is_udp_checksum_valid",
+    "replicas",
+    "replication_locator",
+    "scale_up_group_eid",
     "sign",
     "sort_locators",
     "udp_checksum",

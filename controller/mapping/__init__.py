@@ -2,6 +2,7 @@
 
 from controller.mapping.config import (
     AuthorisedXtr,
+    GroupScope,
     MapServerConfig,
     NameScope,
     NegativePolicy,
@@ -33,6 +34,7 @@ __all__ = [
     "Contribution",
     "ContributionView",
     "Event",
+    "GroupScope",
     "MapServer",
     "MapServerConfig",
     "MemoryStore",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from controller.lisp import Action, Eid, EidRecord
+from controller.lisp import Action, Eid, EidRecord, is_group
 from controller.mapping.config import MapServerConfig
 from controller.mapping.registry import Mapping, Registry
 from controller.mapping.sites import SiteDirectory
@@ -84,6 +84,8 @@ class Answers:
         That is for a mapping whose more-specifics are too many for one message. If there are some inside
         `eid` itself, the record tells the requester to ask again for each of them.
         """
+        if is_group(eid):
+            return answer.record
         length = self._registry.table.shared_bits(eid) + 1
         if length > eid.mask_len:
             return self.placeholder(eid)
@@ -105,12 +107,17 @@ class Answers:
         return EidRecord.for_eid(hole, self._policy.outside_ttl, action=self._policy.outside_action)
 
     def placeholder(self, eid: Eid) -> EidRecord:
-        """The record of a range without a mapping of its own: every match asks for what is inside."""
-        return EidRecord.for_eid(eid, self._policy.placeholder_ttl, action=Action.SEND_MAP_REQUEST)
+        """The record of a range without a mapping of its own: every match asks for what is inside.
+
+        Groups that nobody has joined have no receivers; there is nothing to ask for.
+        """
+        action = Action.DROP if is_group(eid) else Action.SEND_MAP_REQUEST
+        return EidRecord.for_eid(eid, self._policy.placeholder_ttl, action=action)
 
     def _unregistered(self, eid: Eid) -> EidRecord:
         # Dropping a whole range of a PoD would cut off hosts that register later (choice C8).
-        action = self._policy.unregistered_action if eid.is_host else Action.SEND_MAP_REQUEST
+        definite = eid.is_host or is_group(eid)
+        action = self._policy.unregistered_action if definite else Action.SEND_MAP_REQUEST
         return EidRecord.for_eid(eid, self._policy.unregistered_ttl, action=action)
 
 

@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
-from controller.lisp import Action, DecodeOptions, DistinguishedName, Eid, IPAddress, Key
+from controller.lisp import (
+    Action,
+    DecodeOptions,
+    DistinguishedName,
+    Eid,
+    EncodeError,
+    IPAddress,
+    Key,
+    Prefix,
+    group_eid,
+)
 from controller.lisp.auth import MacScope
 from controller.lisp.constants import (
     MAP_REPLY_INTERVAL,
@@ -16,6 +26,7 @@ from controller.lisp.constants import (
     REGISTER_TIMEOUT,
     XTR_ID_LENGTH,
 )
+from controller.lisp.replication import scale_up_group_number
 from controller.mapping.machine import check_iid, check_unique, fail
 
 
@@ -51,6 +62,29 @@ class NameScope:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupScope:
+    """Groups that a site may join: multicast addresses in `groups`, or Scale-Up groups, `groups` None.
+
+    Any number of sites may join the same groups. The broadcast address of an instance-ID is a scope of its own.
+    """
+
+    iid: int
+    groups: Prefix | None = None
+
+    @property
+    def eid(self) -> Eid | None:
+        """The EID that covers all its groups, from any source; None for Scale-Up groups."""
+        return group_eid(self.iid, self.groups) if self.groups is not None else None
+
+    def contains(self, eid: Eid) -> bool:
+        """Whether `eid` is a group, or range of groups, of this scope."""
+        covering = self.eid
+        if covering is not None:
+            return covering.covers(eid)
+        return eid.iid == self.iid and scale_up_group_number(eid) is not None
+
+
+@dataclass(frozen=True, slots=True)
 class AuthorisedXtr:
     """An xTR that a site has: its 16-octet `xtr_id` and the RLOCs it may show and be reached at.
 
@@ -69,7 +103,7 @@ class SiteConfig:
 
     `keys` serve registrations and publications alike (choice of wire reference 3.6); the first one is used
     towards an xTR that has not registered anything yet. `petr_iids`: instance-IDs in which the site's pxTRs
-    may register the gateway for unknown destinations (choice C17).
+    may register the gateway for unknown destinations (choice C17). `groups`: what its xTRs may join.
     """
 
     site_id: int
@@ -79,6 +113,7 @@ class SiteConfig:
     xtrs: tuple[AuthorisedXtr, ...] = ()
     petr_iids: frozenset[int] = frozenset()
     name: str = ""
+    groups: tuple[GroupScope, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +201,12 @@ def _check_site(place: str, site: SiteConfig) -> None:
             fail(f"{place}.prefixes[{index}]", prefix.eid, "is no prefix; names go to `names`")
     for index, scope in enumerate(site.names):
         check_iid(f"{place}.names[{index}].iid", scope.iid)
+    for index, groups in enumerate(site.groups):
+        check_iid(f"{place}.groups[{index}].iid", groups.iid)
+        try:
+            _ = groups.eid
+        except EncodeError as error:
+            fail(f"{place}.groups[{index}]", groups.groups, error.reason)
     for iid in site.petr_iids:
         check_iid(f"{place}.petr_iids", iid)
     for index, xtr in enumerate(site.xtrs):

@@ -24,6 +24,7 @@ from controller.lisp import (
     sign,
     verify,
 )
+from controller.lisp.replication import source_of
 from controller.mapping.answers import Answers
 from controller.mapping.delivery import Channel, ChannelKey, Delivery, Flight, FlightKey
 from controller.mapping.machine import Event, NonceUse, Send, dropped
@@ -187,6 +188,10 @@ class Publisher:
                     members.add(owner)
         for site_id in {xtr.site_id for xtr in change.xtrs}:
             members |= self._state.sites.borders(site_id)
+        source = source_of(change.eid)
+        if source is not None:  # whoever registered the source has the packets to replicate (RFC 8378 §5.2)
+            match = self._answers.match(source)
+            members |= set(match[1].contributions) if match is not None else set()
         return members
 
     def _mark_holes(self, change: MappingChange) -> None:

@@ -23,6 +23,7 @@ from controller.mapping.config import SiteConfig
 from controller.mapping.machine import Event, Send, dropped
 from controller.mapping.publisher import Publisher
 from controller.mapping.registry import MappingChange
+from controller.mapping.replication import replication_problem
 from controller.mapping.state import MapServerState
 from controller.mapping.store import Contribution, Receipt, Withdrawn, XtrKey
 
@@ -69,7 +70,7 @@ class RegistrationHandler:
         changes: list[MappingChange] = []
         accepted: list[EidRecord] = []
         for index, record in enumerate(message.records):
-            problem = self._problem(sender.site, record)
+            problem = self._problem(sender, record)
             if problem is not None:
                 fields = {"field": f"records[{index}]", "eid": str(record.key), "xtr": str(sender.xtr)}
                 outputs.append(Event("map-register-record-refused", {**fields, "reason": problem}))
@@ -129,8 +130,9 @@ class RegistrationHandler:
             return last
         raise _Refused("replay", field="nonce", value=message.nonce, last=last.nonce, xtr=str(sender.xtr))
 
-    def _problem(self, site: SiteConfig, record: EidRecord) -> str | None:
+    def _problem(self, sender: _Sender, record: EidRecord) -> str | None:
         """Why a record cannot be registered; None if it can."""
+        site, known = sender.site, self._state.sites.xtr(sender.xtr)
         if not self._state.sites.permits(site, record.key):
             return f"not a prefix of site {site.site_id}"
         if record.is_withdrawal:
@@ -141,7 +143,7 @@ class RegistrationHandler:
             rloc = locator.rloc
             if rloc is not None and (rloc.is_multicast or rloc.is_unspecified or rloc == _BROADCAST):
                 return f"locator {rloc} is no unicast address"
-        return None
+        return replication_problem(record, known.rlocs if known is not None else None)
 
     def _apply(self, message: MapRegister, record: EidRecord, xtr: XtrKey, now: float) -> list[MappingChange]:
         eid = record.key
@@ -152,7 +154,8 @@ class RegistrationHandler:
             found.append(self._register(message, record, eid, xtr, now))
             if not message.merge:
                 mapping = self._state.registry.table[eid]
-                others = [other for other in mapping.contributions if other != xtr]
+                # A group is registered by many sites, each of which speaks for itself only.
+                others = [other for other in mapping.contributions if other != xtr and other.site_id == xtr.site_id]
                 found += [self._state.withdraw(Withdrawn(eid, other)) for other in others]
         return _combined([change for change in found if change is not None])
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from controller.lisp import Address, Eid, EidRecord, RlocRecord
 from controller.mapping.machine import EidTable, TimerQueue
+from controller.mapping.replication import merged_replication
 from controller.mapping.store import Contribution, XtrKey
 
 
@@ -107,9 +108,9 @@ class Registry:
 def merged_view(eid: Eid, parts: dict[XtrKey, Contribution]) -> EidRecord:
     """Merge contributions into the record that is published (choice C4).
 
-    Every RLOC is listed once, as its owner describes it if the owner registered; TTL is the smallest. The
-    Map-Server answers by proxy: no locator is local, none probed, the record is not authoritative (RFC 9301
-    §5.4, requirement PR-REP-1).
+    Every RLOC is listed once, as its owner describes it if the owner registered; TTL is the smallest. All
+    replication lists become one. The Map-Server answers by proxy: no locator is local, none probed, the
+    record is not authoritative (RFC 9301 §5.4, requirement PR-REP-1).
     """
     chosen: dict[Address, tuple[bool, int, RlocRecord]] = {}
     for part in parts.values():
@@ -119,4 +120,5 @@ def merged_view(eid: Eid, parts: dict[XtrKey, Contribution]) -> EidRecord:
             if held is None or rank > held[:2]:
                 chosen[locator.rloc or locator.address] = (*rank, locator)
     locators = [replace(locator, local=False, probed=False) for _, _, locator in chosen.values()]
+    locators = merged_replication(locators)
     return EidRecord.for_eid(eid, min(part.ttl for part in parts.values()), locators)

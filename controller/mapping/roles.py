@@ -9,14 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from controller.lisp import Eid, IPAddress, Key
-from controller.mapping.config import AuthorisedXtr, MapServerConfig, NameScope, SiteConfig, SitePrefix
+from controller.mapping.config import AuthorisedXtr, GroupScope, MapServerConfig, NameScope, SiteConfig, SitePrefix
 
 
 @dataclass(frozen=True, slots=True)
 class Pod:
     """What both mapping systems have to know of a PoD: its Site-ID, subnets, keys and xTRs.
 
-    `xtrs` with `border` set speak to the fabric. `names`: Scale-Up EIDs, known inside the PoD only.
+    `xtrs` with `border` set speak to the fabric. `names`: Scale-Up EIDs, known inside the PoD only. `groups`:
+    what its xTRs may join; IP groups span PoDs, Scale-Up groups do not.
     """
 
     site_id: int
@@ -25,6 +26,7 @@ class Pod:
     xtrs: tuple[AuthorisedXtr, ...]
     names: tuple[NameScope, ...] = ()
     name: str = ""
+    groups: tuple[GroupScope, ...] = ()
 
 
 def pod_map_server(address: IPAddress, pod: Pod) -> MapServerConfig:
@@ -34,6 +36,7 @@ def pod_map_server(address: IPAddress, pod: Pod) -> MapServerConfig:
         pod.keys,
         prefixes=tuple(SitePrefix(eid, host_routes=True) for eid in pod.subnets),
         names=pod.names,
+        groups=pod.groups,
         xtrs=pod.xtrs,
         petr_iids=frozenset(eid.iid for eid in pod.subnets),
         name=pod.name,
@@ -48,6 +51,7 @@ def fabric_map_server(address: IPAddress, pods: Iterable[Pod]) -> MapServerConfi
             pod.site_id,
             pod.keys,
             prefixes=tuple(SitePrefix(eid, more_specifics=False) for eid in pod.subnets),
+            groups=tuple(scope for scope in pod.groups if scope.groups is not None),
             xtrs=tuple(xtr for xtr in pod.xtrs if xtr.border),
             name=pod.name,
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from controller.lisp import DistinguishedName, Eid, IPAddress, Key
-from controller.mapping.config import AuthorisedXtr, MapServerConfig, SiteConfig, SitePrefix
+from controller.lisp import DistinguishedName, Eid, IPAddress, Key, is_group
+from controller.mapping.config import AuthorisedXtr, GroupScope, MapServerConfig, SiteConfig, SitePrefix
 from controller.mapping.machine import EidTable
 from controller.mapping.store import XtrKey
 
@@ -23,6 +23,7 @@ class SiteDirectory:
         for site in config.sites:
             for prefix in site.prefixes:
                 self._prefixes[prefix.eid] = (site, prefix)
+        self._groups = frozenset(scope for site in config.sites for scope in site.groups)
         self._petr_iids = frozenset(iid for site in config.sites for iid in site.petr_iids)
 
     def site(self, site_id: int) -> SiteConfig | None:
@@ -59,6 +60,8 @@ class SiteDirectory:
         """Whether `site` may register `eid` (RFC 9301 §8.2, requirement PR-AUTH-4)."""
         if eid.iid in site.petr_iids and self.is_petr(eid):
             return True
+        if is_group(eid):
+            return any(scope.contains(eid) for scope in site.groups)
         if any(scope.contains(eid) for scope in site.names):
             return True
         return any(
@@ -72,7 +75,12 @@ class SiteDirectory:
         return found[1][1] if found else None
 
     def is_table(self, eid: Eid) -> bool:
-        """Whether `eid` is or covers a configured prefix: a subscription to it is one to a table of routes."""
+        """Whether `eid` is or covers a configured prefix: a subscription to it is one to a table of routes.
+
+        One to a group is too: it can be followed before anybody has joined.
+        """
+        if is_group(eid):
+            return any(scope.contains(eid) or self._covers(eid, scope) for scope in self._groups)
         return next(self._prefixes.inside(eid), None) is not None
 
     def shared_bits(self, eid: Eid) -> int:
@@ -91,6 +99,10 @@ class SiteDirectory:
     def is_petr_default(self, eid: Eid) -> bool:
         """Whether `eid` is the default prefix of pETRs: an answer for unknown EIDs, and no route."""
         return eid.iid in self._petr_iids and self._is_default(eid)
+
+    @staticmethod
+    def _covers(eid: Eid, scope: GroupScope) -> bool:
+        return scope.eid is not None and eid.covers(scope.eid)
 
     @staticmethod
     def _is_default(eid: Eid) -> bool:

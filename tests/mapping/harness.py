@@ -12,7 +12,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_network
 from itertools import count
 from random import Random
 from typing import Any, Protocol, TypeVar
@@ -44,6 +44,7 @@ from controller.lisp import (
 from controller.mapping import (
     AuthorisedXtr,
     Event,
+    GroupScope,
     MapServer,
     MemoryStore,
     NameScope,
@@ -399,6 +400,12 @@ class Network:
 
 SCALE_UP_IID = 0x2001
 """Accelerators by name: those of PoD D begin with "POD-D-"."""
+GROUPS = (
+    GroupScope(IID, ip_network("239.0.0.0/8")),
+    GroupScope(IID, ip_network("255.255.255.255")),
+    GroupScope(SCALE_UP_IID),
+)
+"""What every PoD may join."""
 POD_LETTERS = {"A": 10, "B": 20, "C": 30, "D": 40}
 
 
@@ -444,7 +451,7 @@ class Fabric:
             AuthorisedXtr(identity(site, n).xtr_id, (Fabric.rloc(f"{letter}{n}"),), border=n > 2) for n in (1, 2, 3, 4)
         )
         names = (NameScope(SCALE_UP_IID, f"POD-{letter}-"),)
-        return Pod(site, (Fabric.subnet(letter),), (secret_key(site),), xtrs, names)
+        return Pod(site, (Fabric.subnet(letter),), (secret_key(site),), xtrs, names, groups=GROUPS)
 
     def config(self, name: str) -> XtrConfig:
         letter, number = name[0], int(name[1])

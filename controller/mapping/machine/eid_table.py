@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Generic, TypeAlias, TypeVar
 
-from controller.lisp import Eid, Prefix
+from controller.lisp import Eid, MulticastInfo, Prefix
+from controller.mapping.machine.group_table import GroupTable
 
 V = TypeVar("V")
 Family: TypeAlias = tuple[int, int]
@@ -30,11 +31,12 @@ class _Prefixes:
 
 
 class EidTable(Generic[V]):
-    """Values by EID. Prefixes match by longest prefix within their instance-ID, everything else exactly."""
+    """Values by EID. Prefixes and (S,G) match by longest prefix within their instance-ID, the rest exactly."""
 
     def __init__(self) -> None:
         self._values: dict[Eid, V] = {}
         self._families: dict[Family, _Prefixes] = {}
+        self._groups = GroupTable()
 
     def __len__(self) -> int:
         return len(self._values)
@@ -59,6 +61,8 @@ class EidTable(Generic[V]):
     def __setitem__(self, eid: Eid, value: V) -> None:
         new = eid not in self._values
         self._values[eid] = value
+        if new and isinstance(eid.target, MulticastInfo):
+            self._groups.add(eid, eid.target)
         if not new or not isinstance(eid.target, (IPv4Network, IPv6Network)):
             return
         prefixes = self._families.setdefault(_family(eid.iid, eid.target), _Prefixes())
@@ -75,6 +79,8 @@ class EidTable(Generic[V]):
         if eid not in self._values:
             return None
         value = self._values.pop(eid)
+        if isinstance(eid.target, MulticastInfo):
+            self._groups.discard(eid, eid.target)
         if isinstance(eid.target, (IPv4Network, IPv6Network)):
             prefixes = self._families[_family(eid.iid, eid.target)]
             network, length = _bits(eid.target)
@@ -89,6 +95,9 @@ class EidTable(Generic[V]):
     def covering(self, eid: Eid) -> Iterator[tuple[Eid, V]]:
         """Every entry that covers `eid`, itself included, the longest prefix first."""
         target = eid.target
+        if isinstance(target, MulticastInfo):
+            yield from ((group, self._values[group]) for group in self._groups.covering(eid.iid, target))
+            return
         if not isinstance(target, (IPv4Network, IPv6Network)):
             if eid in self._values:
                 yield eid, self._values[eid]
@@ -110,6 +119,9 @@ class EidTable(Generic[V]):
     def inside(self, eid: Eid) -> Iterator[tuple[Eid, V]]:
         """Every entry that `eid` covers, itself included, in ascending order; a covering prefix comes first."""
         target = eid.target
+        if isinstance(target, MulticastInfo):
+            yield from ((group, self._values[group]) for group in self._groups.inside(eid))
+            return
         if eid in self._values:
             yield eid, self._values[eid]
         if not isinstance(target, (IPv4Network, IPv6Network)):
