@@ -14,7 +14,7 @@ from pathlib import Path
 
 from accelerator.packets import ETHERTYPE_IPV4, UDP, Ipv4Packet, ethernet, udp
 from topologies.inprocess import Fabric
-from topologies.schema import load
+from topologies.topology_file import load
 
 FIGURE1 = Path(__file__).resolve().parents[1] / "topologies" / "figure1.yaml"
 PACKETS = 500

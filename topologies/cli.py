@@ -19,7 +19,8 @@ from controller.app.network import write_pcap
 from topologies import story
 from topologies.inprocess import Fabric, NotConvergedError
 from topologies.plan import plan
-from topologies.schema import Topology, load
+from topologies.schema import Topology
+from topologies.topology_file import load
 from topologies.walk import TraceRecorder
 from topologies.yaml_source import TopologyError
 
@@ -51,10 +52,13 @@ def _load(file: Path) -> Topology:
 
 def _accelerator(topology: Topology, name: str, option: str) -> IPv4Address:
     try:
-        return topology.accelerator(name).ip
+        address = topology.accelerator(name).ip
     except KeyError:
         known = ", ".join(accelerator.name for accelerator in topology.accelerators)
         raise _fail(f"{option} {name}: no such accelerator; there are {known or 'none'}") from None
+    if address is None:
+        raise _fail(f"{option} {name}: has no Scale-Out address")
+    return address
 
 
 @app.command()
@@ -77,9 +81,9 @@ def run(
     """Bring a fabric up, let one accelerator talk to another, and show what happened."""
     topology = _load(file)
     _accelerator(topology, source, "--from")
-    _accelerator(topology, destination, "--to")
+    target = _accelerator(topology, destination, "--to")
     try:
-        answered = asyncio.run(_run(topology, source, destination, capture))
+        answered = asyncio.run(_run(topology, source, destination, target, capture))
     except (NotConvergedError, TopologyError, OSError) as error:
         raise _fail(str(error)) from None
     if not answered:
@@ -137,7 +141,7 @@ async def _answer(host: Host, sequence: int) -> bool:
         return False
 
 
-async def _run(topology: Topology, source: str, destination: str, capture: Path | None) -> bool:
+async def _run(topology: Topology, source: str, destination: str, target: IPv4Address, capture: Path | None) -> bool:
     console = Console(soft_wrap=True, highlight=False)
     recorder = TraceRecorder()
     fabric = Fabric(topology, trace=recorder)
@@ -155,7 +159,6 @@ async def _run(topology: Topology, source: str, destination: str, capture: Path 
         console.print(story.publications(fabric, before), "")
 
         source_host = fabric.hosts[source]
-        target = topology.accelerator(destination).ip
         recorder.on = True
         source_host.ping(target)
         answered = await _answer(source_host, 1)

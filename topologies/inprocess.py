@@ -16,13 +16,14 @@ from pathlib import Path
 from types import TracebackType
 
 from accelerator.host import Host
+from accelerator.interface import Interface
 from controller.app.mapping_system import MappingSystem
 from controller.app.network import InProcessNetwork
 from controller.app.router import Router
 from controller.app.switch_control import SwitchControl
 from controller.dataplane.entries import NextHop, mac
 from controller.dataplane.router_tables import RouterTables
-from controller.lisp import Eid, IPAddress
+from controller.lisp import IPAddress
 from controller.p4rt.pipeline import Pipeline
 from controller.p4rt.target import Target
 from softswitch.p4runtime import Device, serve
@@ -30,7 +31,7 @@ from softswitch.ports import HostPort, make_link
 from softswitch.reference.trace import Event as TraceEvent
 from softswitch.switch import Switch
 from topologies.plan import PortPlan, SwitchPlan, plan
-from topologies.roles import ENCAPSULATIONS, mapping_systems, xtr_config
+from topologies.roles import ENCAPSULATIONS, eids_of, mapping_systems, xtr_config
 from topologies.schema import SwitchConfig, Topology
 
 COMPILED = Path(__file__).resolve().parents[1] / "p4src" / "compiled" / "v1model"
@@ -70,7 +71,8 @@ class Fabric:
     Attributes, all by name:
         switches: every softswitch; controls: the control of each.
         routers: the xTRs; mapping_systems: the Map-Servers.
-        hosts: the accelerators; access_ports: the port of a switch that one is plugged into.
+        interfaces: the accelerators' network interfaces; hosts: their IPv4 addresses.
+        access_ports: the port of a switch that an accelerator is plugged into.
         network: what the control messages travel through, with a record of them.
         p4runtime: address of the switches' P4Runtime server.
     """
@@ -88,6 +90,7 @@ class Fabric:
         self.controls: dict[str, SwitchControl] = {}
         self.routers: dict[str, Router] = {}
         self.mapping_systems: dict[str, MappingSystem] = {}
+        self.interfaces: dict[str, Interface] = {}
         self.hosts: dict[str, Host] = {}
         self.access_ports: dict[tuple[str, str], HostPort] = {}
         self._trace = trace
@@ -134,19 +137,18 @@ class Fabric:
         """An accelerator comes up on all its access routers."""
         config = self.topology.accelerator(accelerator)
         for switch in config.attached_to:
-            self.routers[switch].attach(
-                Eid.of(config.iid, config.ip), next_hop(self.plans[switch].port_to(accelerator))
-            )
+            for eid in eids_of(self.topology, config):
+                self.routers[switch].attach(eid, next_hop(self.plans[switch].port_to(accelerator)))
 
     def detach(self, accelerator: str, switch: str) -> None:
         """An accelerator leaves one of its access routers."""
         config = self.topology.accelerator(accelerator)
-        self.routers[switch].detach(Eid.of(config.iid, config.ip))
+        for eid in eids_of(self.topology, config):
+            self.routers[switch].detach(eid)
 
     def _addresses(self) -> dict[IPAddress, str]:
         names: dict[IPAddress, str] = {s.rloc: s.name for s in self.topology.switches if s.rloc is not None}
-        systems = [pod.mapping_system for pod in self.topology.pods] + [self.topology.scale_out_mapping_system]
-        return names | {system.address: system.name for system in systems}
+        return names | {system.address: system.name for system in self.topology.mapping_systems()}
 
     def _waiting(self) -> list[str]:
         """What has not come to rest, in words."""
@@ -185,11 +187,13 @@ class Fabric:
             self.switches[name] = Switch(planned.index, cpu_port=CPU_PORT, trace=sink)
             self._stack.callback(self.switches[name].close)
         for accelerator in self.topology.accelerators:
-            self.hosts[accelerator.name] = Host(accelerator.ip, mac(accelerator.mac))
+            interface = self.interfaces[accelerator.name] = Interface(mac(accelerator.mac))
+            if accelerator.ip is not None:
+                self.hosts[accelerator.name] = Host(accelerator.ip, interface)
         for name, planned in self.plans.items():
             for port in planned.ports:
                 if port.access:
-                    self._plug_host(name, port)
+                    self._plug_accelerator(name, port)
                 elif (name, port.number) < (port.peer, port.peer_port):
                     ends = make_link(f"{name}-{port.peer}")
                     self.switches[name].add_port(port.number, ends[0])
@@ -199,12 +203,12 @@ class Fabric:
     def _sink(name: str, trace: TraceSink) -> Callable[[TraceEvent], None]:
         return lambda event: trace(name, event)
 
-    def _plug_host(self, switch: str, port: PortPlan) -> None:
-        host = self.hosts[port.peer]
-        end = HostPort(f"{switch}-{port.peer}", host.receive)
+    def _plug_accelerator(self, switch: str, port: PortPlan) -> None:
+        interface = self.interfaces[port.peer]
+        end = HostPort(f"{switch}-{port.peer}", interface.receive)
         self.switches[switch].add_port(port.number, end)
         self.access_ports[switch, port.peer] = end
-        host.attach(end.deliver, mac(port.mac), lambda: end.is_up)
+        interface.attach(end.deliver, mac(port.mac), lambda: end.is_up)
 
     async def _make_controls(self) -> None:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lispfabric-"))

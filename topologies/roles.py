@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from controller.app.accelerator_names import AcceleratorNames
 from controller.dataplane.codepoints import Encapsulation
 from controller.lisp import Algorithm, Eid, Key
-from controller.mapping import AuthorisedXtr, MapServerConfig, Pod, fabric_map_server, pod_map_server
+from controller.mapping import AuthorisedXtr, MapServerConfig, NameScope, Pod, fabric_map_server, pod_map_server
 from controller.xtr import XtrConfig, access_xtr, border_xtr
-from topologies.schema import KeyConfig, PodConfig, SwitchConfig, Topology
+from topologies.schema import AcceleratorConfig, KeyConfig, PodConfig, SwitchConfig, Topology
 
 _ALGORITHMS = {
     "hmac-sha1-96": Algorithm.HMAC_SHA1_96,
@@ -35,6 +36,22 @@ def subnets_of(pod: PodConfig) -> tuple[Eid, ...]:
     return tuple(Eid(subnet.iid, subnet.prefix) for subnet in pod.subnets)
 
 
+def names_of(pod: PodConfig) -> AcceleratorNames:
+    """How the accelerators of a PoD are called in its Scale-Up mapping system, as in the draft's section 6.2."""
+    return AcceleratorNames(f"POD-{pod.name}-AccID-")
+
+
+def eids_of(topology: Topology, accelerator: AcceleratorConfig) -> list[Eid]:
+    """What an accelerator is known by: its address, its name, or both."""
+    eids = []
+    if accelerator.iid is not None and accelerator.ip is not None:
+        eids.append(Eid.of(accelerator.iid, accelerator.ip))
+    if accelerator.scale_up_iid is not None:
+        pod = topology.pod(topology.switch(accelerator.attached_to[0]).pod or "")
+        eids.append(names_of(pod).eid(accelerator.scale_up_iid, accelerator.acc_id))
+    return eids
+
+
 def pod_of(topology: Topology, pod: PodConfig) -> Pod:
     """What mapping systems know of a PoD."""
     xtrs = tuple(
@@ -42,7 +59,8 @@ def pod_of(topology: Topology, pod: PodConfig) -> Pod:
         for switch in topology.xtrs(pod.name)
         if switch.rloc is not None
     )
-    return Pod(pod.site_id, subnets_of(pod), (key_of(pod.key),), xtrs, name=pod.name)
+    names = tuple(NameScope(iid, names_of(pod).prefix) for iid in sorted(topology.instance_ids("scale-up")))
+    return Pod(pod.site_id, subnets_of(pod), (key_of(pod.key),), xtrs, names, pod.name)
 
 
 def mapping_systems(topology: Topology) -> Iterable[tuple[str, MapServerConfig]]:
@@ -51,7 +69,8 @@ def mapping_systems(topology: Topology) -> Iterable[tuple[str, MapServerConfig]]
     for pod, known in pods:
         yield pod.mapping_system.name, pod_map_server(pod.mapping_system.address, known)
     fabric = topology.scale_out_mapping_system
-    yield fabric.name, fabric_map_server(fabric.address, [known for _, known in pods])
+    if fabric is not None:
+        yield fabric.name, fabric_map_server(fabric.address, [known for _, known in pods])
 
 
 def xtr_config(topology: Topology, switch: SwitchConfig) -> XtrConfig:
@@ -61,6 +80,7 @@ def xtr_config(topology: Topology, switch: SwitchConfig) -> XtrConfig:
     pod = topology.pod(switch.pod)
     identity = xtr_id(pod, switch)
     keys = (key_of(pod.key),)
+    names = topology.instance_ids("scale-up")
     if switch.role == "access":
         return access_xtr(
             xtr_id=identity,
@@ -69,7 +89,10 @@ def xtr_config(topology: Topology, switch: SwitchConfig) -> XtrConfig:
             map_server=pod.mapping_system.address,
             keys=keys,
             subnets=subnets_of(pod),
+            name_iids=names,
         )
+    if topology.scale_out_mapping_system is None:
+        raise ValueError(f"{switch.name} is a border without a Scale-Out mapping system")
     return border_xtr(
         xtr_id=identity,
         site_id=pod.site_id,
@@ -79,4 +102,5 @@ def xtr_config(topology: Topology, switch: SwitchConfig) -> XtrConfig:
         fabric_map_server=topology.scale_out_mapping_system.address,
         fabric_keys=keys,
         subnets=subnets_of(pod),
+        name_iids=names,
     )

@@ -1,20 +1,15 @@
-"""What a topology file may say, and the checks that make it a fabric.
-
-`load(file)` is the only way in: it returns a whole, consistent Topology, or raises one TopologyError that names
-each problem with its file, line and field.
-"""
+"""What a topology file may say: its sections and their fields. How they have to fit together is in `checks`."""
 
 from __future__ import annotations
 
 import os
 from ipaddress import IPv4Address, IPv4Network
-from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from topologies.yaml_source import Path_, TopologyError, place, read_yaml
+from topologies.yaml_source import TopologyError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,30}$")]
 InstanceIdNumber = Annotated[int, Field(ge=1, le=0xFFFFFF)]  # 24 bits: C12
@@ -64,9 +59,15 @@ class InstanceConfig(Model):
 
     iid: InstanceIdNumber
     name: Name
-    domain: Literal["scale-out"]
+    domain: Literal["scale-out", "scale-up"]
     encapsulation: Literal["lisp", "vxlan-gpe"] = "vxlan-gpe"
     unknown: Literal["punt", "drop"] = "punt"
+
+    @model_validator(mode="after")
+    def _frames_need_a_next_protocol(self) -> InstanceConfig:
+        if self.domain == "scale-up" and self.encapsulation == "lisp":
+            raise ValueError("encapsulation lisp carries IP only; Scale-Up frames need one with a Next Protocol")
+        return self
 
 
 class MappingSystemConfig(Model):
@@ -90,7 +91,7 @@ class PodConfig(Model):
     site_id: Annotated[int, Field(ge=1, le=0xFFFFFFFF)]
     mapping_system: MappingSystemConfig
     key: KeyConfig
-    subnets: Annotated[tuple[SubnetConfig, ...], Field(min_length=1)]
+    subnets: tuple[SubnetConfig, ...] = ()
 
 
 class SwitchConfig(Model):
@@ -111,22 +112,35 @@ class SwitchConfig(Model):
 
 
 class AcceleratorConfig(Model):
-    """An accelerator: its Scale-Out address and the access switches it is attached to."""
+    """An accelerator and the access switches it is attached to.
+
+    In the Scale-Out domain it is (`iid`, `ip`), in the Scale-Up domain (`scale_up_iid`, `acc_id`); it can be in one of
+    the domains or in both.
+    """
 
     name: Name
     acc_id: Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
-    iid: InstanceIdNumber
-    ip: IPv4Address
+    iid: InstanceIdNumber | None = None
+    ip: IPv4Address | None = None
+    scale_up_iid: InstanceIdNumber | None = None
     mac: Mac
     attached_to: Annotated[tuple[Name, ...], Field(min_length=1)]
 
+    @model_validator(mode="after")
+    def _in_some_domain(self) -> AcceleratorConfig:
+        if (self.iid is None) != (self.ip is None):
+            raise ValueError("iid and ip are given together, or neither of them")
+        if self.iid is None and self.scale_up_iid is None:
+            raise ValueError("an accelerator needs iid and ip, or scale_up_iid, or all of them")
+        return self
+
 
 class Topology(Model):
-    """A whole fabric."""
+    """A whole fabric. Without a Scale-Out mapping system its PoDs are Scale-Up networks of their own."""
 
     name: Name
     instances: Annotated[tuple[InstanceConfig, ...], Field(min_length=1)]
-    scale_out_mapping_system: MappingSystemConfig
+    scale_out_mapping_system: MappingSystemConfig | None = None
     pods: Annotated[tuple[PodConfig, ...], Field(min_length=1)]
     switches: Annotated[tuple[SwitchConfig, ...], Field(min_length=1)]
     links: tuple[tuple[Name, Name], ...]
@@ -144,6 +158,15 @@ class Topology(Model):
         """The accelerator of that name; KeyError if there is none."""
         return {accelerator.name: accelerator for accelerator in self.accelerators}[name]
 
+    def mapping_systems(self) -> list[MappingSystemConfig]:
+        """Those of the PoDs, and that of the Scale-Out fabric if there is one."""
+        found = [pod.mapping_system for pod in self.pods]
+        return found if self.scale_out_mapping_system is None else [*found, self.scale_out_mapping_system]
+
+    def instance_ids(self, domain: str) -> frozenset[int]:
+        """The Instance-IDs of a domain."""
+        return frozenset(instance.iid for instance in self.instances if instance.domain == domain)
+
     def xtrs(self, pod: str, role: str | None = None) -> list[SwitchConfig]:
         """The xTRs of a PoD, all or those of one role."""
         return [
@@ -151,107 +174,3 @@ class Topology(Model):
             for switch in self.switches
             if switch.pod == pod and switch.rloc is not None and role in (None, switch.role)
         ]
-
-
-Problem = tuple[Path_, str]
-
-
-def _duplicates(section: str, field: str, values: list[object]) -> list[Problem]:
-    seen: dict[object, int] = {}
-    problems: list[Problem] = []
-    for index, value in enumerate(values):
-        if value is not None and value in seen:
-            problems.append(((section, index, field), f"{value} is also {section}[{seen[value]}]'s"))
-        seen.setdefault(value, index)
-    return problems
-
-
-def _subnet_problems(topology: Topology) -> list[Problem]:
-    """SO-REG-1: the subnets of two PoDs in one Instance-ID may not overlap."""
-    iids = {instance.iid for instance in topology.instances}
-    subnets = [
-        (("pods", number, "subnets", index, "prefix"), pod.name, subnet)
-        for number, pod in enumerate(topology.pods)
-        for index, subnet in enumerate(pod.subnets)
-    ]
-    problems: list[Problem] = [
-        ((*path[:-1], "iid"), f"{subnet.iid} is no Instance-ID of `instances`")
-        for path, _, subnet in subnets
-        if subnet.iid not in iids
-    ]
-    for (_, first_pod, first), (path, _, second) in combinations(subnets, 2):
-        if first.iid == second.iid and first.prefix.overlaps(second.prefix):
-            problems.append(
-                (
-                    path,
-                    f"{second.prefix} overlaps {first.prefix} of pod {first_pod} in Instance-ID {first.iid}",
-                )
-            )
-    return problems
-
-
-def _accelerator_problems(topology: Topology) -> list[Problem]:
-    switches = {switch.name: switch for switch in topology.switches}
-    pods = {pod.name: pod for pod in topology.pods}
-    problems: list[Problem] = []
-    for index, accelerator in enumerate(topology.accelerators):
-        here: Path_ = ("accelerators", index)
-        at: set[str] = set()
-        for number, name in enumerate(accelerator.attached_to):
-            switch = switches.get(name)
-            if switch is None or switch.role != "access":
-                problems.append(((*here, "attached_to", number), f"{name} is no access switch"))
-            elif switch.pod is not None:
-                at.add(switch.pod)
-        if len(at) > 1:
-            problems.append(((*here, "attached_to"), f"spans the pods {', '.join(sorted(at))}"))
-        for pod in at & pods.keys():
-            subnets = [subnet.prefix for subnet in pods[pod].subnets if subnet.iid == accelerator.iid]
-            if not any(accelerator.ip in subnet for subnet in subnets):
-                problems.append(
-                    (
-                        (*here, "ip"),
-                        f"{accelerator.ip} is in no subnet of pod {pod} in Instance-ID {accelerator.iid}",
-                    )
-                )
-    hosts = [(accelerator.iid, accelerator.ip) for accelerator in topology.accelerators]
-    return problems + _duplicates("accelerators", "ip", list(hosts))
-
-
-def problems_of(topology: Topology) -> list[Problem]:
-    """Everything that is wrong between the sections of a topology: (path of the field, reason) each."""
-    names = {switch.name for switch in topology.switches}
-    pods = {pod.name for pod in topology.pods}
-    problems: list[Problem] = []
-    for section in ("instances", "pods", "switches", "accelerators"):
-        problems += _duplicates(section, "name", [item.name for item in getattr(topology, section)])
-    problems += _duplicates("instances", "iid", [instance.iid for instance in topology.instances])
-    problems += _duplicates("pods", "site_id", [pod.site_id for pod in topology.pods])
-    problems += _duplicates("switches", "rloc", [switch.rloc for switch in topology.switches])
-    for index, switch in enumerate(topology.switches):
-        if switch.pod is not None and switch.pod not in pods:
-            problems.append((("switches", index, "pod"), f"{switch.pod} is no pod"))
-    for index, link in enumerate(topology.links):
-        problems += [(("links", index), f"{end} is no switch") for end in link if end not in names]
-        if link[0] == link[1]:
-            problems.append((("links", index), f"joins {link[0]} to itself"))
-    return problems + _subnet_problems(topology) + _accelerator_problems(topology)
-
-
-def load(file: Path) -> Topology:
-    """Reads and checks a topology file. Raises TopologyError."""
-    data, lines = read_yaml(file)
-    if not isinstance(data, dict):
-        raise TopologyError(f"{place(file, lines, ())}: a mapping of sections is needed, not {type(data).__name__}")
-    try:
-        topology = Topology.model_validate(data)
-    except ValidationError as error:
-        found = []
-        for detail in error.errors():
-            plain = not isinstance(detail["input"], dict | list | tuple) and "secret" not in detail["loc"]
-            given = f" = {detail['input']!r}" if plain else ""
-            found.append(f"{place(file, lines, tuple(detail['loc']))}{given}: {detail['msg']}")
-        raise TopologyError("\n".join(found)) from None
-    if problems := problems_of(topology):
-        raise TopologyError("\n".join(f"{place(file, lines, path)}: {why}" for path, why in problems))
-    return topology

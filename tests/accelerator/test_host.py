@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accelerator.host import Host
+from accelerator.interface import Interface
 from accelerator.packets import (
     ECHO_REPLY,
     ECHO_REQUEST,
@@ -34,8 +35,8 @@ def sent() -> list[bytes]:
 
 @pytest.fixture
 def host(sent: list[bytes]) -> Host:
-    host = Host(HERE, MAC)
-    host.attach(sent.append, ROUTER)
+    host = Host(HERE, Interface(MAC))
+    host.interface.attach(sent.append, ROUTER)
     return host
 
 
@@ -49,7 +50,7 @@ def test_a_ping_and_its_answer(host: Host, sent: list[bytes]) -> None:
     assert internet_checksum(packet.payload) == 0
 
     request = Ipv4Packet(THERE, HERE, ICMP, echo(ECHO_REQUEST, 7, 9, b"data")).encode()
-    host.receive(ethernet(MAC, ROUTER, ETHERTYPE_IPV4, request))
+    host.interface.receive(ethernet(MAC, ROUTER, ETHERTYPE_IPV4, request))
     answer = decode_ipv4(decode_ethernet(sent[1])[3])
     assert (answer.source, answer.destination) == (HERE, THERE)
     assert answer.payload == echo(ECHO_REPLY, 7, 9, b"data")
@@ -67,22 +68,22 @@ def test_a_ping_and_its_answer(host: Host, sent: list[bytes]) -> None:
     ],
 )
 def test_what_is_not_for_it_is_counted_and_forgotten(host: Host, frame: bytes) -> None:
-    host.receive(frame)
-    assert (host.refused, len(host.received)) == (1, 0)
+    host.interface.receive(frame)
+    assert (host.interface.refused, len(host.received)) == (1, 0)
 
 
 @given(st.binary(max_size=100))
 def test_any_frame_is_received_or_refused(frame: bytes) -> None:
-    host = Host(HERE, MAC)
-    host.receive(frame)
-    host.receive(ethernet(MAC, ROUTER, ETHERTYPE_IPV4, frame))
-    assert host.refused + len(host.received) == 2
+    host = Host(HERE, Interface(MAC))
+    host.interface.receive(frame)
+    host.interface.receive(ethernet(MAC, ROUTER, ETHERTYPE_IPV4, frame))
+    assert host.interface.refused + len(host.received) == 2
 
 
 def test_a_flow_keeps_its_link_and_leaves_one_that_is_down() -> None:
-    host, links, up = Host(HERE, MAC), [[], []], [True, True]  # type: tuple[Host, list[list[bytes]], list[bool]]
+    host, links, up = Host(HERE, Interface(MAC)), [[], []], [True, True]  # type: tuple[Host, list[list[bytes]], list[bool]]
     for number in (0, 1):
-        host.attach(links[number].append, ROUTER, lambda number=number: up[number])  # type: ignore[misc]
+        host.interface.attach(links[number].append, ROUTER, lambda number=number: up[number])  # type: ignore[misc]
     for port in range(64):
         for _ in range(2):
             host.send_udp(THERE, port, 4791, b"x")
@@ -98,8 +99,8 @@ def test_a_flow_keeps_its_link_and_leaves_one_that_is_down() -> None:
 
 
 def test_a_host_without_a_link_says_so() -> None:
-    with pytest.raises(RuntimeError, match=r"10\.0\.0\.1 is not attached"):
-        Host(HERE, MAC).ping(THERE)
+    with pytest.raises(RuntimeError, match=r"02:00:00:00:00:01 is not attached"):
+        Host(HERE, Interface(MAC)).ping(THERE)
 
 
 @given(

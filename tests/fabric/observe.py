@@ -17,7 +17,8 @@ from controller.lisp import DecodeError, Eid, EidRecord, Message
 from controller.p4rt.entities import DirectCounter, TableEntry
 from controller.p4rt.matches import Exact, Lpm
 from topologies.inprocess import Fabric
-from topologies.schema import Topology, load
+from topologies.schema import Topology
+from topologies.topology_file import load
 from topologies.walk import Hop, TraceRecorder
 
 FIGURE1 = Path(__file__).resolve().parents[2] / "topologies" / "figure1.yaml"

@@ -85,10 +85,10 @@ async def test_noise_on_the_control_port(own_fabric: Observer) -> None:
 async def test_noise_at_an_access_port(own_fabric: Observer) -> None:
     """Frames of noise from an accelerator are dropped and counted; nobody else gets any of them."""
     fabric, noise = own_fabric, random.Random(1)
-    send = fabric.fabric.hosts["acc2"].uplinks[0].send
+    send = fabric.fabric.interfaces["acc2"].uplinks[0].send
     for _ in range(200):
         send(noise.randbytes(noise.randrange(0, 120)))
     await fabric.settle()
     assert sum((await fabric.drops("A2")).values()) == 200
-    assert all(not host.received and not host.refused for host in fabric.fabric.hosts.values())
+    assert all(not host.received and not host.interface.refused for host in fabric.fabric.hosts.values())
     await still_works(fabric)

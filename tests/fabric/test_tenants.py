@@ -12,7 +12,7 @@ import pytest_asyncio
 from accelerator.packets import decode_ipv4
 from controller.lisp import Eid
 from tests.fabric.observe import Observer, observed
-from topologies.schema import load
+from topologies.topology_file import load
 from topologies.yaml_source import TopologyError
 
 FILE = Path(__file__).resolve().parents[2] / "topologies" / "multi-tenant.yaml"

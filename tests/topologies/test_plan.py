@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from topologies.plan import SwitchPlan, plan
-from topologies.schema import Topology, load
+from topologies.schema import Topology
+from topologies.topology_file import load
 
 FIGURE1 = Path(__file__).resolve().parents[2] / "topologies" / "figure1.yaml"
 

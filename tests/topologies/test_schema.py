@@ -9,7 +9,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from topologies.schema import Topology, load
+from topologies.schema import Topology
+from topologies.topology_file import load
 from topologies.yaml_source import TopologyError
 
 FIGURE1 = Path(__file__).resolve().parents[2] / "topologies" / "figure1.yaml"
@@ -35,7 +36,7 @@ def test_figure_1_has_the_parts_of_the_draft(figure1: Topology) -> None:
     assert (roles.count("access"), roles.count("border")) == (8, 8)
     assert (roles.count("pod-switch"), roles.count("fabric-switch")) == (4, 2)
     assert len(figure1.accelerators) == 8
-    servers = [pod.mapping_system.address for pod in figure1.pods] + [figure1.scale_out_mapping_system.address]
+    servers = [system.address for system in figure1.mapping_systems()]
     assert len(set(servers)) == 5
     assert figure1.accelerator("acc7").attached_to == ("D1", "D2")
 

@@ -1,0 +1,70 @@
+"""An accelerator's network interface: its links to the access routers, and who gets which frames.
+
+A multi-homed accelerator sends every flow over one of its links, chosen by a hash of what names the flow, so that
+frames of a flow stay in order.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from accelerator.packets import PacketError, decode_ethernet, ethernet
+
+# Is given the payload of a frame; raises PacketError when it cannot take it.
+Handler = Callable[[bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """A link to an access router: how to send on it, the address of the router's port, and whether there is carrier."""
+
+    send: Callable[[bytes], None]
+    router_mac: bytes
+    is_up: Callable[[], bool]
+
+
+class Interface:
+    """One interface with the MAC address `mac`, six octets.
+
+    Attributes:
+        uplinks: the links, in the order in which they were attached.
+        refused: frames that could not be read or were for somebody else.
+    """
+
+    def __init__(self, mac: bytes) -> None:
+        self.mac = mac
+        self.uplinks: list[Uplink] = []
+        self.refused = 0
+        self._handlers: dict[int, Handler] = {}
+
+    def attach(self, send: Callable[[bytes], None], router_mac: bytes, is_up: Callable[[], bool] = lambda: True) -> int:
+        """Adds a link; returns its index."""
+        self.uplinks.append(Uplink(send, router_mac, is_up))
+        return len(self.uplinks) - 1
+
+    def handle(self, ether_type: int, handler: Handler) -> None:
+        """From now on `handler` gets the payload of frames of this EtherType."""
+        self._handlers[ether_type] = handler
+
+    def send(self, ether_type: int, payload: bytes, flow: bytes) -> None:
+        """Sends a frame over the link of its flow, one of those that are up. Raises RuntimeError without a link."""
+        if not self.uplinks:
+            raise RuntimeError(f"{self.mac.hex(':')} is not attached")
+        usable = [uplink for uplink in self.uplinks if uplink.is_up()] or self.uplinks
+        uplink = usable[zlib.crc32(flow) % len(usable)]
+        uplink.send(ethernet(uplink.router_mac, self.mac, ether_type, payload))
+
+    def receive(self, frame: bytes) -> None:
+        """Takes a frame from the wire; a bad one is counted and forgotten."""
+        try:
+            destination, _, ether_type, payload = decode_ethernet(frame)
+            handler = self._handlers.get(ether_type)
+            if destination != self.mac:
+                raise PacketError(f"ethernet.destination = {destination.hex(':')}: not for {self.mac.hex(':')}")
+            if handler is None:
+                raise PacketError(f"ethernet.ether_type = {ether_type:#06x}: nobody here takes it")
+            handler(payload)
+        except PacketError:
+            self.refused += 1

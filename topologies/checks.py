@@ -1,0 +1,130 @@
+"""How the sections of a topology have to fit together to make a fabric."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from topologies.schema import Topology
+from topologies.yaml_source import Path_
+
+Problem = tuple[Path_, str]
+
+
+def _duplicates(section: str, field: str, values: list[object]) -> list[Problem]:
+    seen: dict[object, int] = {}
+    problems: list[Problem] = []
+    for index, value in enumerate(values):
+        if value is not None and value in seen:
+            problems.append(((section, index, field), f"{value} is also {section}[{seen[value]}]'s"))
+        seen.setdefault(value, index)
+    return problems
+
+
+def _subnet_problems(topology: Topology) -> list[Problem]:
+    """SO-REG-1: the subnets of two PoDs in one Instance-ID may not overlap."""
+    iids = topology.instance_ids("scale-out")
+    subnets = [
+        (("pods", number, "subnets", index, "prefix"), pod.name, subnet)
+        for number, pod in enumerate(topology.pods)
+        for index, subnet in enumerate(pod.subnets)
+    ]
+    problems: list[Problem] = [
+        ((*path[:-1], "iid"), f"{subnet.iid} is no Scale-Out Instance-ID of `instances`")
+        for path, _, subnet in subnets
+        if subnet.iid not in iids
+    ]
+    for (_, first_pod, first), (path, _, second) in combinations(subnets, 2):
+        if first.iid == second.iid and first.prefix.overlaps(second.prefix):
+            problems.append(
+                (
+                    path,
+                    f"{second.prefix} overlaps {first.prefix} of pod {first_pod} in Instance-ID {first.iid}",
+                )
+            )
+    return problems
+
+
+def _accelerator_problems(topology: Topology) -> list[Problem]:
+    switches = {switch.name: switch for switch in topology.switches}
+    pods = {pod.name: pod for pod in topology.pods}
+    problems: list[Problem] = []
+    for index, accelerator in enumerate(topology.accelerators):
+        here: Path_ = ("accelerators", index)
+        at: set[str] = set()
+        for number, name in enumerate(accelerator.attached_to):
+            switch = switches.get(name)
+            if switch is None or switch.role != "access":
+                problems.append(((*here, "attached_to", number), f"{name} is no access switch"))
+            elif switch.pod is not None:
+                at.add(switch.pod)
+        if len(at) > 1:
+            problems.append(((*here, "attached_to"), f"spans the pods {', '.join(sorted(at))}"))
+        for pod in at & pods.keys():
+            subnets = [subnet.prefix for subnet in pods[pod].subnets if subnet.iid == accelerator.iid]
+            if accelerator.ip is not None and not any(accelerator.ip in subnet for subnet in subnets):
+                problems.append(
+                    (
+                        (*here, "ip"),
+                        f"{accelerator.ip} is in no subnet of pod {pod} in Instance-ID {accelerator.iid}",
+                    )
+                )
+    hosts = [None if one.ip is None else (one.iid, one.ip) for one in topology.accelerators]
+    return problems + _duplicates("accelerators", "ip", list(hosts)) + _scale_up_problems(topology)
+
+
+def _scale_up_problems(topology: Topology) -> list[Problem]:
+    """An accelerator's Scale-Up Instance-ID is one, and its AccID is its own there within the PoD."""
+    iids = topology.instance_ids("scale-up")
+    problems: list[Problem] = []
+    taken: dict[tuple[str | None, int, int], int] = {}
+    pod_of = {switch.name: switch.pod for switch in topology.switches}
+    for index, accelerator in enumerate(topology.accelerators):
+        if accelerator.scale_up_iid is None:
+            continue
+        here: Path_ = ("accelerators", index)
+        if accelerator.scale_up_iid not in iids:
+            problems.append(
+                ((*here, "scale_up_iid"), f"{accelerator.scale_up_iid} is no Scale-Up Instance-ID of `instances`")
+            )
+        key = (pod_of.get(accelerator.attached_to[0]), accelerator.scale_up_iid, accelerator.acc_id)
+        if key in taken:
+            problems.append(((*here, "acc_id"), f"{accelerator.acc_id} is also accelerators[{taken[key]}]'s"))
+        taken.setdefault(key, index)
+    return problems
+
+
+def _fabric_problems(topology: Topology) -> list[Problem]:
+    """Without a Scale-Out mapping system there is no Scale-Out: no border, no subnet, no address."""
+    if topology.scale_out_mapping_system is not None:
+        return []
+    why = "Scale-Out needs a scale_out_mapping_system"
+    problems: list[Problem] = [
+        (("instances", index, "domain"), why)
+        for index, instance in enumerate(topology.instances)
+        if instance.domain == "scale-out"
+    ]
+    problems += [
+        (("switches", index, "role"), why) for index, switch in enumerate(topology.switches) if switch.role == "border"
+    ]
+    return problems
+
+
+def problems_of(topology: Topology) -> list[Problem]:
+    """Everything that is wrong between the sections of a topology: (path of the field, reason) each."""
+    names = {switch.name for switch in topology.switches}
+    pods = {pod.name for pod in topology.pods}
+    problems: list[Problem] = []
+    for section in ("instances", "pods", "switches", "accelerators"):
+        problems += _duplicates(section, "name", [item.name for item in getattr(topology, section)])
+    # SO-SEG-3, SU-SEG-3: one number, one segment.
+    problems += _duplicates("instances", "iid", [instance.iid for instance in topology.instances])
+    problems += _duplicates("pods", "site_id", [pod.site_id for pod in topology.pods])
+    problems += _duplicates("switches", "rloc", [switch.rloc for switch in topology.switches])
+    for index, switch in enumerate(topology.switches):
+        if switch.pod is not None and switch.pod not in pods:
+            problems.append((("switches", index, "pod"), f"{switch.pod} is no pod"))
+    for index, link in enumerate(topology.links):
+        problems += [(("links", index), f"{end} is no switch") for end in link if end not in names]
+        if link[0] == link[1]:
+            problems.append((("links", index), f"joins {link[0]} to itself"))
+    return problems + _fabric_problems(topology) + _subnet_problems(topology) + _accelerator_problems(topology)
