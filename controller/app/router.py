@@ -17,7 +17,18 @@ from controller.dataplane.entries import NextHop, Rloc
 from controller.dataplane.router_tables import Changes
 from controller.lisp import Action, Eid
 from controller.p4rt.packetio import PacketIn
-from controller.xtr import DatabaseChange, Kind, Locator, MapCacheChange, MapCacheEntry, Replay, Xtr, XtrConfig
+from controller.xtr import (
+    Cause,
+    DatabaseChange,
+    Kind,
+    LocalEid,
+    Locator,
+    MapCacheChange,
+    MapCacheEntry,
+    Replay,
+    Xtr,
+    XtrConfig,
+)
 
 log = logging.getLogger(__name__)
 
@@ -90,10 +101,11 @@ class Router(MachineProcess[Xtr]):
 
     def port_status(self, port: int, up: bool) -> None:
         """A port has gone down or come up: its accelerators are withdrawn, or registered again (SO-PATH-12)."""
-        for eid, next_hop in self._attached.items():
-            if next_hop.port == port:
-                now = self.now()
-                self.perform(self.machine.attach(eid, now) if up else self.machine.detach(eid, now))
+        eids = [eid for eid, next_hop in self._attached.items() if next_hop.port == port]
+        if up:
+            self.perform(self.machine.attach_all(map(LocalEid, eids), self.now()))
+        else:
+            self.perform(self.machine.withdraw(eids, self.now(), Cause.FAILED))
 
     def handle(self, output: object) -> None:
         """Takes over what the protocol core changed."""

@@ -7,7 +7,7 @@ from functools import lru_cache, total_ordering
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final, TypeAlias
 
-from controller.lisp.address import DistinguishedName, IPAddress, MacAddress
+from controller.lisp.address import NO_ADDRESS, DistinguishedName, IPAddress, MacAddress, NoAddress
 from controller.lisp.constants import MAX_INSTANCE_ID, MAX_NAME_LENGTH
 from controller.lisp.errors import DecodeError, EncodeError
 from controller.lisp.lcaf import (
@@ -21,9 +21,11 @@ from controller.lisp.lcaf import (
 )
 
 Prefix: TypeAlias = IPv4Network | IPv6Network
-EidTarget: TypeAlias = Prefix | DistinguishedName | MacAddress | MulticastInfo
+EidTarget: TypeAlias = Prefix | DistinguishedName | MacAddress | MulticastInfo | NoAddress
 
 _MAC_BITS: Final = 48
+# IID mask-len of the range that is one instance-ID (RFC 8060 §4.1).
+_ONE_INSTANCE: Final = 32
 _NAME_TOO_LONG: Final = f"a name used as EID has at most {MAX_NAME_LENGTH} characters"
 # What may stand in an AFI list beside the EID without being one.
 _NOT_AN_EID: Final = (NullLcaf, UnknownLcaf, VendorSpecific)
@@ -35,8 +37,9 @@ class Eid:
     """An EID in its instance-ID (RFC 9300 §8: the pair is the lookup key).
 
     `iid` has 24 bits, 0 is the default instance (choice C12). `target` is an IP prefix, a distinguished
-    name of at most 30 characters, a MAC address, or an (S,G) whose own instance-ID is the same. The order
-    is total: by instance-ID, then kind, then value.
+    name of at most 30 characters, a MAC address, or an (S,G) whose own instance-ID is the same; or NO_ADDRESS
+    for everything in the instance, as RFC 8060 §4.1 encodes a range of instance-IDs. The order is total: by
+    instance-ID, then kind, then value.
 
     Raises EncodeError for values outside of that.
     """
@@ -57,7 +60,7 @@ class Eid:
                 raise EncodeError("eid.target.iid", target.iid, f"differs from the instance-ID {self.iid}")
             target = _canonical_multicast(target)
             object.__setattr__(self, "target", target)
-        elif not isinstance(target, (IPv4Network, IPv6Network, DistinguishedName, MacAddress)):
+        elif not isinstance(target, (IPv4Network, IPv6Network, DistinguishedName, MacAddress, NoAddress)):
             raise EncodeError("eid.target", target, "is no prefix, name, MAC address or multicast entry")
         object.__setattr__(self, "_hash", hash((self.iid, target)))
 
@@ -82,6 +85,11 @@ class Eid:
         return cls(iid, target)
 
     @classmethod
+    def whole(cls, iid: int) -> Eid:
+        """Everything in an instance-ID: what a subscription to all of it names."""
+        return cls(iid, NO_ADDRESS)
+
+    @classmethod
     def from_wire(cls, address: Address, mask_len: int) -> Eid:
         """Make the key of a record with this EID-prefix and mask-len (8 bits).
 
@@ -93,9 +101,11 @@ class Eid:
         """
         iid = 0
         if isinstance(address, InstanceId):
-            iid, address = address.iid, address.address
+            iid, whole, address = address.iid, address.mask_len == _ONE_INSTANCE, address.address
             if iid > MAX_INSTANCE_ID:
                 raise DecodeError("iid", iid, None, "this fabric uses instance-IDs of 24 bits only")
+            if isinstance(address, NoAddress) and whole:
+                return cls.whole(iid)
         if isinstance(address, IPv4Address):
             return _ipv4_eid(iid, int(address), mask_len)
         if isinstance(address, IPv6Address):
@@ -129,6 +139,8 @@ class Eid:
         target = self.target
         if isinstance(target, MulticastInfo):
             return target, target.source_mask_len
+        if isinstance(target, NoAddress):
+            return InstanceId(self.iid, target, _ONE_INSTANCE), 0
         address = target.network_address if isinstance(target, (IPv4Network, IPv6Network)) else target
         return (InstanceId(self.iid, address) if self.iid else address), self.mask_len
 
@@ -140,6 +152,8 @@ class Eid:
             return target.prefixlen
         if isinstance(target, DistinguishedName):
             return target.mask_len
+        if isinstance(target, NoAddress):
+            return 0
         return _MAC_BITS if isinstance(target, MacAddress) else target.source_mask_len
 
     @property
@@ -152,7 +166,7 @@ class Eid:
             return _part_is_host(target.source, target.source_mask_len) and _part_is_host(
                 target.group, target.group_mask_len
             )
-        return True
+        return not isinstance(target, NoAddress)
 
     def covers(self, other: Eid) -> bool:
         """Whether every endpoint of `other` is one of this EID too: same instance-ID, and containing prefix.
@@ -163,6 +177,8 @@ class Eid:
         if self.iid != other.iid:
             return False
         mine, theirs = self.target, other.target
+        if isinstance(mine, NoAddress):
+            return True
         if isinstance(mine, (IPv4Network, IPv6Network)) and isinstance(theirs, (IPv4Network, IPv6Network)):
             return _contains(mine.network_address, mine.prefixlen, theirs.network_address, theirs.prefixlen)
         if isinstance(mine, MulticastInfo) and isinstance(theirs, MulticastInfo):
@@ -180,7 +196,7 @@ class Eid:
         target = self.target
         if isinstance(target, MulticastInfo):
             return f"[{self.iid}] ({target.source}/{target.source_mask_len}, {target.group}/{target.group_mask_len})"
-        return f"[{self.iid}] {target}"
+        return f"[{self.iid}] {'*' if isinstance(target, NoAddress) else target}"
 
 
 # A registration is refreshed every minute with the same EIDs, and making a prefix object is slow: the most
@@ -240,6 +256,8 @@ def _contains(outer: Address, outer_len: int, inner: Address, inner_len: int) ->
 def _order(eid: Eid) -> tuple[int, int, tuple[int | str | bytes, ...]]:
     """Sort key: values are compared only within one kind, whose tuples are alike."""
     target = eid.target
+    if isinstance(target, NoAddress):
+        return eid.iid, -1, ()  # what covers others comes before them
     if isinstance(target, IPv4Network):
         return eid.iid, 0, (int(target.network_address), target.prefixlen)
     if isinstance(target, IPv6Network):

@@ -75,8 +75,9 @@ class Answers:
         return None
 
     def more_specifics(self, eid: Eid) -> list[EidRecord]:
-        """The records of all mappings inside `eid`, but not its own."""
-        return [mapping.view for found, mapping in self._registry.table.inside(eid) if found != eid]
+        """The records of all mappings inside `eid`, but not its own. Where the pETRs are is no part of any range."""
+        inside = self._registry.table.inside(eid)
+        return [mapping.view for found, mapping in inside if found != eid and not self._sites.is_petr(found)]
 
     def narrowed(self, eid: Eid, answer: Answer) -> EidRecord:
         """The mapping of `answer` for the widest prefix around `eid` in which there are no more-specifics.
@@ -87,7 +88,7 @@ class Answers:
         if is_group(eid):
             return answer.record
         length = self._registry.table.shared_bits(eid) + 1
-        if length > eid.mask_len:
+        if length > eid.mask_len or not isinstance(eid.target, (IPv4Network, IPv6Network)):
             return self.placeholder(eid)
         record = answer.record
         return EidRecord.for_eid(shortened(eid, length), record.ttl, record.locators, record.action)

@@ -27,7 +27,7 @@ from controller.lisp.constants import (
     XTR_ID_LENGTH,
 )
 from controller.lisp.replication import scale_up_group_number
-from controller.mapping.machine import check_iid, check_unique, fail
+from controller.mapping.machine import check_iid, check_path_mtu, check_unique, fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +178,7 @@ def _check_server(config: MapServerConfig) -> None:
             fail(name, getattr(config, name), "must be positive")
     if not config.notify_delays or min(config.notify_delays) <= 0:
         fail("notify_delays", config.notify_delays, "must be positive times")
-    smallest = 576 if config.address.version == 4 else 1280
-    if config.path_mtu is not None and config.path_mtu < smallest:
-        fail("path_mtu", config.path_mtu, f"must be at least {smallest}")
+    check_path_mtu(config.path_mtu, config.address.version)
     for name in ("window", "reply_table"):
         if getattr(config, name) < 1:
             fail(name, getattr(config, name), "must be at least 1")

@@ -27,8 +27,7 @@ from controller.lisp import (
 from controller.lisp.replication import source_of
 from controller.mapping.answers import Answers
 from controller.mapping.delivery import Channel, ChannelKey, Delivery, Flight, FlightKey
-from controller.mapping.machine import Event, NonceUse, Send, dropped
-from controller.mapping.packing import Packing
+from controller.mapping.machine import Event, NonceUse, Packing, Send, dropped
 from controller.mapping.registry import MappingChange
 from controller.mapping.state import MapServerState
 from controller.mapping.store import Subscription, SubscriptionKind, XtrKey
@@ -54,10 +53,11 @@ class Publisher:
         """
         state = self._state
         subscribed = state.subscriptions.following(change.eid)
+        if state.sites.is_petr(change.eid):  # no part of any range, but the answer for every hole
+            subscribed = [subscription for subscription in subscribed if subscription.eid == change.eid]
+            self._mark_holes(change)
         for subscription in subscribed:
             self._mark(ChannelKey(subscription.xtr, subscription.eid), change.eid)
-        if state.sites.is_petr(change.eid):
-            self._mark_holes(change)
         told = {subscription.xtr for subscription in subscribed} | {informed}
         for xtr in sorted(self._members(change) - told, key=str):
             self._mark(ChannelKey(xtr, None), change.eid)

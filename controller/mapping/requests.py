@@ -24,8 +24,7 @@ from controller.lisp import (
 )
 from controller.lisp.lcaf import find_ip
 from controller.mapping.answers import Answer, AnswerKind, Answers
-from controller.mapping.machine import COUNTER_LIMIT, Event, Send, dropped
-from controller.mapping.packing import Packing
+from controller.mapping.machine import COUNTER_LIMIT, Event, Packing, Send, dropped
 from controller.mapping.publisher import Publisher
 from controller.mapping.state import MapServerState
 from controller.mapping.store import Subscription, SubscriptionKind, XtrKey

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from controller.lisp import (
     Datagram,
     DecodeError,
@@ -15,8 +17,7 @@ from controller.lisp import (
 from controller.mapping.answers import Answers
 from controller.mapping.config import MapServerConfig
 from controller.mapping.dump import PendingNotify, RegistrationView, pending_notifies, registration_views
-from controller.mapping.machine import Event, NonceSource, Send, dropped
-from controller.mapping.packing import Packing
+from controller.mapping.machine import Event, NonceSource, Packing, Send, dropped
 from controller.mapping.publisher import Publisher
 from controller.mapping.registration import RegistrationHandler
 from controller.mapping.requests import RequestHandler
@@ -40,7 +41,7 @@ class MapServer:
         self._store = store
         self._state = MapServerState(config, store.load(), nonces or NonceSource.from_clock(now), now)
         answers = Answers(config, self._state.sites, self._state.registry)
-        packing = Packing(config)
+        packing = Packing(config.address.version, config.path_mtu)
         self._publisher = Publisher(self._state, answers, packing)
         self._registrations = RegistrationHandler(self._state, self._publisher)
         self._requests = RequestHandler(self._state, answers, packing, self._publisher)
@@ -51,11 +52,18 @@ class MapServer:
 
     def receive(self, datagram: Datagram, now: float) -> list[Send | Event]:
         """Process one datagram from UDP port 4342. Whatever it contains, it raises nothing."""
-        try:
-            message = decode(datagram.payload, self.config.decode_options)
-        except DecodeError as error:
-            return [dropped(datagram, "malformed", field=error.field, detail=str(error))]
-        outputs = self._dispatch(datagram, message, now)
+        return self.receive_all((datagram,), now)
+
+    def receive_all(self, datagrams: Iterable[Datagram], now: float) -> list[Send | Event]:
+        """The same for datagrams that came together: one store transaction, and publications that share messages."""
+        outputs: list[Send | Event] = []
+        for datagram in datagrams:
+            try:
+                message = decode(datagram.payload, self.config.decode_options)
+            except DecodeError as error:
+                outputs.append(dropped(datagram, "malformed", field=error.field, detail=str(error)))
+            else:
+                outputs += self._dispatch(datagram, message, now)
         return self._commit(outputs + self._publisher.flush(now))
 
     def tick(self, now: float) -> list[Send | Event]:

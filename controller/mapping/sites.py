@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from controller.lisp import DistinguishedName, Eid, IPAddress, Key, is_group
+from controller.lisp import DistinguishedName, Eid, IPAddress, Key, NoAddress, is_group
 from controller.mapping.config import AuthorisedXtr, GroupScope, MapServerConfig, SiteConfig, SitePrefix
 from controller.mapping.machine import EidTable
 from controller.mapping.store import XtrKey
@@ -75,13 +75,17 @@ class SiteDirectory:
         return found[1][1] if found else None
 
     def is_table(self, eid: Eid) -> bool:
-        """Whether `eid` is or covers a configured prefix: a subscription to it is one to a table of routes.
+        """Whether `eid` is or covers a configured prefix, or all names of a site: it is a table of routes.
 
-        One to a group is too: it can be followed before anybody has joined.
+        A group is too: it can be followed before anybody has joined.
         """
         if is_group(eid):
             return any(scope.contains(eid) or self._covers(eid, scope) for scope in self._groups)
-        return next(self._prefixes.inside(eid), None) is not None
+        if next(self._prefixes.inside(eid), None) is not None:
+            return True
+        return isinstance(eid.target, NoAddress) and any(
+            scope.iid == eid.iid for site in self._sites.values() for scope in site.names
+        )
 
     def shared_bits(self, eid: Eid) -> int:
         """The leading bits that `eid` has in common with the nearest configured prefix; -1 without any."""

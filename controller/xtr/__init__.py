@@ -6,9 +6,10 @@ from controller.xtr.entries import DatabaseEntry, DatabaseState, Kind, Locator, 
 from controller.xtr.outputs import DatabaseChange, MapCacheChange, Output, Replay
 from controller.xtr.roles import access_xtr, border_xtr
 from controller.xtr.subscriptions import Subscription
-from controller.xtr.xtr import PendingView, Xtr
+from controller.xtr.xtr import Cause, PendingView, Xtr
 
 __all__ = [
+    "Cause",
     "ConfigError",
     "DatabaseChange",
     "DatabaseEntry",

@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
-from controller.lisp import DecodeOptions, Eid, IPAddress, Key, RlocRecord
+from controller.lisp import DecodeOptions, Eid, IPAddress, Key, Metadata, NoAddress, RlocRecord
 from controller.lisp.auth import MacScope
 from controller.lisp.constants import (
+    DEFAULT_OUI,
     MAP_REQUEST_INTERVAL,
     MAP_REQUEST_PAUSE,
     MAP_REQUEST_RETRIES,
+    QUICK_REGISTER_INTERVAL,
     REGISTER_INTERVAL,
     REGISTER_RETRY_FIRST,
     REGISTER_RETRY_MAX,
     REGISTER_TIMEOUT,
     XTR_ID_LENGTH,
 )
-from controller.mapping.machine import check_iid, check_unique, fail
+from controller.mapping.machine import check_iid, check_path_mtu, check_unique, fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class MappingSystemLink:
 
     `keys`: the first one signs, each is accepted. `prefixes` and `name_iids`: the EIDs it is asked for, by
     prefix (the longest match among all links decides) or, for names, by instance-ID. `subscribe`: the
-    EID-prefixes subscribed to at the start and for good.
+    EID-prefixes, or whole instance-IDs, subscribed to at the start and for good.
     """
 
     name: str
@@ -43,6 +45,7 @@ class LocalEid:
 
     `links`: names of the mapping systems it is registered with; empty means the one responsible for it.
     `locators`: how this xTR is described, empty for its RLOCs with the configured priority and weight.
+    `metadata`: what is told of the accelerator beside the RLOCs, where `locators` is empty (SO-REG-6).
     `deliver`: packets to it are delivered at a port here. A pxTR advertises subnets and the gateway EID
     without delivering them: the hosts of a subnet are behind other xTRs.
     """
@@ -51,6 +54,7 @@ class LocalEid:
     links: tuple[str, ...] = ()
     locators: tuple[RlocRecord, ...] = ()
     deliver: bool = True
+    metadata: Metadata | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,11 @@ class XtrConfig:
 
     `xtr_id` has 16 octets, `site_id` 64 bits: the PoD. `rlocs`: own addresses, IPv4 or IPv6.
     `database`: advertised from the start. `record_ttl`: minutes, of own registrations; `default_ttl`:
-    minutes, where a record leaves it to the receiver.
+    minutes, where a record leaves it to the receiver. `use_ttl`: the Map-Server shall let registrations
+    expire after `record_ttl` (T bit). `quick_register_for`: that long after a change, registrations are
+    refreshed every `quick_register_interval` (RFC 9301 §8.2); 0 for never. `metadata`: what Map-Requests say
+    of this xTR, under the vendor's `oui` (SO-SUB-4). `path_mtu`: None keeps every message in a packet that
+    no path fragments.
 
     `request_tries` Map-Requests go out `request_interval` apart, then nothing for `request_pause` (RFC 9301
     §5.3). `subscribe_on_miss`: Map-Requests carry the N bit. A subscription is renewed after
@@ -83,7 +91,13 @@ class XtrConfig:
     weight: int = 100
     record_ttl: int = 1440
     default_ttl: int = 1440
+    use_ttl: bool = False
+    metadata: Metadata | None = None
+    oui: int = DEFAULT_OUI
+    path_mtu: int | None = None
     register_interval: float = REGISTER_INTERVAL
+    quick_register_interval: float = QUICK_REGISTER_INTERVAL
+    quick_register_for: float = 0.0
     register_retry_first: float = REGISTER_RETRY_FIRST
     register_retry_max: float = REGISTER_RETRY_MAX
     request_interval: float = MAP_REQUEST_INTERVAL
@@ -141,6 +155,7 @@ def _check_numbers(config: XtrConfig) -> None:
             fail(name, getattr(config, name), "must be 1 minute or more")
     positive = (
         "register_interval",
+        "quick_register_interval",
         "register_retry_first",
         "register_retry_max",
         "request_interval",
@@ -152,6 +167,13 @@ def _check_numbers(config: XtrConfig) -> None:
     for name in positive:
         if getattr(config, name) <= 0:
             fail(name, getattr(config, name), "must be positive")
+    if config.quick_register_for < 0:
+        fail("quick_register_for", config.quick_register_for, "must not be negative")
+    if config.use_ttl and config.record_ttl * 60 <= config.register_interval:
+        fail("record_ttl", config.record_ttl, "with use_ttl, registrations would expire between two refreshes")
+    check_path_mtu(config.path_mtu, min(rloc.version for rloc in config.rlocs))
+    if config.oui not in config.decode_options.known_ouis:
+        fail("oui", f"{config.oui:#08x}", "is not in decode_options.known_ouis")
     if config.sweep_after is not None and config.sweep_after <= 0:
         fail("sweep_after", config.sweep_after, "must be positive")
     if not 0 < config.resubscribe_share < 1:
@@ -181,3 +203,6 @@ def _check_links(config: XtrConfig) -> None:
                 fail(f"{place}.prefixes", eid, "is no prefix; names go by instance-ID")
         for iid in link.name_iids:
             check_iid(f"{place}.name_iids", iid)
+        for eid in link.subscribe:
+            if isinstance(eid.target, NoAddress) and eid.iid not in link.name_iids:
+                fail(f"{place}.subscribe", eid, "is no instance-ID of its names")

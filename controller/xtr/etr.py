@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from controller.lisp import Eid, EidRecord, MapRegister, RlocRecord, XtrIdentity, sign
+from controller.lisp import Eid, EidRecord, MapRegister, RlocRecord, XtrIdentity, sign, with_metadata
 from controller.lisp.constants import PRIORITY_UNUSABLE, TTL_REMOVE
-from controller.mapping.machine import Event, NonceSource, NonceUse, Send, TimerQueue
-from controller.xtr.config import LocalEid, MappingSystemLink, XtrConfig
+from controller.mapping.machine import Event, NonceSource, NonceUse, Packing, Send, TimerQueue, record_size
+from controller.xtr.config import LocalEid, XtrConfig
 from controller.xtr.entries import DatabaseState
 from controller.xtr.links import Links
 
@@ -21,21 +22,28 @@ class Registration:
 
     `nonces` of the Map-Registers sent since the content last changed or was acknowledged: a Map-Notify with
     any of them acknowledges the present content. `since`: when the first of them was sent. `retry`: seconds
-    until the next repetition.
+    until the next repetition. `quick_until`: until then it is refreshed more often.
     """
 
     nonces: set[int] = field(default_factory=set)
     since: float = 0.0
     retry: float = 0.0
+    quick_until: float = 0.0
     acknowledged: bool = False
 
 
 @dataclass(slots=True)
 class LocalMapping:
-    """An entry of the local database."""
+    """An entry of the local database; `record` is what its Map-Registers say.
+
+    `room`: octets that it takes there, and as much again for its locators: the acknowledgement has those of
+    another xTR too, and shall need no fragments either.
+    """
 
     local: LocalEid
     locators: tuple[RlocRecord, ...]
+    record: EidRecord
+    room: int
     withdrawn: bool = False
     registrations: dict[str, Registration] = field(default_factory=dict)
 
@@ -49,7 +57,10 @@ class LocalMapping:
 
 
 class Etr:
-    """Registers the local database and withdraws what leaves it."""
+    """Registers the local database and withdraws what leaves it.
+
+    What is due at the same time for the same mapping system shares Map-Registers, as many as fit.
+    """
 
     def __init__(self, config: XtrConfig, links: Links, nonces: NonceSource, now: float) -> None:
         self._config = config
@@ -57,8 +68,11 @@ class Etr:
         self._identity = XtrIdentity(config.xtr_id, config.site_id)
         self._first_nonce = {link.name: nonces.first(NonceUse.REGISTRATION, now) for link in config.links}
         self._next_nonce = dict(self._first_nonce)
+        self._packings = {
+            link.name: Packing(link.address.version, config.path_mtu, identified=True) for link in config.links
+        }
         self._database: dict[Eid, LocalMapping] = {}
-        self._outstanding: dict[tuple[str, int], Eid] = {}
+        self._outstanding: dict[tuple[str, int], set[Eid]] = {}
         self._timers: TimerQueue[tuple[Eid, str]] = TimerQueue()
 
     def get(self, eid: Eid) -> LocalMapping | None:
@@ -69,71 +83,86 @@ class Etr:
         """The EIDs of the database in their order."""
         return sorted(self._database)
 
-    def put(self, local: LocalEid) -> bool:
+    def put(self, local: LocalEid, now: float) -> bool:
         """Insert or change a database entry, not yet registered; False if it is there and does not change.
 
         A mapping system that a changed entry names no more forgets it when the registration times out.
         """
         links = local.links or tuple(link.name for link in (self._links.responsible(local.eid),) if link is not None)
-        locators = local.locators or self._own_locators()
+        locators = local.locators or self._own_locators(local)
         held = self._database.get(local.eid)
         if held is not None and not held.withdrawn and (held.local, held.locators) == (local, locators):
             return False
         for name in held.registrations if held else ():
             self._settle(local.eid, name)
-        entry = LocalMapping(local, locators)
-        entry.registrations = {name: Registration() for name in links}
+        record = self._record(local.eid, locators)
+        room = 2 * record_size(record) - record_size(replace(record, locators=()))
+        entry = LocalMapping(local, locators, record, room)
+        entry.registrations = {name: self._registration(now) for name in links}
         self._database[local.eid] = entry
         return True
 
-    def withdraw(self, eid: Eid) -> bool:
+    def withdraw(self, eid: Eid, now: float) -> bool:
         """Mark an entry as withdrawn; False if there is none that could be."""
         entry = self._database.get(eid)
         if entry is None or entry.withdrawn:
             return False
         entry.withdrawn = True
+        entry.record = self._record(eid, entry.locators, withdrawn=True)
         for name in entry.registrations:
             self._settle(eid, name)
-            entry.registrations[name] = Registration()
+            entry.registrations[name] = self._registration(now)
         if not entry.registrations:
             del self._database[eid]
         return True
 
-    def announce(self, eid: Eid, now: float) -> list[Send]:
-        """Send the entry's present content, registration or withdrawal, to all its mapping systems at once."""
-        entry = self._database.get(eid)
-        return [self._register(entry, name, now) for name in entry.registrations] if entry else []
+    def announce(self, eids: Iterable[Eid], now: float) -> list[Send]:
+        """Send the entries' present content, registration or withdrawal, to all their mapping systems at once."""
+        by_link: dict[str, list[Eid]] = {}
+        for eid in eids:
+            entry = self._database.get(eid)
+            for name in entry.registrations if entry else ():
+                by_link.setdefault(name, []).append(eid)
+        return [send for name, due in by_link.items() for send in self._register(name, due, now)]
 
     def issued(self, link: str, nonce: int) -> bool:
         """Whether a Map-Register with that nonce was sent to a mapping system, ever since the start."""
         return self._first_nonce[link] <= nonce < self._next_nonce[link]
 
-    def acknowledged(self, link: str, nonce: int, now: float) -> tuple[Eid, float] | None:
-        """A mapping system took a Map-Register: returns its EID, and since when that was asked for.
+    def acknowledged(self, link: str, nonce: int, eids: Iterable[Eid], now: float) -> list[tuple[Eid, float]]:
+        """A mapping system took a Map-Register as far as it has `eids`; returns them with the time of asking.
 
-        None if nothing waits for that nonce. An entry that is withdrawn everywhere leaves the database.
+        Empty if nothing waits for that nonce. An entry that is withdrawn everywhere leaves the database.
         """
-        eid = self._outstanding.get((link, nonce))
-        if eid is None:
-            return None
-        entry = self._database[eid]
-        registration = entry.registrations[link]
-        self._settle(eid, link)
-        registration.acknowledged = True
-        if not entry.withdrawn:
-            self._timers.set((eid, link), now + self._config.register_interval)
-        elif all(other.acknowledged for other in entry.registrations.values()):
-            del self._database[eid]
-        return eid, registration.since
+        waiting = self._outstanding.get((link, nonce), set())
+        done = [eid for eid in dict.fromkeys(eids) if eid in waiting]
+        found: list[tuple[Eid, float]] = []
+        for eid in done:
+            entry = self._database[eid]
+            registration = entry.registrations[link]
+            self._settle(eid, link)
+            registration.acknowledged = True
+            if not entry.withdrawn:
+                self._timers.set((eid, link), now + self._refresh_after(registration, now))
+            elif all(other.acknowledged for other in entry.registrations.values()):
+                del self._database[eid]
+            found.append((eid, registration.since))
+        return found
+
+    def outstanding(self, link: str, nonce: int) -> list[Eid]:
+        """What a Map-Register had that is still not acknowledged."""
+        return sorted(self._outstanding.get((link, nonce), ()))
 
     def tick(self, now: float) -> list[Send | Event]:
         """Refresh what is acknowledged, repeat what is not."""
         outputs: list[Send | Event] = []
+        by_link: dict[str, list[Eid]] = {}
         for eid, name in self._timers.pop_due(now):
-            entry = self._database[eid]
-            if entry.registrations[name].nonces:
+            if self._database[eid].registrations[name].nonces:
                 outputs.append(Event("map-register-unanswered", {"eid": str(eid), "link": name}))
-            outputs.append(self._register(entry, name, now))
+            by_link.setdefault(name, []).append(eid)
+        for name, due in by_link.items():
+            outputs += self._register(name, due, now)
         return outputs
 
     def next_deadline(self) -> float | None:
@@ -153,48 +182,86 @@ class Etr:
             if registration.nonces
         ]
 
-    def _own_locators(self) -> tuple[RlocRecord, ...]:
+    def _own_locators(self, local: LocalEid) -> tuple[RlocRecord, ...]:
         config = self._config
-        return tuple(RlocRecord(rloc, config.priority, config.weight) for rloc in config.rlocs)
+        return tuple(
+            RlocRecord(
+                rloc if local.metadata is None else with_metadata(rloc, local.metadata, config.oui),
+                config.priority,
+                config.weight,
+            )
+            for rloc in config.rlocs
+        )
 
-    def _register(self, entry: LocalMapping, name: str, now: float) -> Send:
-        """Send a Map-Register, each with a nonce of its own (choice C3), and set the time of the next one."""
-        config, eid = self._config, entry.local.eid
-        registration = entry.registrations[name]
+    def _registration(self, now: float) -> Registration:
+        return Registration(quick_until=now + self._config.quick_register_for)
+
+    def _refresh_after(self, registration: Registration, now: float) -> float:
+        quick = now < registration.quick_until
+        return self._config.quick_register_interval if quick else self._config.register_interval
+
+    def _record(self, eid: Eid, locators: tuple[RlocRecord, ...], *, withdrawn: bool = False) -> EidRecord:
+        if withdrawn:
+            gone = [
+                replace(locator, priority=PRIORITY_UNUSABLE, weight=0, local=True, reachable=False)
+                for locator in locators
+            ]
+            return EidRecord.for_eid(eid, TTL_REMOVE, gone, authoritative=True)
+        here = [replace(locator, local=True) for locator in locators]
+        return EidRecord.for_eid(eid, self._config.record_ttl, here, authoritative=True)
+
+    def _register(self, name: str, eids: list[Eid], now: float) -> list[Send]:
+        """Send Map-Registers, each with a nonce of its own (choice C3), and set the times of the next ones."""
+        sends: list[Send] = []
+        while eids:
+            fitting = self._packings[name].filling(eids, lambda eid: self._database[eid].room)
+            sends.append(self._register_one(name, eids[:fitting], now))
+            eids = eids[fitting:]
+        return sends
+
+    def _register_one(self, name: str, eids: list[Eid], now: float) -> Send:
+        nonce = self._next_nonce[name]
+        self._next_nonce[name] = nonce + 1
+        self._outstanding[name, nonce] = set(eids)
+        for eid in eids:
+            self._expect(eid, name, nonce, now)
+        config, link = self._config, self._links.named(name)
+        register = MapRegister(
+            nonce,
+            tuple(self._database[eid].record for eid in eids),
+            proxy_reply=True,
+            use_ttl=config.use_ttl,
+            merge=True,
+            want_notify=True,
+            xtr=self._identity,
+        )
+        payload = sign(register, link.keys[0], mac_scope=config.mac_scope, full_length=config.full_mac)
+        return self._links.send(link, payload)
+
+    def _expect(self, eid: Eid, name: str, nonce: int, now: float) -> None:
+        """An acknowledgement with that nonce is waited for, and the next repetition set."""
+        config, registration = self._config, self._database[eid].registrations[name]
         if registration.nonces:
             registration.retry = min(2 * registration.retry, config.register_retry_max)
         else:
             registration.since, registration.retry = now, config.register_retry_first
-        nonce = self._next_nonce[name]
-        self._next_nonce[name] = nonce + 1
         registration.nonces.add(nonce)
         if len(registration.nonces) > _REMEMBERED_NONCES:
             oldest = min(registration.nonces)
             registration.nonces.discard(oldest)
-            del self._outstanding[name, oldest]
-        self._outstanding[name, nonce] = eid
+            self._forget(eid, name, oldest)
         self._timers.set((eid, name), now + registration.retry)
-        return self._links.send(self._links.named(name), self._encode(entry, self._links.named(name), nonce))
-
-    def _encode(self, entry: LocalMapping, link: MappingSystemLink, nonce: int) -> bytes:
-        config = self._config
-        if entry.withdrawn:
-            ttl = TTL_REMOVE
-            locators = [
-                replace(locator, priority=PRIORITY_UNUSABLE, weight=0, local=True, reachable=False)
-                for locator in entry.locators
-            ]
-        else:
-            ttl = config.record_ttl
-            locators = [replace(locator, local=True) for locator in entry.locators]
-        record = EidRecord.for_eid(entry.local.eid, ttl, locators, authoritative=True)
-        register = MapRegister(nonce, (record,), proxy_reply=True, merge=True, want_notify=True, xtr=self._identity)
-        return sign(register, link.keys[0], mac_scope=config.mac_scope, full_length=config.full_mac)
 
     def _settle(self, eid: Eid, name: str) -> None:
         """Nothing is waited for any more from one mapping system about one EID."""
         registration = self._database[eid].registrations[name]
         for nonce in registration.nonces:
-            del self._outstanding[name, nonce]
+            self._forget(eid, name, nonce)
         registration.nonces.clear()
         self._timers.cancel((eid, name))
+
+    def _forget(self, eid: Eid, name: str, nonce: int) -> None:
+        waiting = self._outstanding[name, nonce]
+        waiting.discard(eid)
+        if not waiting:
+            del self._outstanding[name, nonce]

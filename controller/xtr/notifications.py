@@ -79,21 +79,26 @@ class NotificationHandler:
     def _acknowledged(
         self, datagram: Datagram, message: MapNotify, link: MappingSystemLink, now: float
     ) -> list[Output]:
-        """A Map-Register was taken; the record of a registration is the merged mapping."""
-        done = self._etr.acknowledged(link.name, message.nonce, now)
-        if done is None:
+        """A Map-Register was taken; the records of registrations are the merged mappings."""
+        records = {record.key: record for record in message.records}  # of several with one EID the last is valid
+        done = self._etr.acknowledged(link.name, message.nonce, records, now)
+        if not done:
             fields = {"link": link.name, "nonce": message.nonce}
             return [Event("late-acknowledgement", fields)]
-        eid, since = done
-        outputs: list[Output] = [Event("registration-acknowledged", {"eid": str(eid), "link": link.name})]
-        newer = self._heard.pop((link.name, eid), since - 1.0) >= since
-        for record in message.records:
+        outputs: list[Output] = []
+        for eid, since in done:
+            record = records[eid]
+            outputs.append(Event("registration-acknowledged", {"eid": str(eid), "link": link.name}))
+            newer = self._heard.pop((link.name, eid), since - 1.0) >= since
             # A subscription brings the same in a dependable order, and so does whatever was heard meanwhile.
             known = newer or self._subscriptions.covering(link.name, eid) is not None
-            mine = record.key == eid and self._tables.cache.is_own(eid)
+            mine = self._tables.cache.is_own(eid)
             if mine and not record.is_withdrawal and not known and self._tables.authority(eid) == link.name:
                 outputs += self._tables.learn(record, link.name, Source.PUBLICATION, now)
-        return outputs + self._tables.sync_database(eid)
+            outputs += self._tables.sync_database(eid)
+        for eid in self._etr.outstanding(link.name, message.nonce):
+            outputs.append(Event("registration-refused", {"eid": str(eid), "link": link.name}))
+        return outputs
 
     def _late_request(self, message: MapNotify, link: MappingSystemLink) -> Request | None:
         """The request that a confirmation comes late for; a repeated confirmation is not one."""

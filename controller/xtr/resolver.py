@@ -18,6 +18,7 @@ from controller.lisp import (
     RequestRecord,
     XtrIdentity,
     encode,
+    with_metadata,
 )
 from controller.mapping.machine import Event, NonceSource, Send, TimerQueue
 from controller.xtr.config import MappingSystemLink, XtrConfig
@@ -63,6 +64,12 @@ class Resolver:
         self._subscriptions = subscriptions
         self._nonces = nonces
         self._identity = XtrIdentity(config.xtr_id, config.site_id)
+        metadata = config.metadata
+        self._itr_rlocs: tuple[Address, ...] = (
+            config.rlocs
+            if metadata is None
+            else tuple(with_metadata(rloc, metadata, config.oui) for rloc in config.rlocs)
+        )
         self._requests: dict[RequestKey, Request] = {}
         self._by_nonce: dict[int, Request] = {}
         self._late: dict[int, tuple[Request, float]] = {}
@@ -204,7 +211,7 @@ class Resolver:
     def _encode(self, request: Request, link: MappingSystemLink, nonce: int, subscribe: bool) -> bytes:
         """The Map-Request in its envelope (RFC 9301 §5.8; for a subscription RFC 9437 §4)."""
         eid = request.key.eid
-        rlocs: tuple[Address, ...] = (NO_ADDRESS,) if request.ends else self._config.rlocs
+        rlocs: tuple[Address, ...] = (NO_ADDRESS,) if request.ends else self._itr_rlocs
         record = RequestRecord.for_eid(eid, subscribe=subscribe)
         inner = MapRequest(nonce, rlocs, (record,), xtr=self._identity if subscribe else None)
         source = self._links.source(link)

@@ -27,15 +27,18 @@ def access_xtr(
     keys: tuple[Key, ...],
     subnets: Iterable[Eid],
     name_iids: frozenset[int] = frozenset(),
+    follow_names: bool = True,
 ) -> XtrConfig:
     """An xTR that accelerators are attached to.
 
     It knows one mapping system, that of its PoD, and follows the subnets of its PoD there: so it has a
-    route to every attached host before the first packet (SO-REG-13, SO-REG-16). Accelerators come with
-    `Xtr.attach`.
+    route to every attached host before the first packet (SO-REG-13, SO-REG-16). `follow_names`: the same for
+    the accelerators of the instance-IDs `name_iids`; else it asks for each when it is first sent to (SU-FLOW-3).
+    Accelerators come with `Xtr.attach`.
     """
     inside = tuple(subnets)
-    link = MappingSystemLink(SCALE_UP, map_server, keys, _everything(inside), name_iids, subscribe=inside)
+    followed = inside + _whole(name_iids if follow_names else ())
+    link = MappingSystemLink(SCALE_UP, map_server, keys, _everything(inside), name_iids, subscribe=followed)
     return XtrConfig(xtr_id, site_id, rlocs, (link,))
 
 
@@ -50,6 +53,7 @@ def border_xtr(
     fabric_keys: tuple[Key, ...],
     subnets: Iterable[Eid],
     name_iids: frozenset[int] = frozenset(),
+    follow_names: bool = True,
     petr_name: str = "pETR",
 ) -> XtrConfig:
     """A pxTR between a PoD and the fabric.
@@ -60,8 +64,9 @@ def border_xtr(
     """
     inside = tuple(subnets)
     outside = _everything(inside)
+    followed = inside + _whole(name_iids if follow_names else ())
     links = (
-        MappingSystemLink(SCALE_UP, map_server, keys, inside, name_iids, subscribe=inside),
+        MappingSystemLink(SCALE_UP, map_server, keys, inside, name_iids, subscribe=followed),
         MappingSystemLink(SCALE_OUT, fabric_map_server, fabric_keys, outside, subscribe=outside),
     )
     gateways = {Eid(eid.iid, DistinguishedName(petr_name)) for eid in inside} | set(outside)
@@ -77,3 +82,7 @@ def _everything(subnets: Iterable[Eid]) -> tuple[Eid, ...]:
         if isinstance(eid.target, (IPv4Network, IPv6Network)):
             found.add(Eid(eid.iid, ip_network("0.0.0.0/0" if eid.target.version == 4 else "::/0")))
     return tuple(sorted(found))
+
+
+def _whole(iids: Iterable[int]) -> tuple[Eid, ...]:
+    return tuple(Eid.whole(iid) for iid in sorted(iids))

@@ -106,6 +106,11 @@ class Tables:
                 )
         return [*self.sync_database(eid), *self.cache.disown(eid)]
 
+    def has_peers(self, eid: Eid) -> bool:
+        """Whether another xTR is known to serve an own EID."""
+        learned = self.cache.learned(eid)
+        return learned is not None and bool(self.cache.usable(learned.record))
+
     def sync_database(self, eid: Eid) -> list[Output]:
         """Report the database entry of `eid` if it is not as reported last."""
         entry = self.database_entry(eid)

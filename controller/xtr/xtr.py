@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 
-from controller.lisp import Action, Datagram, DecodeError, Eid, MapNotify, MapReply, RlocRecord, decode
+from controller.lisp import Action, Datagram, DecodeError, Eid, MapNotify, MapReply, Metadata, RlocRecord, decode
 from controller.mapping.machine import Event, NonceSource, dropped
 from controller.xtr.config import LocalEid, XtrConfig
 from controller.xtr.entries import DatabaseEntry, Kind, MapCacheEntry
@@ -34,6 +36,18 @@ class PendingView:
     packets: int = 0
 
 
+class Cause(Enum):
+    """Why EIDs are withdrawn (draft sections 4.4 and 5.4)."""
+
+    DETACHED = "detached"
+    """The accelerator is gone."""
+    FAILED = "failed"
+    """The link or the switch behind it."""
+    CONGESTED = "congested"
+    OPERATOR = "operator"
+    """Maintenance: the path works, but shall not be used."""
+
+
 class Xtr:
     """An xTR without a data plane: the outputs tell what to put into one.
 
@@ -57,9 +71,7 @@ class Xtr:
 
     def start(self, now: float) -> list[Output]:
         """Register what is advertised from the start, and subscribe to what is configured."""
-        outputs: list[Output] = []
-        for local in self.config.database:
-            outputs += self._attach(local, now)
+        outputs = self.attach_all(self.config.database, now)
         for link in self.config.links:
             for eid in link.subscribe:
                 outputs += self._resolver.ask(link, eid, now, lasting=True)
@@ -73,22 +85,54 @@ class Xtr:
         links: tuple[str, ...] = (),
         locators: tuple[RlocRecord, ...] = (),
         deliver: bool = True,
+        metadata: Metadata | None = None,
     ) -> list[Output]:
         """`eid` is reachable here, or is from now on described differently: database first, then register.
 
         The parameters are those of `LocalEid`. Raises ConfigError for a link that does not exist.
         """
-        for name in links:
-            self.config.link(name)
-        return self._attach(LocalEid(eid, links, locators, deliver), now)
+        return self.attach_all((LocalEid(eid, links, locators, deliver, metadata),), now)
+
+    def attach_all(self, locals_: Iterable[LocalEid], now: float) -> list[Output]:
+        """The same for many at once, which share Map-Registers. Raises ConfigError before anything is changed."""
+        locals_ = tuple(locals_)
+        for local in locals_:
+            for name in local.links:
+                self.config.link(name)
+        outputs: list[Output] = []
+        changed: list[Eid] = []
+        for local in locals_:
+            if self._etr.put(local, now):
+                outputs += self._tables.attached(local, now)
+                changed.append(local.eid)
+        return [*outputs, *self._etr.announce(changed, now)]
 
     def detach(self, eid: Eid, now: float) -> list[Output]:
         """`eid` is not reachable here any more: deregister; the entry goes when that is acknowledged."""
-        if not self._etr.withdraw(eid):
-            return [Event("detach-ignored", {"eid": str(eid), "reason": "not attached"})]
-        followed = any(self._subscriptions.covering(link.name, eid) for link in self.config.links)
-        lifetime = None if followed else self.config.unsolicited_lifetime
-        return [*self._tables.detached(eid, now, lifetime), *self._etr.announce(eid, now)]
+        return self.withdraw((eid,), now)
+
+    def withdraw(self, eids: Iterable[Eid], now: float, cause: Cause = Cause.DETACHED) -> list[Output]:
+        """These EIDs are to be reached another way: one sequence, whatever the cause (requirement SO-PATH-12).
+
+        Withdrawn in the database, deregistered in Map-Registers that they share, gone when that is acknowledged. An
+        EID for which no other xTR is known is not withdrawn for CONGESTION: a slow path is better than none.
+        """
+        outputs: list[Output] = []
+        withdrawn: list[Eid] = []
+        for eid in eids:
+            if cause is Cause.CONGESTED and not self._tables.has_peers(eid):
+                outputs.append(Event("withdrawal-ignored", {"eid": str(eid), "reason": "no other path"}))
+            elif not self._etr.withdraw(eid, now):
+                outputs.append(Event("detach-ignored", {"eid": str(eid), "reason": "not attached"}))
+            else:
+                followed = any(self._subscriptions.covering(link.name, eid) for link in self.config.links)
+                lifetime = None if followed else self.config.unsolicited_lifetime
+                outputs += self._tables.detached(eid, now, lifetime)
+                withdrawn.append(eid)
+        if withdrawn and cause is not Cause.DETACHED:
+            fields = {"cause": cause.value, "eids": " ".join(map(str, withdrawn))}
+            outputs.append(Event("path-withdrawn", fields))
+        return [*outputs, *self._etr.announce(withdrawn, now)]
 
     def miss(self, eid: Eid, now: float, packet: bytes | None = None) -> list[Output]:
         """The data plane had no entry for a packet to `eid` (a host EID, or a name): ask, with N=1.
@@ -167,12 +211,6 @@ class Xtr:
             PendingView("registration", link, eid, self._etr.due(eid, link)) for eid, link in self._etr.unanswered()
         ]
         return requests + registrations
-
-    def _attach(self, local: LocalEid, now: float) -> list[Output]:
-        if not self._etr.put(local):
-            return []
-        outputs = self._tables.attached(local, now)
-        return [*outputs, *self._etr.announce(local.eid, now)]
 
     def _renew(self, subscription: Subscription, now: float) -> list[Output]:
         link = self._links.named(subscription.link)

@@ -50,6 +50,7 @@ ANY_SOURCE = MulticastInfo(5, IPv4Address("0.0.0.0"), 0, GROUP, 32)
         (MacAddress(b"\2\xaa\xbb\xcc\xdd\xee"), "[5] 02:aa:bb:cc:dd:ee", 48, True),
         (ENTRY, "[5] (40.0.0.7/32, 239.1.1.1/32)", 32, True),
         (ANY_SOURCE, "[5] (0.0.0.0/0, 239.1.1.1/32)", 0, False),
+        (NO_ADDRESS, "[5] *", 0, False),
     ],
 )
 def test_of(target: EidTarget | IPAddress | str, text: str, mask_len: int, host: bool) -> None:
@@ -69,7 +70,7 @@ def test_of(target: EidTarget | IPAddress | str, text: str, mask_len: int, host:
         (6, ENTRY, "differs from the instance-ID 6"),
         (5, MulticastInfo(5, SOURCE, 33, GROUP, 32), "0 to 32"),
         (5, MulticastInfo(5, DistinguishedName("x"), 0, GROUP, 32), "must be an IP address"),
-        (5, NO_ADDRESS, "is no prefix"),
+        (5, UnknownLcaf(99, b""), "is no prefix"),
     ],
 )
 def test_what_cannot_be_an_eid(iid: int, target: str, why: str) -> None:
@@ -88,6 +89,7 @@ def test_what_cannot_be_an_eid(iid: int, target: str, why: str) -> None:
         (MulticastInfo(1, SOURCE, 33, GROUP, 32), 32, "eid"),
         (InstanceId(1, ENTRY), 32, "eid"),
         (InstanceId(1, NO_ADDRESS), 0, "eid"),
+        (InstanceId(1, NO_ADDRESS, 24), 0, "eid"),
         (InstanceId(1, InstanceId(2, SOURCE)), 32, "eid"),
         (AsNumber(1, SOURCE), 32, "eid"),
         (AfiList((VendorSpecific(1, b""), UnknownLcaf(99, b""))), 32, "eid"),
@@ -98,6 +100,12 @@ def test_what_cannot_be_looked_up(address: Address, mask_len: int, field: str) -
     with pytest.raises(DecodeError) as caught:
         Eid.from_wire(address, mask_len)
     assert (caught.value.field, caught.value.offset) == (field, None)
+
+
+def test_everything_in_an_instance_is_a_range_of_one_instance_id() -> None:
+    """RFC 8060 §4.1: with no inner address, the IID mask-len gives the range."""
+    assert Eid.whole(5).to_wire() == (InstanceId(5, NO_ADDRESS, 32), 0)
+    assert Eid.whole(0).to_wire() == (InstanceId(0, NO_ADDRESS, 32), 0)
 
 
 def test_no_lcaf_is_the_default_instance() -> None:
@@ -137,6 +145,11 @@ def test_first_usable_element_of_a_list_is_the_eid() -> None:
         (Eid.of(5, ANY_SOURCE), Eid.of(5, ENTRY), True),
         (Eid.of(5, ENTRY), Eid.of(5, ANY_SOURCE), False),
         (Eid.of(5, MacAddress(bytes(6))), Eid.of(5, MacAddress(bytes(6))), True),
+        (Eid.whole(5), Eid.of(5, DistinguishedName("AccID-7")), True),
+        (Eid.whole(5), Eid.of(5, "40.0.0.0/16"), True),
+        (Eid.whole(5), Eid.whole(5), True),
+        (Eid.whole(5), Eid.of(6, "40.0.0.7"), False),
+        (Eid.of(5, "0.0.0.0/0"), Eid.whole(5), False),
     ],
 )
 def test_covers(outer: Eid, inner: Eid, expected: bool) -> None:

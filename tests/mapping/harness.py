@@ -415,8 +415,16 @@ class Fabric:
     Node names: "A1" to "A4", "SU-A", "SO". PoD D has Site-ID 40, subnet 40.0.0.0/16 and RLOCs 192.0.40.1 to .4.
     """
 
-    def __init__(self, pods: str = "AD", seed: int = 1, store: Callable[[], Store] = MemoryStore) -> None:
+    def __init__(
+        self,
+        pods: str = "AD",
+        seed: int = 1,
+        store: Callable[[], Store] = MemoryStore,
+        *,
+        follow_names: bool = False,
+    ) -> None:
         self.net = Network(seed)
+        self._follow_names = follow_names
         self._seed = seed
         self._store = store
         self.stores: dict[str, Store] = {}
@@ -465,6 +473,7 @@ class Fabric:
             "keys": keys,
             "subnets": (self.subnet(letter),),
             "name_iids": frozenset({SCALE_UP_IID}),
+            "follow_names": self._follow_names,
         }
         if number <= 2:
             return access_xtr(**common)

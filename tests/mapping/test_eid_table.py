@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.lisp import DistinguishedName, Eid
+from controller.lisp import NO_ADDRESS, DistinguishedName, Eid
 from controller.mapping.machine import EidTable
 
 # Few distinct bits, so that prefixes nest, touch and repeat.
@@ -15,7 +15,7 @@ octet = st.sampled_from([0, 1, 2, 64, 127, 128, 192, 255])
 ipv4 = st.builds(lambda a, b, n: IPv4Network(((a << 24) | b, n), strict=False), octet, octet, st.integers(0, 32))
 ipv6 = st.builds(lambda a, b, n: IPv6Network(((a << 120) | b, n), strict=False), octet, octet, st.integers(0, 128))
 names = st.builds(DistinguishedName, st.sampled_from(["", "a", "ab", "pETR"]))
-eids = st.builds(Eid, st.sampled_from([1, 2]), st.one_of(ipv4, ipv6, names))
+eids = st.builds(Eid, st.sampled_from([1, 2]), st.one_of(ipv4, ipv6, names, st.just(NO_ADDRESS)))
 prefixes = st.builds(Eid, st.sampled_from([1, 2]), st.one_of(ipv4, ipv6))
 
 
@@ -31,7 +31,9 @@ def test_matches_a_plain_search(steps: list[tuple[bool, Eid]], asked: Eid) -> No
             assert table.pop(one) == model.pop(one, None)
     assert dict(table.items()) == model
     assert len(table) == len(model)
-    covering = sorted((one for one in model if one.covers(asked)), key=lambda one: -one.mask_len)
+    covering = sorted(
+        (one for one in model if one.covers(asked)), key=lambda one: (one.target is NO_ADDRESS, -one.mask_len)
+    )
     assert [one for one, _ in table.covering(asked)] == covering
     best = (covering[0], model[covering[0]]) if covering else None
     assert table.longest_match(asked) == best

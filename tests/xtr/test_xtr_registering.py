@@ -212,9 +212,10 @@ def test_a_border_registers_its_subnet_twice_and_itself_as_gateway() -> None:
     bench = XtrBench("D3")
     outputs = bench.xtr.start(0.0)
     sent = {
-        (str(datagram.destination.address), str(message.records[0].key.target))
+        (str(datagram.destination.address), str(record.key.target))
         for datagram in sends(outputs)
         if isinstance(message := unwrap(datagram.payload), MapRegister)
+        for record in message.records
     }
     assert sent == {
         (str(SU), "40.0.0.0/16"),

@@ -1,9 +1,10 @@
 """What every protocol machine is made of: outputs, timers, nonces and a table of EIDs. No protocol in it."""
 
-from controller.mapping.machine.checks import ConfigError, check_iid, check_unique, fail
+from controller.mapping.machine.checks import ConfigError, check_iid, check_path_mtu, check_unique, fail
 from controller.mapping.machine.eid_table import EidTable
 from controller.mapping.machine.nonces import COUNTER_LIMIT, NonceSource, NonceUse
 from controller.mapping.machine.outputs import Event, Send, dropped
+from controller.mapping.machine.packing import Packing, record_size
 from controller.mapping.machine.timers import TimerQueue
 
 __all__ = [
@@ -13,10 +14,13 @@ __all__ = [
     "Event",
     "NonceSource",
     "NonceUse",
+    "Packing",
     "Send",
     "TimerQueue",
     "check_iid",
+    "check_path_mtu",
     "check_unique",
     "dropped",
     "fail",
+    "record_size",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NoReturn
 
-from controller.lisp.constants import MAX_INSTANCE_ID
+from controller.lisp.constants import MAX_INSTANCE_ID, UNFRAGMENTED_IPV4, UNFRAGMENTED_IPV6
 
 
 class ConfigError(ValueError):
@@ -39,3 +39,10 @@ def check_unique(place: str, values: Iterable[object]) -> None:
         if value in seen:
             fail(place, value, "is there twice")
         seen.add(value)
+
+
+def check_path_mtu(path_mtu: int | None, version: int) -> None:
+    """A path MTU below what every path of that IP version has is a mistake (RFC 9301 §5)."""
+    smallest = UNFRAGMENTED_IPV4 if version == 4 else UNFRAGMENTED_IPV6
+    if path_mtu is not None and path_mtu < smallest:
+        fail("path_mtu", path_mtu, f"must be at least {smallest}")

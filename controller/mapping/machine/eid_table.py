@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Generic, TypeAlias, TypeVar
 
-from controller.lisp import Eid, MulticastInfo, Prefix
+from controller.lisp import Eid, MulticastInfo, NoAddress, Prefix
 from controller.mapping.machine.group_table import GroupTable
 
 V = TypeVar("V")
@@ -31,10 +31,14 @@ class _Prefixes:
 
 
 class EidTable(Generic[V]):
-    """Values by EID. Prefixes and (S,G) match by longest prefix within their instance-ID, the rest exactly."""
+    """Values by EID. Prefixes and (S,G) match by longest prefix within their instance-ID, the rest exactly.
+
+    An entry for a whole instance-ID is the shortest prefix of everything in it.
+    """
 
     def __init__(self) -> None:
         self._values: dict[Eid, V] = {}
+        self._whole: dict[int, Eid] = {}
         self._families: dict[Family, _Prefixes] = {}
         self._groups = GroupTable()
 
@@ -63,6 +67,8 @@ class EidTable(Generic[V]):
         self._values[eid] = value
         if new and isinstance(eid.target, MulticastInfo):
             self._groups.add(eid, eid.target)
+        if isinstance(eid.target, NoAddress):
+            self._whole[eid.iid] = eid
         if not new or not isinstance(eid.target, (IPv4Network, IPv6Network)):
             return
         prefixes = self._families.setdefault(_family(eid.iid, eid.target), _Prefixes())
@@ -81,6 +87,8 @@ class EidTable(Generic[V]):
         value = self._values.pop(eid)
         if isinstance(eid.target, MulticastInfo):
             self._groups.discard(eid, eid.target)
+        if isinstance(eid.target, NoAddress):
+            del self._whole[eid.iid]
         if isinstance(eid.target, (IPv4Network, IPv6Network)):
             prefixes = self._families[_family(eid.iid, eid.target)]
             network, length = _bits(eid.target)
@@ -97,20 +105,19 @@ class EidTable(Generic[V]):
         target = eid.target
         if isinstance(target, MulticastInfo):
             yield from ((group, self._values[group]) for group in self._groups.covering(eid.iid, target))
-            return
-        if not isinstance(target, (IPv4Network, IPv6Network)):
+        elif not isinstance(target, (IPv4Network, IPv6Network)):
             if eid in self._values:
                 yield eid, self._values[eid]
-            return
-        prefixes = self._families.get(_family(eid.iid, target))
-        if prefixes is None:
-            return
-        network, limit = _bits(target)
-        width = target.max_prefixlen
-        for length in reversed(prefixes.lengths[: bisect_right(prefixes.lengths, limit)]):
-            found = prefixes.by_length[length].get(network >> (width - length) << (width - length))
-            if found is not None:
-                yield found, self._values[found]
+        elif (prefixes := self._families.get(_family(eid.iid, target))) is not None:
+            network, limit = _bits(target)
+            width = target.max_prefixlen
+            for length in reversed(prefixes.lengths[: bisect_right(prefixes.lengths, limit)]):
+                found = prefixes.by_length[length].get(network >> (width - length) << (width - length))
+                if found is not None:
+                    yield found, self._values[found]
+        whole = self._whole.get(eid.iid)
+        if whole is not None and whole is not eid and whole != eid:
+            yield whole, self._values[whole]
 
     def longest_match(self, eid: Eid) -> tuple[Eid, V] | None:
         """The most specific entry that covers `eid`."""
@@ -124,6 +131,9 @@ class EidTable(Generic[V]):
             return
         if eid in self._values:
             yield eid, self._values[eid]
+        if isinstance(target, NoAddress):
+            for found in sorted(one for one in self._values if one.iid == eid.iid and one != eid):
+                yield found, self._values[found]
         if not isinstance(target, (IPv4Network, IPv6Network)):
             return
         prefixes = self._families.get(_family(eid.iid, target))
