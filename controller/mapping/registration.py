@@ -143,6 +143,12 @@ class RegistrationHandler:
             rloc = locator.rloc
             if rloc is not None and (rloc.is_multicast or rloc.is_unspecified or rloc == _BROADCAST):
                 return f"locator {rloc} is no unicast address"
+            if rloc is not None and site.xtrs and not self._state.sites.is_rloc_of(site, rloc):
+                return f"locator {rloc} is no RLOC of site {site.site_id}"
+            acc_id = locator.metadata.acc_id if locator.metadata is not None else None
+            holder = self._state.registry.named(record.key.iid, acc_id) if acc_id is not None else None
+            if holder not in (None, record.key):
+                return f"AccID {acc_id} is that of {holder}"
         return replication_problem(record, known.rlocs if known is not None else None)
 
     def _apply(self, message: MapRegister, record: EidRecord, xtr: XtrKey, now: float) -> list[MappingChange]:

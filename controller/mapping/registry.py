@@ -43,6 +43,11 @@ class Registry:
     def __init__(self) -> None:
         self.table: EidTable[Mapping] = EidTable()
         self._expiry: TimerQueue[tuple[Eid, XtrKey]] = TimerQueue()
+        self._by_acc_id: dict[tuple[int, int], Eid] = {}
+
+    def named(self, iid: int, acc_id: int) -> Eid | None:
+        """The EID that is registered with a binary accelerator id: a switch tells accelerators apart by it."""
+        return self._by_acc_id.get((iid, acc_id))
 
     def view(self, eid: Eid) -> EidRecord | None:
         """What is published for exactly `eid`."""
@@ -93,6 +98,7 @@ class Registry:
         before = mapping.view if mapping else None
         after = merged_view(eid, parts) if parts else None
         xtrs = frozenset(parts) | frozenset(mapping.contributions if mapping else ())
+        self._index(before, after)
         if after is None:
             self.table.pop(eid)
         elif mapping is None:
@@ -103,6 +109,17 @@ class Registry:
                 return None
             mapping.view = after
         return MappingChange(eid, before, after, xtrs)
+
+    def _index(self, before: EidRecord | None, after: EidRecord | None) -> None:
+        for record in (before, after):
+            for locator in record.locators if record is not None else ():
+                metadata = locator.metadata
+                if record is None or metadata is None or metadata.acc_id is None:
+                    continue
+                if record is after:
+                    self._by_acc_id[record.key.iid, metadata.acc_id] = record.key
+                else:
+                    self._by_acc_id.pop((record.key.iid, metadata.acc_id), None)
 
 
 def merged_view(eid: Eid, parts: dict[XtrKey, Contribution]) -> EidRecord:

@@ -43,6 +43,11 @@ class SiteDirectory:
         """The authorised xTR that owns an RLOC."""
         return self._by_rloc.get(rloc)
 
+    def is_rloc_of(self, site: SiteConfig, rloc: IPAddress) -> bool:
+        """Whether an xTR of `site` owns an RLOC: nobody can register somebody else's as the way to an EID."""
+        owner = self._by_rloc.get(rloc)
+        return owner is not None and owner.site_id == site.site_id
+
     def borders(self, site_id: int) -> frozenset[XtrKey]:
         """The pxTRs of a site."""
         return frozenset(key for key, (_, xtr) in self._xtrs.items() if key.site_id == site_id and xtr.border)

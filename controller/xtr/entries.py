@@ -55,6 +55,12 @@ class MapCacheEntry:
     source: Source
     link: str
 
+    @property
+    def acc_id(self) -> int | None:
+        """The binary accelerator id, 32 bits, that Scale-Up frames to this EID carry; None if not told alike."""
+        found = {locator.metadata.acc_id for locator in self.locators if locator.metadata is not None}
+        return found.pop() if len(found) == 1 else None
+
     def forwards_like(self, other: MapCacheEntry | None) -> bool:
         """Whether both do the same with a packet, whatever their lifetime and origin."""
         return other is not None and (self.kind, self.locators, self.action) == (

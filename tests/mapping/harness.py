@@ -43,6 +43,7 @@ from controller.lisp import (
 )
 from controller.mapping import (
     AuthorisedXtr,
+    Change,
     Event,
     GroupScope,
     MapServer,
@@ -52,6 +53,7 @@ from controller.mapping import (
     Pod,
     Send,
     Store,
+    StoreError,
     SubscriptionKind,
     fabric_map_server,
     pod_map_server,
@@ -219,6 +221,24 @@ def identity(site: int, number: int) -> XtrIdentity:
 
 def secret_key(site: int, key_id: int = 1, algorithm: Algorithm = Algorithm.HMAC_SHA256_128) -> Key:
     return Key(key_id, algorithm, f"lab-psk-{site:04}-{key_id}".encode())
+
+
+class StubbornStore(MemoryStore):
+    """Refuses to commit while `broken`; keeps what it was asked to, change by change and by transaction."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = False
+        self.committed: list[Change] = []
+        self.transactions: list[list[Change]] = []
+
+    def commit(self, changes: Iterable[Change]) -> None:
+        if self.broken:
+            raise StoreError("disk full")
+        taken = list(changes)
+        self.committed += taken
+        self.transactions.append(taken)
+        super().commit(taken)
 
 
 class Bench:
@@ -422,13 +442,15 @@ class Fabric:
         store: Callable[[], Store] = MemoryStore,
         *,
         follow_names: bool = False,
+        algorithm: Algorithm = Algorithm.HMAC_SHA256_128,
     ) -> None:
         self.net = Network(seed)
         self._follow_names = follow_names
+        self._algorithm = algorithm
         self._seed = seed
         self._store = store
         self.stores: dict[str, Store] = {}
-        described = {letter: self.pod(letter) for letter in pods}
+        described = {letter: self.pod(letter, algorithm) for letter in pods}
         for letter, pod in described.items():
             self._add_server(f"SU-{letter}", pod_map_server(self.su_address(letter), pod))
         self._add_server("SO", fabric_map_server(self.so_address(), described.values()))
@@ -453,18 +475,18 @@ class Fabric:
         return ip(f"192.0.{POD_LETTERS[name[0]]}.{name[1]}")
 
     @staticmethod
-    def pod(letter: str) -> Pod:
+    def pod(letter: str, algorithm: Algorithm = Algorithm.HMAC_SHA256_128) -> Pod:
         site = POD_LETTERS[letter]
         xtrs = tuple(
             AuthorisedXtr(identity(site, n).xtr_id, (Fabric.rloc(f"{letter}{n}"),), border=n > 2) for n in (1, 2, 3, 4)
         )
         names = (NameScope(SCALE_UP_IID, f"POD-{letter}-"),)
-        return Pod(site, (Fabric.subnet(letter),), (secret_key(site),), xtrs, names, groups=GROUPS)
+        return Pod(site, (Fabric.subnet(letter),), (secret_key(site, algorithm=algorithm),), xtrs, names, groups=GROUPS)
 
     def config(self, name: str) -> XtrConfig:
         letter, number = name[0], int(name[1])
         site = POD_LETTERS[letter]
-        keys = (secret_key(site),)
+        keys = (secret_key(site, algorithm=self._algorithm),)
         common: dict[str, Any] = {
             "xtr_id": identity(site, number).xtr_id,
             "site_id": site,

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 
 from controller.lisp import DistinguishedName, Eid, MapNotify, RlocRecord, decode, verify
-from controller.mapping import Change, MapServer, MemoryStore, Receipt, Snapshot, StoreError, Withdrawn
-from tests.mapping.harness import IID, Bench, drop_reason, eid, events, ip, messages, nonce_source, secret_key, sends
+from controller.mapping import MapServer, MemoryStore, Receipt, Snapshot, Withdrawn
+from tests.mapping.harness import (
+    IID,
+    Bench,
+    StubbornStore,
+    drop_reason,
+    eid,
+    events,
+    ip,
+    messages,
+    nonce_source,
+    secret_key,
+    sends,
+)
 
 HOST = eid("40.0.0.7")
 SUBNET = eid("40.0.0.0/16")
@@ -132,22 +143,6 @@ def test_who_registered_later_is_remembered() -> None:
     restart(bench, 10.0)
     bench.register(bench.d2, HOST, locators=[RlocRecord(third, priority=3)], now=10.0)
     assert [locator.priority for locator in bench.server.registrations()[0].locators] == [3]
-
-
-class StubbornStore(MemoryStore):
-    """Refuses to commit while `broken`; counts what it is asked to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.broken = False
-        self.committed: list[Change] = []
-
-    def commit(self, changes: Iterable[Change]) -> None:
-        if self.broken:
-            raise StoreError("disk full")
-        taken = list(changes)
-        self.committed += taken
-        super().commit(taken)
 
 
 def test_nothing_is_answered_that_is_not_stored() -> None:

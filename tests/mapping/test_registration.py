@@ -383,6 +383,7 @@ def test_metadata_goes_through_unchanged() -> None:
         ([], "has no locators"),
         ([RlocRecord(ip("224.0.0.5"))], "locator 224.0.0.5 is no unicast address"),
         ([RlocRecord(ip("255.255.255.255"))], "locator 255.255.255.255 is no unicast address"),
+        ([RlocRecord(ip("192.0.10.1"))], "locator 192.0.10.1 is no RLOC of site 40"),
     ],
 )
 def test_a_record_that_leads_nowhere_is_refused(locators: list[RlocRecord], reason: str) -> None:
