@@ -3,6 +3,10 @@
     softswitch [options] program.json [-- target options]
     softswitch [options] --no-p4 [-- target options]
 
+Several devices in one process have a `--device-id` each, all behind one address, and their ports are named with them:
+
+    softswitch --device-id 1 --device-id 2 -i 1/1@veth0 -i 1/2@link:2/1,delay=2ms,loss=1% --no-p4
+
 simple_switch_grpc wants its target options (--grpc-server-addr, --cpu-port, --drop-port) behind a `--`; here they may
 stand anywhere, and the `--` means nothing.
 """
@@ -12,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -26,10 +29,11 @@ from p4.config.v1 import p4info_pb2
 from p4.v1 import p4runtime_pb2 as p4rt
 from typer.exceptions import TyperException
 
-from softswitch.interfaces import CapturedPort, Interface, parse_interface
-from softswitch.p4runtime import Device, serve
+from softswitch.interfaces import parse_interface
+from softswitch.p4runtime import Device
 from softswitch.p4runtime.errors import P4RuntimeError
-from softswitch.ports import PcapPort, PortError
+from softswitch.ports import PortError
+from softswitch.process import Process, StartError
 from softswitch.program import Program, ProgramError, load_program
 from softswitch.reference import Event, render
 from softswitch.switch import Switch
@@ -39,7 +43,6 @@ log = logging.getLogger(__name__)
 _DEFAULT_ADDRESS: Final = "0.0.0.0:9559"
 _MAX_PORT: Final = 511
 _TRACE: Final = 5
-_PROGRAM_POLL: Final = 0.05  # seconds between looks for a program, while packet files wait for one
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -85,7 +88,10 @@ def run(
             "--interface",
             "-i",
             metavar="PORT@INTERFACE",
-            help="Port and network interface, or unix:PATH[,PEER], or pcap:IN[,OUT]. May be repeated.",
+            help="Port and network interface, unix:PATH[,PEER], pcap:IN[,OUT], or link:PORT for a link to another "
+            "port of this process. PORT is DEVICE/PORT where there are several devices. May be followed by effects on "
+            "what is sent there: ,delay=2ms ,jitter=1ms ,loss=1% ,duplicate=1% ,reorder=1% ,rate=10Gbit ,queue=64 "
+            ",seed=7; the same with in- for what is received. May be repeated.",
         ),
     ] = None,
     use_files: Annotated[
@@ -97,7 +103,9 @@ def run(
     pcap: Annotated[
         Path | None, typer.Option(metavar="[DIR]", help="Record every interface in a folder (default: here).")
     ] = None,
-    device_id: Annotated[int, typer.Option(min=0, help="P4Runtime device id.")] = 0,
+    device_id: Annotated[
+        list[int] | None, typer.Option(min=0, help="P4Runtime device id (default 0); repeated for several devices.")
+    ] = None,
     grpc_server_addr: Annotated[str, typer.Option(metavar="HOST:PORT", help="Or unix:PATH.")] = _DEFAULT_ADDRESS,
     cpu_port: Annotated[
         int | None, typer.Option(min=1, max=_MAX_PORT, help="Port of the controller; none without it.")
@@ -127,63 +135,18 @@ def run(
         interfaces = [parse_interface(text, files=use_files is not None) for text in interface or []]
     except PortError as error:
         raise UsageError(f"--interface: {error}") from None
-    switch = Switch(device_id, cpu_port=cpu_port, drop_port=drop_port, trace=_trace if tracing else None)
-    device = Device(switch)
-    if path is not None:
-        _load(switch, device, path, p4info)
-    asyncio.run(_serve(switch, device, interfaces, grpc_server_addr, pcap, use_files or 0.0))
-
-
-async def _serve(
-    switch: Switch, device: Device, interfaces: Sequence[Interface], address: str, capture: Path | None, wait: float
-) -> None:
-    """Runs the switch until SIGINT or SIGTERM."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    files: list[PcapPort] = []
+    devices: dict[int, Device] = {}
+    for number in device_id or [0]:
+        if number in devices:
+            raise UsageError(f"--device-id {number} is given twice")
+        switch = Switch(number, cpu_port=cpu_port, drop_port=drop_port, trace=_trace if tracing else None)
+        devices[number] = Device(switch)
+        if path is not None:
+            _load(switch, devices[number], path, p4info)
     try:
-        for attached in interfaces:
-            _attach(switch, attached, capture)
-            if isinstance(attached.port, PcapPort):
-                files.append(attached.port)
-        try:
-            server = await serve([device], address)
-        except OSError as error:
-            raise UsageError(f"--grpc-server-addr: cannot listen on {address}: {error}") from None
-        print(f"Server listening on {server.address}", flush=True)
-        tasks = [asyncio.create_task(switch.run())]
-        if files:
-            tasks.append(asyncio.create_task(_replay(switch, files, wait)))
-        await stop.wait()
-        for task in tasks:
-            task.cancel()
-        await server.stop()
-    finally:
-        switch.close()
-
-
-async def _replay(switch: Switch, files: Sequence[PcapPort], wait: float) -> None:
-    """Reads the packet files, one after the other, once there is a program to take their packets."""
-    await asyncio.sleep(wait)
-    while switch.program is None:  # noqa: ASYNC110 - the switch has no event for it, and this happens once
-        await asyncio.sleep(_PROGRAM_POLL)
-    for port in files:
-        try:
-            log.info("%d packets read from %s", port.replay(), port.name)
-        except (OSError, PortError) as error:
-            log.error("%s: %s", port.name, error)
-
-
-def _attach(switch: Switch, interface: Interface, capture: Path | None) -> None:
-    port = interface.port if capture is None else CapturedPort(interface.port, capture)
-    try:
-        switch.add_port(interface.number, port)
-    except OSError as error:
-        raise UsageError(f"--interface: port {interface.number}: cannot open {interface.port.name}: {error}") from None
-    except ValueError as error:
-        raise UsageError(f"--interface: {error}") from None
+        asyncio.run(Process(devices, interfaces, grpc_server_addr, pcap, use_files or 0.0).run())
+    except StartError as error:
+        raise UsageError(str(error)) from None
 
 
 def _load(switch: Switch, device: Device, path: Path, p4info: Path | None) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 from softswitch.ports.base import Receive
+from softswitch.ports.effects import Channel, ChannelCounters, Effects
+from softswitch.ports.impaired import Mover
 
 log = logging.getLogger(__name__)
 
@@ -16,11 +19,13 @@ class LinkEnd:
     Between switches that share a work queue a packet waits in the queue, so rings of links do not recurse.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._name = name
+        self._clock = clock
         self._peer: LinkEnd | None = None
         self._receive: Receive | None = None
         self._enabled = True
+        self._mover: Mover | None = None
 
     @property
     def name(self) -> str:
@@ -33,6 +38,24 @@ class LinkEnd:
         peer = self._peer
         return peer is not None and self._is_ready() and peer._is_ready()
 
+    @property
+    def effects(self) -> Effects | None:
+        """What happens to packets that are sent here, None for nothing."""
+        return None if self._mover is None else self._mover.channel.effects
+
+    @property
+    def counters(self) -> ChannelCounters | None:
+        """What has happened to packets that were sent here, None without effects."""
+        return None if self._mover is None else self._mover.channel.counters
+
+    def set_effects(self, effects: Effects | None) -> None:
+        """From now on; what is under way is lost, and the counters begin anew."""
+        if self._mover is not None:
+            self._mover.stop()
+        self._mover = None
+        if effects is not None and effects.any:
+            self._mover = Mover(Channel(effects, self._name), self._deliver, self._clock)
+
     def open(self, receive: Receive) -> None:
         """Begin to receive."""
         self._receive = receive
@@ -40,25 +63,53 @@ class LinkEnd:
     def close(self) -> None:
         """Cease to receive; the link goes down."""
         self._receive = None
+        self._cut()
 
     def set_enabled(self, enabled: bool) -> None:
         """Take the link down, as by pulling the cable, or up again."""
         self._enabled = enabled
+        if not enabled:
+            self._cut()
 
     def send(self, packet: bytes) -> None:
         """To the other end; lost while the link is down."""
         peer = self._peer
         if peer is not None and peer._receive is not None and self.is_up:
-            peer._receive(packet)
+            if self._mover is None:
+                peer._receive(packet)
+            else:
+                self._mover.send(packet)
+
+    def _deliver(self, packet: bytes) -> None:
+        if self._peer is not None and self._peer._receive is not None:
+            self._peer._receive(packet)
+
+    def _cut(self) -> None:
+        for end in (self, self._peer):
+            if end is not None and end._mover is not None:
+                end._mover.stop()
 
     def _is_ready(self) -> bool:
         return self._enabled and self._receive is not None
 
 
-def make_link(name: str = "link") -> tuple[LinkEnd, LinkEnd]:
-    """Two ends, for two switches."""
-    a, b = LinkEnd(f"{name}.a"), LinkEnd(f"{name}.b")
+def make_link(
+    name: str = "link",
+    *,
+    effects: Effects | None = None,
+    back: Effects | None = None,
+    clock: Callable[[], int] = time.monotonic_ns,
+) -> tuple[LinkEnd, LinkEnd]:
+    """Two ends, for two switches.
+
+    effects: what happens to packets from the first end to the second and, unless `back` says otherwise, the
+             other way too. Names differ, so each direction draws random numbers of its own
+    clock:   nanoseconds, monotonic; only links with effects look at it
+    """
+    a, b = LinkEnd(f"{name}.a", clock), LinkEnd(f"{name}.b", clock)
     a._peer, b._peer = b, a
+    a.set_effects(effects)
+    b.set_effects(effects if back is None else back)
     return a, b
 
 

@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 
+from softswitch.ports.backlog import Backlog
 from softswitch.ports.base import Receive
 from softswitch.ports.sockets import BUFFER_OCTETS, MAX_PACKET, SocketReader, send_or_lose
 
@@ -36,9 +37,9 @@ class DatagramPort:
     def __init__(self, path: str, peer: str) -> None:
         self._path = path
         self._peer = peer
-        self._socket: socket.socket | None = None
+        self._backlog: Backlog | None = None
         self._reader: SocketReader | None = None
-        self.lost = 0
+        self._lost = 0
 
     @property
     def name(self) -> str:
@@ -48,7 +49,12 @@ class DatagramPort:
     @property
     def is_up(self) -> bool:
         """Up while the peer's socket exists."""
-        return self._socket is not None and os.path.exists(self._peer)
+        return self._backlog is not None and os.path.exists(self._peer)
+
+    @property
+    def lost(self) -> int:
+        """Packets that the peer was not there for, or did not take fast enough."""
+        return self._lost + (self._backlog.lost if self._backlog is not None else 0)
 
     def open(self, receive: Receive) -> None:
         """Begin to receive, in the running event loop. OSError if the path cannot be bound."""
@@ -61,24 +67,24 @@ class DatagramPort:
         except BaseException:
             sock.close()
             raise
-        self._socket = sock
+        self._backlog = Backlog(sock, self._peer)
 
     def close(self) -> None:
         """Cease to receive and remove the socket's name."""
+        if self._backlog is not None:
+            self._backlog.close()
+            self._lost += self._backlog.lost
         if self._reader is not None:
             self._reader.close()
             _remove_stale(self._path)
-        self._reader = self._socket = None
+        self._reader = self._backlog = None
 
     def send(self, packet: bytes) -> None:
-        """Send; lost if the peer is not there or does not take it at once."""
-        try:
-            if self._socket is not None:
-                self._socket.sendto(packet, self._peer)
-                return
-        except OSError:
-            pass
-        self.lost += 1
+        """Send; what the peer does not take at once waits, up to a limit, and what it is not there for is lost."""
+        if self._backlog is not None:
+            self._backlog.send(packet)
+        else:
+            self._lost += 1
 
 
 class SequencePort:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -90,6 +92,67 @@ async def test_the_command_line_of_simple_switch_grpc(tmp_path: Path) -> None:
             assert "is missing" in (await controller.receive("error")).error.message
 
 
+def bridge(port: int) -> p4rt.Update:
+    """The entry that sends the frame to a port."""
+    return insert(EDGE.table_entry("bridge", {"dst": 0x0A}, EDGE.action("forward", port)))
+
+
+async def test_two_processes_split_a_topology(tmp_path: Path) -> None:
+    """A frame enters the first process, crosses to the second on a link with a delay, and leaves there."""
+    program = ["--json", EDGE_JSON, "--p4info", EDGE_P4INFO]
+    left = ["-i", f"1@unix:{tmp_path}/in", "-i", f"2@unix:{tmp_path}/l,{tmp_path}/r,delay=30ms,duplicate=1"]
+    right = ["-i", f"7@unix:{tmp_path}/r,{tmp_path}/l,in-loss=0%", "-i", f"8@unix:{tmp_path}/out"]
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver,
+        process(*left, *program, "--grpc-server-addr", f"unix:{tmp_path}/g1") as first,
+        process(*right, *program, "--device-id", "9", "--grpc-server-addr", f"unix:{tmp_path}/g2") as second,
+    ):
+        receiver.bind(f"{tmp_path}/out.peer")
+        receiver.settimeout(5)
+        async with primary(first, 0) as one, primary(second, 9) as other:
+            await one.write(bridge(2))
+            await other.write(bridge(8))
+            started = time.monotonic()
+            sender.sendto(FRAME, f"{tmp_path}/in")
+            assert [receiver.recv(2000), receiver.recv(2000)] == [FRAME, FRAME]
+            assert time.monotonic() - started >= 0.03
+
+
+async def test_several_devices_in_one_process(tmp_path: Path) -> None:
+    """Three switches in a row; the log tells at the end what the links did."""
+    log = tmp_path / "log"
+    interfaces = [
+        f"1/1@unix:{tmp_path}/in",
+        "1/2@link:2/1,loss=0.5,seed=3,in-delay=1ms",
+        "2/2@link:3/1",
+        f"3/2@unix:{tmp_path}/out",
+    ]
+    devices = [argument for number in "123" for argument in ("--device-id", number)]
+    options = ["--json", EDGE_JSON, "--p4info", EDGE_P4INFO, "--log-file", str(log), "-L", "info"]
+    ports = [argument for interface in interfaces for argument in ("-i", interface)]
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver,
+        process(*devices, *ports, *options, "--grpc-server-addr", f"unix:{tmp_path}/grpc") as address,
+    ):
+        receiver.bind(f"{tmp_path}/out.peer")
+        receiver.settimeout(5)
+        for number in (1, 2, 3):
+            async with primary(address, number) as controller:
+                await controller.write(bridge(2))
+        for index in range(20):
+            sender.sendto(FRAME + bytes([index]), f"{tmp_path}/in")
+        receiver.settimeout(0.5)
+        arrived = []
+        with contextlib.suppress(TimeoutError):
+            while True:
+                arrived.append(receiver.recv(2000)[-1])
+    assert arrived == sorted(arrived)
+    assert 0 < len(arrived) < 20
+    assert f"offered=20, duplicated=0, lost={20 - len(arrived)}" in log.read_text()
+
+
 async def test_packet_files_and_a_log_of_every_step(tmp_path: Path) -> None:
     program = tmp_path / "balance.json"
     program.write_bytes(load("balance").json)
@@ -128,10 +191,22 @@ async def test_packet_files_and_a_log_of_every_step(tmp_path: Path) -> None:
         (["--no-p4", "-i", "1"], "'1' is not of the form PORT@INTERFACE"),
         (["--no-p4", "-i", "1@"], "'1@' is not of the form"),
         (["--no-p4", "-i", "one@veth0"], "the port 'one' is not a number"),
-        (["--no-p4", "-i", "1@tcp:x"], "'tcp' is neither unix nor pcap"),
+        (["--no-p4", "-i", "1@tcp:x"], "'tcp' is neither unix nor pcap nor link"),
         (["--no-p4", "-i", "1@unix:"], "the path is missing"),
         (["--no-p4", "-i", "1@unix:/nonexistent/x"], "port 1: cannot open /nonexistent/x"),
         (["--no-p4", "-i", "600@pcap:a"], "port number 600"),
+        (["--no-p4", "-i", "1@veth0,delay=2"], "'1@veth0,delay=2': delay=2: '2' is not a number with one of the units"),
+        (["--no-p4", "-i", "1@veth0,in-loss=2"], "'1@veth0,in-loss=2': loss 2"),
+        (["--no-p4", "-i", "1@veth0,speed=2"], "'speed=2' is not one of delay"),
+        (["--no-p4", "-i", "1@veth0,peer"], "'peer' is not an effect with a value"),
+        (["--no-p4", "-i", "1@unix:a,b,c"], "'c' is not an effect with a value"),
+        (["--no-p4", "-i", "1@link:"], "the port is missing"),
+        (["--no-p4", "-i", "1@link:x"], "the port 'x' is not a number"),
+        (["--no-p4", "-i", "1@link:1"], "port 1 is taken by"),
+        (["--no-p4", "-i", "2/1@pcap:a"], "port 1 of device 2: the devices are 0"),
+        (["--no-p4", "-i", "x/1@pcap:a"], "the device 'x' is not a number"),
+        (["--no-p4", "--device-id", "1", "--device-id", "2", "-i", "1@pcap:a"], "of which device? Write DEVICE/1"),
+        (["--no-p4", "--device-id", "1", "--device-id", "1"], "--device-id 1 is given twice"),
         (["--no-p4", "--", "--grpc-server-addr", "unix:/nonexistent/x"], "there is no folder /nonexistent"),
         (["--no-p4", "--", "--grpc-server-addr", "9559"], "not of the form HOST:PORT"),
         (["--no-p4", "--", "--grpc-server-addr", "192.0.2.1:9559"], "cannot listen on 192.0.2.1:9559: "),
