@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from controller.app.accelerator_names import AcceleratorNames
 from controller.dataplane.codepoints import Encapsulation
@@ -75,6 +76,11 @@ def mapping_systems(topology: Topology) -> Iterable[tuple[str, MapServerConfig]]
 
 def xtr_config(topology: Topology, switch: SwitchConfig) -> XtrConfig:
     """The configuration of an access xTR or border pxTR. Raises ValueError for a switch of another role."""
+    config = _role_config(topology, switch)
+    return config if topology.probing is None else replace(config, probing=topology.probing.settings())
+
+
+def _role_config(topology: Topology, switch: SwitchConfig) -> XtrConfig:
     if switch.rloc is None or switch.pod is None:
         raise ValueError(f"{switch.name} is a {switch.role}, not an xTR")
     pod = topology.pod(switch.pod)

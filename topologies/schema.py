@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from controller.xtr import Probing
 from topologies.yaml_source import TopologyError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,30}$")]
@@ -135,8 +136,30 @@ class AcceleratorConfig(Model):
         return self
 
 
+class ProbingConfig(Model):
+    """How xTRs watch the RLOCs of their map-caches: fields (seconds) and defaults as in `controller.xtr.Probing`."""
+
+    interval: float | None = None
+    jitter: float | None = None
+    timeout: float | None = None
+    tries: int | None = None
+    down_interval: float | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> ProbingConfig:
+        self.settings()
+        return self
+
+    def settings(self) -> Probing:
+        """For an xTR's configuration. Raises ConfigError, a ValueError."""
+        return Probing(**self.model_dump(exclude_none=True))
+
+
 class Topology(Model):
-    """A whole fabric. Without a Scale-Out mapping system its PoDs are Scale-Up networks of their own."""
+    """A whole fabric. Without a Scale-Out mapping system its PoDs are Scale-Up networks of their own.
+
+    With `probing`, xTRs probe each other's RLOCs.
+    """
 
     name: Name
     instances: Annotated[tuple[InstanceConfig, ...], Field(min_length=1)]
@@ -145,6 +168,7 @@ class Topology(Model):
     switches: Annotated[tuple[SwitchConfig, ...], Field(min_length=1)]
     links: tuple[tuple[Name, Name], ...]
     accelerators: tuple[AcceleratorConfig, ...] = ()
+    probing: ProbingConfig | None = None
 
     def switch(self, name: str) -> SwitchConfig:
         """The switch of that name; KeyError if there is none."""

@@ -7,6 +7,7 @@ when the miss is answered.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 
 from controller.app.network import Transport
@@ -16,6 +17,7 @@ from controller.dataplane.codepoints import SUBMIT, DropReason, PuntReason
 from controller.dataplane.entries import NextHop, Rloc
 from controller.dataplane.router_tables import Changes
 from controller.lisp import Action, Eid
+from controller.lisp.constants import PRIORITY_UNUSABLE
 from controller.p4rt.packetio import PacketIn
 from controller.xtr import (
     Cause,
@@ -26,6 +28,7 @@ from controller.xtr import (
     MapCacheChange,
     MapCacheEntry,
     Replay,
+    RlocReachability,
     Xtr,
     XtrConfig,
 )
@@ -42,22 +45,18 @@ _ETHERNET = 14
 _DESTINATION = slice(_ETHERNET + 16, _ETHERNET + 20)
 
 
-def usable(locators: tuple[Locator, ...]) -> list[Rloc]:
-    """The locators that packets go to: those of the lowest priority value, by weight (RFC 9301 section 5.4).
+def usable(locators: Iterable[Locator]) -> list[list[Rloc]]:
+    """The locators that packets go to, by weight (RFC 9301 section 5.4); then those that stand in for them, and so on.
 
-    A weight of 0 takes no traffic unless all weights are 0, which leaves the choice to this router: equal shares.
+    Lower priority values come first. A weight of 0 takes no traffic while another locator of its priority can; where
+    all weights are 0 the choice is left to this router: equal shares.
     """
-    candidates = [locator for locator in locators if locator.priority != 255 and locator.rloc.version == 4]
-    if not candidates:
-        return []
-    best = min(locator.priority for locator in candidates)
-    chosen = [locator for locator in candidates if locator.priority == best]
-    weighted = [locator for locator in chosen if locator.weight]
-    return [
-        Rloc(locator.rloc, locator.weight or 1)
-        for locator in weighted or chosen
-        if isinstance(locator.rloc, IPv4Address)
-    ]
+    tiers: dict[tuple[int, bool], list[Rloc]] = {}
+    for locator in locators:
+        if locator.priority != PRIORITY_UNUSABLE and isinstance(locator.rloc, IPv4Address):
+            place = locator.priority, locator.weight == 0
+            tiers.setdefault(place, []).append(Rloc(locator.rloc, locator.weight or 1))
+    return [tiers[place] for place in sorted(tiers)]
 
 
 class Router(MachineProcess[Xtr]):
@@ -76,6 +75,8 @@ class Router(MachineProcess[Xtr]):
         self.resubmitted = 0
         self._attached: dict[Eid, NextHop] = {}
         self._advertised: set[Eid] = set()
+        self._down_ports: set[int] = set()
+        self._cut_off: set[IPv4Address] = set()
         control.on_packet_in = self.packet_in
 
     def start(self) -> None:
@@ -100,7 +101,15 @@ class Router(MachineProcess[Xtr]):
         self.perform(self.machine.detach(eid, self.now()))
 
     def port_status(self, port: int, up: bool) -> None:
-        """A port has gone down or come up: its accelerators are withdrawn, or registered again (SO-PATH-12)."""
+        """A port has gone down or come up: its accelerators are withdrawn, or registered again (SO-PATH-12).
+
+        RLOCs that only this port leads to leave their RLOC-sets, or come back.
+        """
+        (self._down_ports.discard if up else self._down_ports.add)(port)
+        cut_off = self.control.tables.cut_off(self._down_ports)
+        changed = sorted(self._cut_off ^ cut_off)
+        self._cut_off = cut_off
+        self.perform(self.machine.rlocs_routed(changed, up))
         eids = [eid for eid, next_hop in self._attached.items() if next_hop.port == port]
         if up:
             self.perform(self.machine.attach_all(map(LocalEid, eids), self.now()))
@@ -118,6 +127,8 @@ class Router(MachineProcess[Xtr]):
                 for packet in packets:
                     self.resubmitted += 1
                     self.control.packet_out(packet, mode=SUBMIT, iid=eid.iid)
+            case RlocReachability(rloc=IPv4Address() as rloc, reachable=reachable):
+                self.control.apply(self.control.tables.set_reachable(rloc, reachable))
             case _:
                 super().handle(output)
 
@@ -146,7 +157,7 @@ class Router(MachineProcess[Xtr]):
         if entry.kind is Kind.LOCAL:
             return tables.set_local(eid.iid, prefix, self._attached[eid])
         if entry.kind is Kind.FORWARD:
-            return tables.set_forward(eid.iid, prefix, usable(entry.locators))
+            return tables.set_forward(eid.iid, prefix, *usable(entry.locators))
         if entry.action == Action.SEND_MAP_REQUEST:
             return tables.set_unknown(eid.iid, prefix)
         # Natively-Forward has nowhere to go either: EIDs are not routable in the underlay.

@@ -6,7 +6,7 @@ an RLOC-set is there before an EID uses it, and goes after the last one has left
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
@@ -15,7 +15,8 @@ from controller.dataplane.codepoints import DropReason, Encapsulation
 from controller.dataplane.entries import NextHop, Rloc
 from controller.p4rt.entities import Key, State, TableEntry
 
-RlocSet = tuple[Rloc, ...]
+# The locators of an RLOC-set: those that take the traffic, then those that take it when none of them can, and so on.
+RlocSet = tuple[tuple[Rloc, ...], ...]
 EidKey = tuple[int, IPv4Network]
 
 # rloc_set_id_t is 16 bits wide; 0 is never given out.
@@ -44,7 +45,8 @@ class RouterTables:
     """All that one router has to have in its tables.
 
     EIDs with the same RLOC-set share one entry of `rloc_set`. A set keeps its identifier for as long as anything uses
-    it, so that a reconciliation finds the same entries again.
+    it, so that a reconciliation finds the same entries again. It also keeps it while locators of it are unreachable:
+    a router that fails is one write for each set that it is in, however many EIDs are behind it.
     """
 
     def __init__(self, source_rloc: IPv4Address | None = None) -> None:
@@ -54,6 +56,8 @@ class RouterTables:
         self._set_ids: dict[RlocSet, int] = {}
         self._users: dict[RlocSet, set[EidKey]] = {}
         self._set_of: dict[EidKey, RlocSet] = {}
+        self._unreachable: set[IPv4Address] = set()
+        self._routes: dict[IPv4Address, tuple[NextHop, ...]] = {}
         if source_rloc is not None:
             self._put(entries.local_rloc(source_rloc))
 
@@ -80,13 +84,30 @@ class RouterTables:
     def set_route(self, rloc: IPv4Address, next_hops: Iterable[NextHop]) -> Changes:
         """The equal-cost ways to an RLOC; none of them: there is no way."""
         hops = tuple(next_hops)
+        self._routes[rloc] = hops
         route = entries.underlay_route(IPv4Network(rloc), hops)
         return self._put(route) if hops else self._remove(route)
 
-    def set_forward(self, iid: int, prefix: IPv4Network, rlocs: Iterable[Rloc]) -> Changes:
-        """EIDs of `prefix` are behind `rlocs`, all of the best priority. No RLOC at all: they are dropped."""
+    def cut_off(self, ports: Collection[int]) -> set[IPv4Address]:
+        """The RLOCs that have a route, but none without one of these ports."""
+        return {rloc for rloc, hops in self._routes.items() if hops and all(hop.port in ports for hop in hops)}
+
+    def set_reachable(self, rloc: IPv4Address, reachable: bool) -> Changes:
+        """An RLOC takes part in the RLOC-sets that it is in, or not: one change for each of them."""
+        (self._unreachable.discard if reachable else self._unreachable.add)(rloc)
+        changes = Changes()
+        for wanted in self._set_ids:
+            if any(rloc == member.address for tier in wanted for member in tier):
+                changes += self._put_set(wanted)
+        return changes
+
+    def set_forward(self, iid: int, prefix: IPv4Network, *tiers: Iterable[Rloc]) -> Changes:
+        """EIDs of `prefix` are behind the RLOCs of the first tier that has a reachable one. No RLOC: they are dropped.
+
+        One tier for each priority, the best first.
+        """
         key = (iid, prefix)
-        wanted = tuple(sorted(rlocs))
+        wanted = tuple(members for tier in tiers if (members := tuple(sorted(tier))))
         if not wanted:
             return self.set_negative(iid, prefix, DropReason.NO_RLOC)
         changes = Changes()
@@ -135,7 +156,15 @@ class RouterTables:
             raise TablesFullError(f"all {MAX_RLOC_SET_ID} RLOC-set identifiers are in use")
         self._set_ids[wanted] = identifier
         self._users[wanted] = set()
-        return self._put(entries.rloc_set(identifier, wanted, self._source_rloc))
+        return self._put_set(wanted)
+
+    def _put_set(self, wanted: RlocSet) -> Changes:
+        """The set as the reachable locators make it; without any there is no entry, and its packets are dropped."""
+        assert self._source_rloc is not None
+        usable = ([member for member in tier if member.address not in self._unreachable] for tier in wanted)
+        members = next((tier for tier in usable if tier), [])
+        entry = entries.rloc_set(self._set_ids[wanted], members, self._source_rloc)
+        return self._put(entry) if members else self._remove(entry)
 
     def _use(self, key: EidKey, wanted: RlocSet | None) -> Changes:
         """Notes which RLOC-set an EID uses from now on; drops the one it left if nothing else uses it."""
@@ -151,4 +180,4 @@ class RouterTables:
         del self._users[left]
         identifier = self._set_ids.pop(left)
         assert self._source_rloc is not None
-        return self._remove(entries.rloc_set(identifier, left, self._source_rloc))
+        return self._remove(entries.rloc_set(identifier, (), self._source_rloc))

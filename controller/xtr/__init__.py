@@ -3,7 +3,9 @@
 from controller.mapping.machine import ConfigError, Event, NonceSource, Send
 from controller.xtr.config import LocalEid, MappingSystemLink, XtrConfig
 from controller.xtr.entries import DatabaseEntry, DatabaseState, Kind, Locator, MapCacheEntry, Source
-from controller.xtr.outputs import DatabaseChange, MapCacheChange, Output, Replay
+from controller.xtr.outputs import DatabaseChange, MapCacheChange, Output, Replay, RlocReachability
+from controller.xtr.probing import RlocHealth
+from controller.xtr.probing_config import Probing
 from controller.xtr.roles import access_xtr, border_xtr
 from controller.xtr.subscriptions import Subscription
 from controller.xtr.xtr import Cause, PendingView, Xtr
@@ -24,7 +26,10 @@ __all__ = [
     "NonceSource",
     "Output",
     "PendingView",
+    "Probing",
     "Replay",
+    "RlocHealth",
+    "RlocReachability",
     "Send",
     "Source",
     "Subscription",

@@ -20,6 +20,7 @@ from controller.lisp.constants import (
     XTR_ID_LENGTH,
 )
 from controller.mapping.machine import check_iid, check_path_mtu, check_unique, fail
+from controller.xtr.probing_config import Probing
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ class XtrConfig:
 
     `accept_unsolicited`: notifications for EIDs not subscribed to are believed, for at most
     `unsolicited_lifetime`. `queue_per_eid`, `queue_total`: packets kept while an EID is being resolved.
-    `mac_scope`, `full_mac`, `strict_scope`: choices C2 and C2b.
+    `mac_scope`, `full_mac`, `strict_scope`: choices C2 and C2b. `probing`: how the RLOCs of the map-cache are
+    watched; None for not at all. `probe_answers`: probes of own RLOCs that are answered a second.
 
     Raises ConfigError for the first thing that does not fit together.
     """
@@ -114,6 +116,8 @@ class XtrConfig:
     mac_scope: MacScope = "records"
     full_mac: bool = False
     strict_scope: MacScope | None = None
+    probing: Probing | None = None
+    probe_answers: int = 1000
     decode_options: DecodeOptions = field(default_factory=DecodeOptions)
 
     def __post_init__(self) -> None:
@@ -163,6 +167,7 @@ def _check_numbers(config: XtrConfig) -> None:
         "request_pause",
         "resubscribe_after",
         "unsolicited_lifetime",
+        "probe_answers",
     )
     for name in positive:
         if getattr(config, name) <= 0:

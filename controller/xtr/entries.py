@@ -29,12 +29,16 @@ class Source(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Locator:
-    """An RLOC to encapsulate to: of those with the lowest `priority`, in proportion to `weight` (RFC 9300 §12)."""
+    """An RLOC to encapsulate to: of those with the lowest `priority`, in proportion to `weight` (RFC 9300 §12).
+
+    `reachable`: False while probes of it go unanswered or the underlay has no way to it.
+    """
 
     rloc: IPAddress
     priority: int
     weight: int
     metadata: Metadata | None = None
+    reachable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

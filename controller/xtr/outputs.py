@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from controller.lisp import Eid
+from controller.lisp import Eid, IPAddress
 from controller.mapping.machine import Event, Send
 from controller.xtr.entries import DatabaseEntry, MapCacheEntry
 
@@ -37,4 +37,15 @@ class Replay:
     packets: tuple[bytes, ...]
 
 
-Output: TypeAlias = Send | Event | MapCacheChange | DatabaseChange | Replay
+@dataclass(frozen=True, slots=True)
+class RlocReachability:
+    """Packets can, or cannot, go to `rloc` from now on, whichever EIDs are behind it.
+
+    The map-cache stays as it is: mappings say where EIDs are, and do not change because a way is cut off.
+    """
+
+    rloc: IPAddress
+    reachable: bool
+
+
+Output: TypeAlias = Send | Event | MapCacheChange | DatabaseChange | Replay | RlocReachability

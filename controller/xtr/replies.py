@@ -21,8 +21,6 @@ class ReplyHandler:
 
     def handle(self, datagram: Datagram, message: MapReply, now: float) -> list[Output]:
         """Process one Map-Reply; the nonce alone tells what it answers (requirement PR-REP-5)."""
-        if message.probe:
-            return [dropped(datagram, "unexpected-probe", message="map-reply", field="P", value=1)]
         request = self._resolver.answered_by(message.nonce)
         if request is None or request.ends:
             return [dropped(datagram, "unknown-nonce", message="map-reply", field="nonce", value=message.nonce)]

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from controller.lisp import Action, Datagram, DecodeError, Eid, MapNotify, MapReply, Metadata, RlocRecord, decode
+from controller.lisp import (
+    Action,
+    Datagram,
+    DecodeError,
+    Eid,
+    IPAddress,
+    MapNotify,
+    MapReply,
+    MapRequest,
+    Metadata,
+    RlocRecord,
+    decode,
+)
 from controller.mapping.machine import Event, NonceSource, dropped
 from controller.xtr.config import LocalEid, XtrConfig
 from controller.xtr.entries import DatabaseEntry, Kind, MapCacheEntry
@@ -16,6 +28,8 @@ from controller.xtr.links import Links
 from controller.xtr.map_cache import MapCache
 from controller.xtr.notifications import NotificationHandler
 from controller.xtr.outputs import Output, Replay
+from controller.xtr.probing import Prober, RlocHealth
+from controller.xtr.probing_answers import ProbeResponder
 from controller.xtr.replies import ReplyHandler
 from controller.xtr.resolver import Resolver
 from controller.xtr.subscriptions import Duty, Subscription, Subscriptions
@@ -64,6 +78,8 @@ class Xtr:
         self._subscriptions = Subscriptions(config, source, self._ledger)
         self._resolver = Resolver(config, self._links, self._subscriptions, source)
         self._tables = Tables(self._links, MapCache(config.rlocs, config.default_ttl), self._etr, self._resolver)
+        self._prober = Prober(config, source)
+        self._probe_responder = ProbeResponder(config, self._etr, self._tables.cache)
         self._replies = ReplyHandler(self._resolver, self._subscriptions, self._tables)
         self._notifications = NotificationHandler(
             config, self._links, self._etr, self._resolver, self._subscriptions, self._ledger, self._tables
@@ -105,7 +121,7 @@ class Xtr:
             if self._etr.put(local, now):
                 outputs += self._tables.attached(local, now)
                 changed.append(local.eid)
-        return [*outputs, *self._etr.announce(changed, now)]
+        return self._prober.watch([*outputs, *self._etr.announce(changed, now)], now)
 
     def detach(self, eid: Eid, now: float) -> list[Output]:
         """`eid` is not reachable here any more: deregister; the entry goes when that is acknowledged."""
@@ -132,7 +148,7 @@ class Xtr:
         if withdrawn and cause is not Cause.DETACHED:
             fields = {"cause": cause.value, "eids": " ".join(map(str, withdrawn))}
             outputs.append(Event("path-withdrawn", fields))
-        return [*outputs, *self._etr.announce(withdrawn, now)]
+        return self._prober.watch([*outputs, *self._etr.announce(withdrawn, now)], now)
 
     def miss(self, eid: Eid, now: float, packet: bytes | None = None) -> list[Output]:
         """The data plane had no entry for a packet to `eid` (a host EID, or a name): ask, with N=1.
@@ -165,9 +181,13 @@ class Xtr:
             return [dropped(datagram, "malformed", field=error.field, detail=str(error))]
         match message:
             case MapNotify():
-                return self._notifications.handle(datagram, message, now)
+                return self._prober.watch(self._notifications.handle(datagram, message, now), now)
+            case MapReply(probe=True):
+                return self._prober.answered(datagram, message, now)
             case MapReply():
-                return self._replies.handle(datagram, message, now)
+                return self._prober.watch(self._replies.handle(datagram, message, now), now)
+            case MapRequest(probe=True):
+                return self._probe_responder.handle(datagram, message, now)
             case _:
                 return [dropped(datagram, "unexpected-message", message=type(message).__name__)]
 
@@ -180,17 +200,25 @@ class Xtr:
             outputs += self._renew(subscription, now) if duty is Duty.RENEW else self._sweep(subscription, now)
         outputs += self._resolver.tick(now)
         outputs += self._etr.tick(now)
-        return outputs
+        return [*self._prober.watch(outputs, now), *self._prober.tick(now)]
 
     def next_deadline(self) -> float | None:
         """When `tick` has to be called next, unless something else comes first."""
-        parts = (self._tables.cache, self._subscriptions, self._resolver, self._etr)
+        parts = (self._tables.cache, self._subscriptions, self._resolver, self._etr, self._prober)
         deadlines = [part.next_deadline() for part in parts]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def map_cache(self) -> list[MapCacheEntry]:
-        """The map-cache in the order of its EIDs."""
-        return self._tables.cache.entries()
+        """The map-cache in the order of its EIDs, each locator with what is known of its reachability."""
+        return [self._with_reachability(entry) for entry in self._tables.cache.entries()]
+
+    def rlocs_routed(self, rlocs: Iterable[IPAddress], routed: bool) -> list[Output]:
+        """The underlay has, or has no more, a way to these RLOCs: what the state of the switch's ports says."""
+        return self._prober.routed(rlocs, routed)
+
+    def rloc_health(self) -> list[RlocHealth]:
+        """What is known of the RLOCs that are probed, and of those without a route."""
+        return self._prober.health()
 
     def database(self) -> list[DatabaseEntry]:
         """The local database in the order of its EIDs."""
@@ -211,6 +239,12 @@ class Xtr:
             PendingView("registration", link, eid, self._etr.due(eid, link)) for eid, link in self._etr.unanswered()
         ]
         return requests + registrations
+
+    def _with_reachability(self, entry: MapCacheEntry) -> MapCacheEntry:
+        if entry.kind is not Kind.FORWARD:
+            return entry
+        marked = tuple(replace(locator, reachable=self._prober.reachable(locator.rloc)) for locator in entry.locators)
+        return entry if marked == entry.locators else replace(entry, locators=marked)
 
     def _renew(self, subscription: Subscription, now: float) -> list[Output]:
         link = self._links.named(subscription.link)

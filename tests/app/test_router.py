@@ -19,23 +19,25 @@ ONE, TWO, THREE = (IPv4Address(f"192.0.2.{number}") for number in (1, 2, 3))
     ("locators", "expected"),
     [
         ([], []),
-        ([(ONE, 1, 100), (TWO, 1, 100)], [(ONE, 100), (TWO, 100)]),
-        ([(ONE, 2, 100), (TWO, 1, 50)], [(TWO, 50)]),
+        ([(ONE, 1, 100), (TWO, 1, 100)], [[(ONE, 100), (TWO, 100)]]),
+        ([(ONE, 2, 100), (TWO, 1, 50)], [[(TWO, 50)], [(ONE, 100)]]),
         ([(ONE, 255, 100)], []),
-        ([(ONE, 255, 100), (TWO, 3, 1)], [(TWO, 1)]),
-        ([(ONE, 1, 0), (TWO, 1, 10)], [(TWO, 10)]),
-        ([(ONE, 1, 0), (TWO, 1, 0), (THREE, 2, 9)], [(ONE, 1), (TWO, 1)]),
+        ([(ONE, 255, 100), (TWO, 3, 1)], [[(TWO, 1)]]),
+        ([(ONE, 1, 0), (TWO, 1, 10)], [[(TWO, 10)], [(ONE, 1)]]),
+        ([(ONE, 1, 0), (TWO, 1, 0), (THREE, 2, 9)], [[(ONE, 1), (TWO, 1)], [(THREE, 9)]]),
     ],
 )
 @pytest.mark.requirement("MH-1")
 def test_the_best_priority_by_weight(
-    locators: list[tuple[IPv4Address, int, int]], expected: list[tuple[IPv4Address, int]]
+    locators: list[tuple[IPv4Address, int, int]], expected: list[list[tuple[IPv4Address, int]]]
 ) -> None:
-    assert usable(tuple(Locator(*locator) for locator in locators)) == [Rloc(*rloc) for rloc in expected]
+    assert usable(tuple(Locator(*locator) for locator in locators)) == [
+        [Rloc(*rloc) for rloc in tier] for tier in expected
+    ]
 
 
 def test_a_locator_that_the_underlay_cannot_reach_is_left_out() -> None:
-    assert usable((Locator(IPv6Address("2001:db8::1"), 1, 100), Locator(ONE, 2, 100))) == [Rloc(ONE, 100)]
+    assert usable((Locator(IPv6Address("2001:db8::1"), 1, 100), Locator(ONE, 2, 100))) == [[Rloc(ONE, 100)]]
 
 
 @given(
@@ -44,9 +46,10 @@ def test_a_locator_that_the_underlay_cannot_reach_is_left_out() -> None:
     )
 )
 def test_every_chosen_locator_is_of_the_best_usable_priority(locators: list[Locator]) -> None:
-    chosen = usable(tuple(locators))
+    tiers = usable(tuple(locators))
     priorities = [locator.priority for locator in locators if locator.priority != 255]
-    assert bool(chosen) == bool(priorities)
+    assert bool(tiers) == bool(priorities)
     best = {locator.rloc for locator in locators if priorities and locator.priority == min(priorities)}
-    assert {rloc.address for rloc in chosen} <= best
-    assert all(rloc.weight >= 1 for rloc in chosen)
+    assert {rloc.address for tier in tiers[:1] for rloc in tier} <= best
+    assert sum(map(len, tiers)) == len(priorities)
+    assert all(rloc.weight >= 1 for tier in tiers for rloc in tier)

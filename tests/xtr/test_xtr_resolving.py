@@ -219,7 +219,7 @@ def test_probe_replies_and_other_messages_are_not_for_us() -> None:
     bench = XtrBench()
     (request,) = requests(bench.miss(FAR))
     whole = record(FAR, "203.0.113.1", authoritative=True)
-    assert drop_reason(bench.reply(request.nonce, whole, probe=True)) == "unexpected-probe"
+    assert drop_reason(bench.reply(request.nonce, whole, probe=True)) == "unknown-nonce"
     assert drop_reason(bench.hear(encode(request))) == "unexpected-message"
 
 
