@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, Literal, TypeAlias
@@ -18,6 +19,8 @@ from controller.lisp.messages import Authenticated, MapNotify, MapRegister
 MacScope: TypeAlias = Literal["records", "whole"]
 
 _AUTH_DATA_OFFSET: Final = 16
+_INNER_PAD: Final = bytes(octet ^ 0x36 for octet in range(256))
+_OUTER_PAD: Final = bytes(octet ^ 0x5C for octet in range(256))
 # HKDF salt by message type (RFC 9301 §5.6): the strings keep the derived keys of the three messages apart.
 _SALTED: Final = {
     kind: hmac.new(salt, digestmod=hashlib.sha256)
@@ -47,6 +50,30 @@ _LENGTHS: Final = {
 }
 
 
+class PreparedHmac:
+    """HMAC (RFC 2104) of many messages with one key.
+
+    Hashing the padded key is most of the work for a short message: it is done once, and the two hash states are
+    copied. That takes half the time of copying an object of the standard library, which is one more layer.
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, secret: bytes, hash_function: Callable[[bytes], hashlib._Hash]) -> None:
+        size = hash_function(b"").block_size
+        padded = (hash_function(secret).digest() if len(secret) > size else secret).ljust(size, b"\0")
+        self._inner = hash_function(padded.translate(_INNER_PAD))
+        self._outer = hash_function(padded.translate(_OUTER_PAD))
+
+    def digest(self, message: bytes) -> bytes:
+        """Return the whole MAC of `message`."""
+        inner = self._inner.copy()
+        inner.update(message)
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return outer.digest()
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """A pre-shared key: `secret` octets as configured, its 8-bit `key_id`, and the algorithm it is for.
@@ -59,23 +86,33 @@ class Key:
     key_id: int
     algorithm: Algorithm
     secret: bytes = field(repr=False)
-    # Hashing the padded key is most of the work for a short message: done once, and copied.
-    _keyed: hmac.HMAC | None = field(init=False, repr=False, compare=False)
+    _hmac: PreparedHmac | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.key_id >> 8:
             raise EncodeError("key.key-id", self.key_id, "does not fit 8 bits")
         if self.algorithm is not Algorithm.NONE and not self.secret:
             raise EncodeError("key.secret", "(empty)", f"{self.algorithm.name} needs a secret")
-        keyed = None
+        prepared = None
         if self.algorithm is Algorithm.HMAC_SHA1_96:
-            keyed = hmac.new(self.secret, digestmod=hashlib.sha1)
+            prepared = PreparedHmac(self.secret, hashlib.sha1)
         elif self.algorithm is Algorithm.HMAC_SHA256_128:
-            keyed = hmac.new(self.secret, digestmod=hashlib.sha256)
-        object.__setattr__(self, "_keyed", keyed)
+            prepared = PreparedHmac(self.secret, hashlib.sha256)
+        object.__setattr__(self, "_hmac", prepared)
 
     def __reduce__(self) -> tuple[type[Key], tuple[int, Algorithm, bytes]]:
         return Key, (self.key_id, self.algorithm, self.secret)  # hash states cannot be copied this way
+
+    def mac(self, kind: MessageType, nonce: int, covered: bytes) -> bytes:
+        """Return the untruncated MAC over `covered`, in which the Authentication Data is zero.
+
+        `kind` and `nonce`, those of the message, count for algorithm 3 only. Nothing for algorithm NONE.
+        """
+        if self._hmac is not None:
+            return self._hmac.digest(covered)
+        if self.algorithm is Algorithm.NONE:
+            return b""
+        return hmac.digest(derive_key(self.secret, nonce, kind), covered, "sha256")
 
 
 def derive_key(secret: bytes, nonce: int, kind: MessageType) -> bytes:
@@ -98,7 +135,7 @@ def sign(message: Authenticated, key: Key, *, mac_scope: MacScope = "records", f
     length = _LENGTHS[key.algorithm][full_length]
     header, records, trailer = authenticated_parts(message, key.key_id, key.algorithm, length)
     covered = b"".join((header, bytes(length), records, trailer if mac_scope == "whole" else b""))
-    mac = _mac(key, message, covered)[:length]
+    mac = key.mac(_kind(message), message.nonce, covered)[:length]
     return b"".join((header, mac, records, trailer))
 
 
@@ -122,26 +159,15 @@ def verify(octets: bytes, message: Authenticated, key: Key, *, strict_scope: Mac
     if key.algorithm is Algorithm.NONE:
         return
     covered = b"".join((octets[:_AUTH_DATA_OFFSET], bytes(length), octets[_AUTH_DATA_OFFSET + length :]))
+    kind, nonce = _kind(message), message.nonce
     if message.xtr is None or strict_scope != "whole":
         records = covered if message.xtr is None else covered[:-XTR_IDENTITY_LENGTH]
-        if hmac.compare_digest(_mac(key, message, records)[:length], received):
+        if hmac.compare_digest(key.mac(kind, nonce, records)[:length], received):
             return
     if message.xtr is not None and strict_scope != "records":  # noqa: SIM102 - one scope after the other
-        if hmac.compare_digest(_mac(key, message, covered)[:length], received):
+        if hmac.compare_digest(key.mac(kind, nonce, covered)[:length], received):
             return
     raise AuthenticationError(f"{_name(message)}: wrong MAC for key id {key.key_id}")
-
-
-def _mac(key: Key, message: Authenticated, covered: bytes) -> bytes:
-    """Return the untruncated MAC over `covered`, in which the Authentication Data is zero."""
-    keyed = key._keyed
-    if keyed is not None:
-        mac = keyed.copy()
-        mac.update(covered)
-        return mac.digest()
-    if key.algorithm is Algorithm.NONE:
-        return b""
-    return hmac.digest(derive_key(key.secret, message.nonce, _kind(message)), covered, "sha256")
 
 
 def _kind(message: Authenticated) -> MessageType:
