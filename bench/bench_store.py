@@ -124,7 +124,7 @@ def compare_commits(files: Iterator[Path], seconds: float) -> None:
     """Print the table of commits."""
     changes = list(all_changes(range(BATCH * 100)))
     statement = "INSERT INTO {} VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
-    rows = [(statement.format(row.table), (row.key, row.value)) for row in map(encode_change, changes)]
+    rows = [(statement.format(row.table), (row.key, row.body)) for row in map(encode_change, changes)]
     print(f"{'commits':30} {'commits/s':>11} {'rows/s':>11} {'longest ms':>11} {'limit/s':>11} {'ratio':>7}")
     for power_safe in (False, True):
         for registers_in_one in (1, BATCH):

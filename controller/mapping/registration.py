@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
@@ -78,8 +77,8 @@ class RegistrationHandler:
             accepted.append(record)
             changes += self._apply(message, record, sender.xtr, now)
         reply = self._acknowledgement(message, accepted, sender.key)
-        digest = hashlib.sha256(datagram.payload).digest()
-        self._state.keep_receipt(Receipt(sender.xtr, sender.key.key_id, message.nonce, digest, reply, datagram.source))
+        receipt = Receipt(sender.xtr, sender.key.key_id, message.nonce, datagram.payload, reply, datagram.source)
+        self._state.keep_receipt(receipt)
         if accepted:
             eids = " ".join(str(record.key) for record in accepted)
             outputs.append(Event("map-register-accepted", {"xtr": str(sender.xtr), "eids": eids}))
@@ -126,7 +125,7 @@ class RegistrationHandler:
         last = self._state.receipt(sender.xtr, sender.key.key_id)
         if last is None or message.nonce > last.nonce:
             return None
-        if message.nonce == last.nonce and hashlib.sha256(datagram.payload).digest() == last.digest:
+        if message.nonce == last.nonce and datagram.payload == last.register:
             return last
         raise _Refused("replay", field="nonce", value=message.nonce, last=last.nonce, xtr=str(sender.xtr))
 

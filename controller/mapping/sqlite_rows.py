@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Final, Literal, NamedTuple, TypeAlias, assert_never
 
 from controller.lisp import DecodeOptions, Eid, EidRecord, Endpoint, IPAddress, LispError, MacAddress, RequestRecord
@@ -37,11 +38,11 @@ from controller.mapping.store import (
 Table: TypeAlias = Literal["contribution", "receipt", "subscription"]
 
 _CONTRIBUTION: Final = struct.Struct("!dQ?")  # timeout, serial, proxy-reply; then the EID-record
-_RECEIPT: Final = struct.Struct("!QH32s?")  # nonce, source port, digest, whether replied; then source RLOC, reply
+# Nonce, source port, whether replied, lengths of source RLOC and of the register; then these two and the reply.
+_RECEIPT: Final = struct.Struct("!QH?BH")
 _SUBSCRIPTION: Final = struct.Struct("!QB?")  # nonce, kind, active; then the EID with its ITR-RLOCs, muted EIDs
 _SITE_ID: Final = struct.Struct("!Q")
 _CRC: Final = struct.Struct("!I")
-_DIGEST_LENGTH: Final = 32
 
 _KINDS: Final = {SubscriptionKind.MAPPING: 1, SubscriptionKind.TABLE: 2, SubscriptionKind.HOLE: 3}
 _KIND_OF: Final = {code: kind for kind, code in _KINDS.items()}
@@ -52,31 +53,43 @@ class RowError(Exception):
 
 
 class Row(NamedTuple):
-    """A row of `table`; `value` None means that there shall be none with this key."""
+    """A row of `table`, its value still without checksum; `body` None means that there shall be none with this key."""
 
     table: Table
     key: bytes
-    value: bytes | None
+    body: bytes | None
 
 
 def encode_change(change: Change) -> Row:
     """Return the row that `change` makes. Raises EncodeError or struct.error for values without a place in it."""
     match change:
+        case Receipt():  # by far the most frequent
+            return Row("receipt", _receipt_key(change.xtr, change.key_id), _receipt(change))
         case Contribution():
-            return _row("contribution", _eid(change.eid) + _xtr(change.xtr), _contribution(change))
+            return Row("contribution", _eid(change.eid) + _xtr(change.xtr), _contribution(change))
         case Withdrawn():
             return Row("contribution", _eid(change.eid) + _xtr(change.xtr), None)
-        case Receipt():
-            return _row("receipt", change.key_id.to_bytes(1, "big") + _xtr(change.xtr), _receipt(change))
         case Subscription():
-            return _row("subscription", _eid(change.eid) + _xtr(change.xtr), _subscription(change))
+            return Row("subscription", _eid(change.eid) + _xtr(change.xtr), _subscription(change))
         case _:
             assert_never(change)
 
 
-def decode_contribution(key: bytes, value: bytes, options: DecodeOptions) -> Contribution:
+def checksummed(key: bytes, body: bytes) -> bytes:
+    """The value of a row as it stands in its table."""
+    return body + _CRC.pack(_crc(key, body))
+
+
+def without_checksum(key: bytes, value: bytes) -> bytes:
+    """The body in the value of a row. Raises RowError for a wrong checksum."""
+    body = value[: -_CRC.size]
+    if value[-_CRC.size :] != _CRC.pack(_crc(key, body)):
+        raise RowError("the checksum is wrong")
+    return body
+
+
+def decode_contribution(key: bytes, body: bytes, options: DecodeOptions) -> Contribution:
     """Read a row of the table `contribution`. Raises RowError."""
-    body = _checked(key, value)
     try:
         timeout, serial, proxy_reply = _CONTRIBUTION.unpack_from(body)
         record, at = decode_eid_record(body, _CONTRIBUTION.size, len(body), options)
@@ -87,26 +100,25 @@ def decode_contribution(key: bytes, value: bytes, options: DecodeOptions) -> Con
         raise RowError(str(error)) from None
 
 
-def decode_receipt(key: bytes, value: bytes, options: DecodeOptions) -> Receipt:
+def decode_receipt(key: bytes, body: bytes, options: DecodeOptions) -> Receipt:
     """Read a row of the table `receipt`. Raises RowError."""
-    body = _checked(key, value)
     try:
-        nonce, port, digest, replied = _RECEIPT.unpack_from(body)
-        address, at = decode_address(body, _RECEIPT.size, len(body), options)
-    except (LispError, struct.error) as error:
+        nonce, port, replied, address_length, length = _RECEIPT.unpack_from(body)
+        at = _RECEIPT.size + address_length
+        address = ip_address(body[_RECEIPT.size : at])
+    except (ValueError, struct.error) as error:
         raise RowError(str(error)) from None
-    if not isinstance(address, IPAddress):
-        raise RowError(f"source {address} is no IP address")
+    end = at + length
+    if end > len(body):
+        raise RowError(f"{end - len(body)} octets of the register are missing")
     if not replied:
-        _expect_end(body, at)
-    return Receipt(
-        _xtr_after(key, key[:1]), key[0], nonce, digest, body[at:] if replied else None, Endpoint(address, port)
-    )
+        _expect_end(body, end)
+    source, reply = Endpoint(address, port), body[end:] if replied else None
+    return Receipt(_xtr_after(key, key[:1]), key[0], nonce, body[at:end], reply, source)
 
 
-def decode_subscription(key: bytes, value: bytes, options: DecodeOptions) -> Subscription:
+def decode_subscription(key: bytes, body: bytes, options: DecodeOptions) -> Subscription:
     """Read a row of the table `subscription`. Raises RowError."""
-    body = _checked(key, value)
     try:
         nonce, code, active = _SUBSCRIPTION.unpack_from(body)
         record, at = decode_eid_record(body, _SUBSCRIPTION.size, len(body), options)
@@ -130,10 +142,10 @@ def _contribution(change: Contribution) -> bytes:
 
 
 def _receipt(change: Receipt) -> bytes:
-    if len(change.digest) != _DIGEST_LENGTH:  # packing would cut it or fill it up in silence
-        raise EncodeError("digest", change.digest, f"must have {_DIGEST_LENGTH} octets")
-    head = _RECEIPT.pack(change.nonce, change.source.port, change.digest, change.reply is not None)
-    return head + encode_address(change.source.address) + (change.reply or b"")
+    _, _, nonce, register, reply, source = change
+    address = source.address.packed
+    head = _RECEIPT.pack(nonce, source.port, reply is not None, len(address), len(register))
+    return b"".join((head, address, register, reply or b""))
 
 
 def _subscription(change: Subscription) -> bytes:
@@ -161,6 +173,11 @@ def _xtr(xtr: XtrKey) -> bytes:
     return _SITE_ID.pack(xtr.site_id) + xtr.identity
 
 
+@lru_cache(maxsize=1 << 16)
+def _receipt_key(xtr: XtrKey, key_id: int) -> bytes:
+    return key_id.to_bytes(1, "big") + _xtr(xtr)
+
+
 def _xtr_after(key: bytes, before: bytes) -> XtrKey:
     """The xTR at the end of `key`, which has to begin with `before`."""
     at = len(before)
@@ -184,18 +201,6 @@ def _decode_xtr(octets: bytes) -> XtrKey:
     if not isinstance(address, IPAddress) or at != len(identity):
         raise RowError("the key names no xTR")
     return XtrKey(site_id, address)
-
-
-def _row(table: Table, key: bytes, body: bytes) -> Row:
-    return Row(table, key, body + _CRC.pack(_crc(key, body)))
-
-
-def _checked(key: bytes, value: bytes) -> bytes:
-    """The value without its checksum."""
-    body = value[: -_CRC.size]
-    if value[-_CRC.size :] != _CRC.pack(_crc(key, body)):
-        raise RowError("the checksum is wrong")
-    return body
 
 
 def _crc(key: bytes, body: bytes) -> int:

@@ -6,43 +6,61 @@ or lack the commit mark, and are passed over when the file is opened again. That
 a crash of the operating system or a power failure can lose the latest commits then, never the file's consistency:
 xTRs register again within a minute, and what was captured in the lost moments could be replayed. `power_safe` rules
 this out with synchronous=FULL, which waits for the disk at every commit and is some fifty times slower.
+
+A commit is one row in the table `log` (see `sqlite_log`). When a stretch of the log has got long, each later commit
+takes a part of it over into the tables, so no commit is much slower than others; closing takes over the rest.
 """
 
 from __future__ import annotations
 
 import contextlib
+import heapq
 import logging
 import sqlite3
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from controller.lisp import DecodeOptions, LispError
+from controller.mapping.sqlite_log import TABLES, Stretch, join_rows, split_rows
 from controller.mapping.sqlite_rows import (
+    Row,
     RowError,
     Table,
+    checksummed,
     decode_contribution,
     decode_receipt,
     decode_subscription,
     encode_change,
+    without_checksum,
 )
 from controller.mapping.store import Change, Snapshot, StoreError
 
 log = logging.getLogger(__name__)
 
 _APPLICATION_ID: Final = 0x4C495350  # "LISP": tells our files from other programs'
-_SCHEMA_VERSION: Final = 1
-_TABLES: Final[tuple[Table, ...]] = ("contribution", "receipt", "subscription")
+_SCHEMA_VERSION: Final = 2
 # The row lives in the index of its key: one tree to change per row.
 _CREATE: Final = "CREATE TABLE {} (key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID"
+_CREATE_LOG: Final = "CREATE TABLE log (sequence INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT"
 _PUT: Final = {
-    table: f"INSERT INTO {table} VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value" for table in _TABLES
+    table: f"INSERT INTO {table} VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value" for table in TABLES
 }
-_REMOVE: Final = {table: f"DELETE FROM {table} WHERE key = ?" for table in _TABLES}
+_REMOVE: Final = {table: f"DELETE FROM {table} WHERE key = ?" for table in TABLES}
+_APPEND: Final = "INSERT INTO log (value) VALUES (?)"
+_SHORTEN: Final = "DELETE FROM log WHERE sequence <= min(?, (SELECT min(sequence) FROM log) + ?)"
+
+# A stretch of the log is taken over when it has that many octets or distinct keys: the former bound the file, the
+# latter the memory. A commit takes over so many times the rows that it brings, and at least so many.
+_STRETCH_OCTETS: Final = 32 << 20
+_STRETCH_KEYS: Final = 1 << 16
+_TAKE_OVER_RATIO: Final = 2
+_TAKE_OVER_LEAST: Final = 64
 
 _REASONS: Final = {
     sqlite3.SQLITE_BUSY: "is in use by another process",
@@ -55,9 +73,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class DamagedRow:
-    """A row that `load` could not use: its table, its key, and what is wrong."""
+    """A row that `load` could not use: its table, its key (in the log its number), and what is wrong."""
 
-    table: str
+    table: Table | Literal["log"]
     key: bytes
     reason: str
 
@@ -81,6 +99,10 @@ class SqliteStore:
         self.damaged: tuple[DamagedRow, ...] = ()
         self._file = file
         self._options = decode_options or DecodeOptions()
+        self._closed = False
+        self._recent = Stretch()
+        self._old = Stretch()  # is being taken over into the tables
+        self._damaged_log: list[DamagedRow] = []
         with self._reported():
             # Statements are prepared once and kept; transactions begin and end where this class says so.
             self._connection = sqlite3.connect(file, isolation_level=None, timeout=0)
@@ -97,7 +119,7 @@ class SqliteStore:
         A damaged row is left out, logged, and listed in `damaged`: the rest of the fabric's state must not wait for
         one xTR's. What an xTR registered comes back with its next Map-Register.
         """
-        damaged: list[DamagedRow] = []
+        damaged = list(self._damaged_log)
         with self._reported():
             snapshot = Snapshot(
                 tuple(self._rows("contribution", decode_contribution, damaged)),
@@ -111,23 +133,42 @@ class SqliteStore:
 
     def commit(self, changes: Iterable[Change]) -> None:
         """Make all `changes`, in their order, durable, or none of them. Raises StoreError."""
-        rows: dict[tuple[Table, bytes], bytes | None] = {}  # of several changes with one key, the last is what stays
+        rows: list[Row] = []
         for change in changes:
             try:
-                table, key, value = encode_change(change)
+                rows.append(encode_change(change))
             except (LispError, struct.error, OverflowError) as error:
                 raise StoreError(f"{self._file}: cannot hold {change}: {error}") from error
-            rows[table, key] = value
+        if not rows:
+            return
+        octets = join_rows(rows)
         with self._reported():
-            if len(rows) == 1:  # a refresh; one statement is a transaction of its own, a third faster
-                self._write(rows)
-            elif rows:
+            if self._old.last or self._is_long(self._recent):
                 with self._transaction():
-                    self._write(rows)
+                    sequence = self._connection.execute(_APPEND, (octets,)).lastrowid
+                    taken = self._take_over(max(_TAKE_OVER_RATIO * len(rows), _TAKE_OVER_LEAST))
+                self._old.discard(taken)
+            else:  # one statement is a transaction of its own, a third faster
+                sequence = self._connection.execute(_APPEND, (octets,)).lastrowid
+        assert sequence is not None
+        self._recent.add(rows, len(octets), sequence)
 
     def close(self) -> None:
-        """Bring the write-ahead log into the file and release it. Raises StoreError."""
+        """Take over the whole log into the tables and release the file. Raises StoreError.
+
+        If there is no room for that, the log stays, and nothing is lost.
+        """
+        if self._closed:
+            return
+        self._closed = True
         with self._reported():
+            try:
+                with self._transaction():
+                    for stretch in (self._old, self._recent):
+                        self._write(stretch.rows())
+                    self._connection.execute("DELETE FROM log")
+            except sqlite3.Error as error:
+                log.warning("%s: the log stays as it is: %s", self._file, error)
             self._connection.close()
 
     def __enter__(self) -> SqliteStore:
@@ -150,10 +191,12 @@ class SqliteStore:
         self._execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
         if new:
             with self._transaction():
-                for table in _TABLES:
+                for table in TABLES:
                     self._execute(_CREATE.format(table))
+                self._execute(_CREATE_LOG)
                 self._execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                 self._execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        self._read_log()
 
     def _identify(self) -> bool:
         """Whether the file is new; raises StoreError if it is not ours or not whole."""
@@ -171,19 +214,48 @@ class SqliteStore:
             raise StoreError(f"{self._file}: is damaged: {found}")
         return False
 
-    def _write(self, rows: Mapping[tuple[Table, bytes], bytes | None]) -> None:
-        for (table, key), value in rows.items():
-            if value is None:
-                self._connection.execute(_REMOVE[table], (key,))
+    @staticmethod
+    def _is_long(stretch: Stretch) -> bool:
+        return stretch.octets >= _STRETCH_OCTETS or len(stretch) >= _STRETCH_KEYS
+
+    def _take_over(self, count: int) -> list[Row]:
+        """Bring some of the old stretch into the tables; returns what is there now."""
+        if not self._old.last:
+            self._old, self._recent = self._recent, Stretch()
+        rows = self._old.first(count)
+        self._write(row for row in rows if row not in self._recent)  # else a later one comes with the next stretch
+        if not rows and not self._connection.execute(_SHORTEN, (self._old.last, count)).rowcount:
+            self._old = Stretch()
+        return rows
+
+    def _read_log(self) -> None:
+        for sequence, octets in self._connection.execute("SELECT sequence, value FROM log ORDER BY sequence"):
+            try:
+                self._recent.add(split_rows(octets), len(octets), sequence)
+            except RowError as error:
+                self._damaged_log.append(DamagedRow("log", sequence.to_bytes(8, "big"), str(error)))
+
+    def _write(self, rows: Iterable[Row]) -> None:
+        execute = self._connection.execute
+        for table, key, body in rows:
+            if body is None:
+                execute(_REMOVE[table], (key,))
             else:
-                self._connection.execute(_PUT[table], (key, value))
+                execute(_PUT[table], (key, checksummed(key, body)))
 
     def _rows(
         self, table: Table, decode: Callable[[bytes, bytes, DecodeOptions], T], damaged: list[DamagedRow]
     ) -> Iterator[T]:
-        for key, value in self._connection.execute(f"SELECT key, value FROM {table} ORDER BY key"):
+        logged = self._old.latest[table] | self._recent.latest[table]
+        stored: Iterable[tuple[bytes, bytes]] = self._connection.execute(f"SELECT key, value FROM {table} ORDER BY key")
+        late = sorted(logged.items(), key=itemgetter(0))
+        for key, value in heapq.merge(stored, late, key=itemgetter(0)):
+            if key in logged and value is not logged[key]:
+                continue  # the table still has what was replaced
             try:
-                yield decode(key, value, self._options)
+                if value is not None:
+                    body = value if key in logged else without_checksum(key, value)
+                    yield decode(key, body, self._options)
             except RowError as error:
                 damaged.append(DamagedRow(table, key, str(error)))
 

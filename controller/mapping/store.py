@@ -60,18 +60,17 @@ class Withdrawn:
     xtr: XtrKey
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """The last Map-Register accepted from an xTR under one key (RFC 9301 §5.6).
 
-    `digest` (SHA-256 of the message) and `reply` (the Map-Notify sent, if one was asked for) let a repeated
-    datagram be answered alike (choice C3). `source` is where the xTR can be notified.
+    `register` (its octets) and `reply` (the Map-Notify sent, if one was asked for) let a repeated datagram be
+    answered alike (choice C3). `source` is where the xTR can be notified.
     """
 
     xtr: XtrKey
     key_id: int
     nonce: int
-    digest: bytes
+    register: bytes
     reply: bytes | None
     source: Endpoint
 

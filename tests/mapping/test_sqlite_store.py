@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -12,6 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -29,6 +31,7 @@ from controller.mapping import (
     SubscriptionKind,
     Withdrawn,
     XtrKey,
+    sqlite_store,
 )
 from controller.mapping.sqlite_store import SqliteStore
 from tests.lisp.strategies import U16, U32, U64, eids, ip_addresses, rloc_records, tuples_of
@@ -90,7 +93,7 @@ def histories(draw: st.DrawFn) -> list[list[Change] | None]:
             some_xtrs,
             st.sampled_from([0, 1, 255]),
             U64,
-            st.binary(min_size=32, max_size=32),
+            st.binary(max_size=40),
             st.none() | st.binary(max_size=40),
             st.builds(Endpoint, ip_addresses, U16),
         ),
@@ -108,11 +111,13 @@ def histories(draw: st.DrawFn) -> list[list[Change] | None]:
     return draw(st.lists(st.none() | st.lists(changes, max_size=6), max_size=8))
 
 
-@given(histories(), st.booleans())
-@settings(max_examples=60, deadline=None)
-def test_it_holds_what_memory_holds(history: list[list[Change] | None], power_safe: bool) -> None:
+@given(histories(), st.booleans(), st.sampled_from([1, 2, 3, 1 << 16]))
+@settings(max_examples=100, deadline=None)
+def test_it_holds_what_memory_holds(history: list[list[Change] | None], power_safe: bool, stretch: int) -> None:
+    """Whatever of its log was taken over: with short stretches each commit takes over a part."""
     memory = MemoryStore()
-    with TemporaryDirectory(dir=IN_MEMORY) as folder:
+    limits = patch.multiple(sqlite_store, _STRETCH_KEYS=stretch, _TAKE_OVER_LEAST=1, _TAKE_OVER_RATIO=1)
+    with limits, TemporaryDirectory(dir=IN_MEMORY) as folder:
         file = Path(folder) / "store.db"
         store = SqliteStore(file, power_safe=power_safe)
         for changes in [*history, None]:
@@ -164,18 +169,18 @@ def test_metadata_of_a_configured_vendor_is_held(file: Path) -> None:
         replace(CONTRIBUTION, ttl=2**32),
         replace(CONTRIBUTION, xtr=XtrKey(40, b"short")),
         replace(CONTRIBUTION, xtr=XtrKey(2**64, bytes(16))),
-        replace(RECEIPT, digest=b"no SHA-256"),
-        replace(RECEIPT, key_id=256),
-        replace(RECEIPT, nonce=-1),
+        RECEIPT._replace(register=bytes(1 << 16)),
+        RECEIPT._replace(key_id=256),
+        RECEIPT._replace(nonce=-1),
         replace(SUBSCRIPTION, itr_rlocs=(ip("192.0.40.1"),) * 256),
     ],
 )
 def test_what_has_no_place_is_refused_with_its_whole_commit(file: Path, change: Change) -> None:
     with SqliteStore(file) as store:
-        store.commit([replace(RECEIPT, key_id=9)])
+        store.commit([RECEIPT._replace(key_id=9)])
         with pytest.raises(StoreError, match=f"^{file}: cannot hold {type(change).__name__}"):
             store.commit([*ONE_OF_EACH, change])
-        assert contents(store.load()) == contents(Snapshot((), (replace(RECEIPT, key_id=9),), ()))
+        assert contents(store.load()) == contents(Snapshot((), (RECEIPT._replace(key_id=9),), ()))
 
 
 def test_a_fabric_restarts_its_mapping_systems_from_their_files(tmp_path: Path) -> None:
@@ -214,7 +219,7 @@ def foreign_database(file: Path) -> None:
 def later_schema(file: Path) -> None:
     filled(file, *ONE_OF_EACH)
     with closing(sqlite3.connect(file)) as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA user_version = 3")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +227,7 @@ def later_schema(file: Path) -> None:
     [
         (lambda file: file.write_text("sites:\n" * 1000), "is not an SQLite database"),
         (foreign_database, r"is the database of another program \(application id 0x0\)"),
-        (later_schema, "has schema version 2, this program uses 1"),
+        (later_schema, "has schema version 3, this program uses 2"),
         (Path.mkdir, "cannot be opened or created"),
     ],
     ids=["text", "another program's", "later version", "directory"],
@@ -297,7 +302,7 @@ def files_limited_to(octets: int) -> Iterator[None]:
 
 
 def test_on_a_full_disk_nothing_of_a_commit_is_stored_and_later_all(file: Path) -> None:
-    many = [replace(RECEIPT, key_id=number, reply=bytes(4000)) for number in range(100)]
+    many = [RECEIPT._replace(key_id=number, reply=bytes(4000)) for number in range(100)]
     with SqliteStore(file) as store:
         store.commit(ONE_OF_EACH)
         with files_limited_to(100_000), pytest.raises(StoreError, match=f"^{file}: "):
@@ -327,7 +332,7 @@ def test_a_map_server_sends_nothing_that_its_file_did_not_take(file: Path) -> No
 @settings(max_examples=60, deadline=None)
 def test_a_damaged_row_is_reported_and_the_others_are_there(table: str, column: str, data: st.DataObject) -> None:
     with TemporaryDirectory(dir=IN_MEMORY) as folder:
-        file = filled(Path(folder) / "store.db", *ONE_OF_EACH, replace(RECEIPT, key_id=2))
+        file = filled(Path(folder) / "store.db", *ONE_OF_EACH, RECEIPT._replace(key_id=2))
         with closing(sqlite3.connect(file)) as database:
             octets = database.execute(f"SELECT {column} FROM {table}").fetchone()[0]
             damaged = data.draw(st.sampled_from([flipped, shortened, lengthened]))(octets, data.draw(U16))
@@ -338,7 +343,7 @@ def test_a_damaged_row_is_reported_and_the_others_are_there(table: str, column: 
             (report,) = store.damaged
             assert report.table == table
             assert report.reason
-            whole = {CONTRIBUTION, RECEIPT, replace(RECEIPT, key_id=2), SUBSCRIPTION}
+            whole = {CONTRIBUTION, RECEIPT, RECEIPT._replace(key_id=2), SUBSCRIPTION}
             found = {*snapshot.contributions, *snapshot.receipts, *snapshot.subscriptions}
             assert len(found) == 3
             assert found < whole
@@ -378,9 +383,49 @@ def test_a_registration_replaces_a_damaged_row(file: Path, caplog: pytest.LogCap
         assert not store.damaged
 
 
+def test_the_log_stays_short_and_is_empty_after_closing(file: Path) -> None:
+    def log_length() -> int:
+        with closing(sqlite3.connect(file)) as database:
+            (length,) = database.execute("SELECT count(*) FROM log").fetchone()
+        return int(length)
+
+    with patch.multiple(sqlite_store, _STRETCH_OCTETS=2000, _TAKE_OVER_LEAST=4), SqliteStore(file) as store:
+        for nonce in range(500):
+            store.commit([RECEIPT._replace(nonce=nonce, key_id=nonce % 7)])
+        (rows,) = store._execute("SELECT count(*) FROM log")
+        assert isinstance(rows, int)
+        assert 0 < rows < 100
+    assert log_length() == 0
+    assert sorted(receipt.nonce for receipt in stored(file).receipts) == list(range(493, 500))
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_damaged_row_of_the_log_is_reported_and_the_others_are_there(data: st.DataObject) -> None:
+    with TemporaryDirectory(dir=IN_MEMORY) as folder:
+        file = Path(folder) / "store.db"
+        store = SqliteStore(file)
+        for key_id in range(4):
+            store.commit([RECEIPT._replace(key_id=key_id)])
+        left = Path(shutil.copy(file, Path(folder) / "left.db"))  # as after a kill, with the log in it
+        shutil.copy(f"{file}-wal", f"{left}-wal")
+        store.close()
+        number = data.draw(st.integers(1, 4))
+        with closing(sqlite3.connect(left)) as database:
+            (octets,) = database.execute("SELECT value FROM log WHERE sequence = ?", (number,)).fetchone()
+            damaged = data.draw(st.sampled_from([flipped, shortened, lengthened]))(octets, data.draw(U16))
+            database.execute("UPDATE log SET value = ? WHERE sequence = ?", (damaged, number))
+            database.commit()
+        with SqliteStore(left) as again:
+            found = [receipt.key_id for receipt in again.load().receipts]
+            assert found == [key_id for key_id in range(4) if key_id != number - 1]
+            (report,) = again.damaged
+            assert (report.table, int.from_bytes(report.key, "big")) == ("log", number)
+
+
 def test_a_damaged_file_gives_an_error_or_reports_rows(file: Path) -> None:
     """Whatever is overwritten: what loads is true, and what does not is named."""
-    receipts = [replace(RECEIPT, xtr=XtrKey(number, bytes(16)), reply=bytes(300)) for number in range(100)]
+    receipts = [RECEIPT._replace(xtr=XtrKey(number, bytes(16)), reply=bytes(300)) for number in range(100)]
     filled(file, *receipts)
     whole = file.read_bytes()
     random = Random(5)
@@ -409,7 +454,7 @@ def test_a_write_ahead_log_cut_off_anywhere_holds_a_beginning_of_the_commits(tmp
     ends: list[int] = []
     with SqliteStore(file) as store:
         for nonce in range(1, 8):
-            store.commit([replace(RECEIPT, nonce=nonce), replace(SUBSCRIPTION, nonce=nonce)])
+            store.commit([RECEIPT._replace(nonce=nonce), replace(SUBSCRIPTION, nonce=nonce)])
             ends.append(Path(f"{file}-wal").stat().st_size)
         main, log = file.read_bytes(), Path(f"{file}-wal").read_bytes()
     copy = tmp_path / "dead.db"
