@@ -16,7 +16,7 @@ from controller.app.switch_control import SwitchControl
 from controller.dataplane.codepoints import SUBMIT, DropReason, PuntReason
 from controller.dataplane.entries import NextHop, Rloc
 from controller.dataplane.router_tables import Changes
-from controller.lisp import Action, Eid
+from controller.lisp import Action, Eid, IPAddress
 from controller.lisp.constants import PRIORITY_UNUSABLE
 from controller.p4rt.packetio import PacketIn
 from controller.xtr import (
@@ -76,7 +76,7 @@ class Router(MachineProcess[Xtr]):
         self._attached: dict[Eid, NextHop] = {}
         self._advertised: set[Eid] = set()
         self._down_ports: set[int] = set()
-        self._cut_off: set[IPv4Address] = set()
+        self._cut_off: set[IPAddress] = set()
         control.on_packet_in = self.packet_in
 
     def start(self) -> None:

@@ -11,12 +11,41 @@ from enum import IntEnum
 from p4.config.v1 import p4info_pb2
 
 
+class PayloadKind(IntEnum):
+    """What a forwarded packet is, tunnels taken off: `payload_kind_t`."""
+
+    NONE = 0
+    IPV4 = 1
+    IPV6 = 2
+    SCALE_UP = 3
+
+
+class Domain(IntEnum):
+    """Which of the draft's two networks an Instance-ID belongs to: `domain_t`."""
+
+    SCALE_OUT = 0
+    SCALE_UP = 1
+
+
 class Encapsulation(IntEnum):
-    """How an Instance-ID's packets are tunnelled: `encapsulation_t`."""
+    """How an Instance-ID's packets are tunnelled: `encapsulation_t`.
+
+    LISP carries IP only. VXLAN carries Ethernet frames, IP packets in frames of its own.
+    """
 
     NONE = 0
     LISP = 1
     VXLAN_GPE = 2
+    LISP_GPE = 3
+    VXLAN = 4
+
+
+class Spray(IntEnum):
+    """Which packets of an Instance-ID are spread one by one instead of flow by flow: `spray_t`."""
+
+    FLOW = 0
+    TOLERANT = 1
+    EVERY = 2
 
 
 class PuntReason(IntEnum):
@@ -25,10 +54,13 @@ class PuntReason(IntEnum):
     NONE = 0
     UNKNOWN_DESTINATION = 1
     TO_LOCAL_RLOC = 2
+    TOO_BIG = 3
+    MEMBERSHIP = 4
+    SAMPLE = 5
 
 
 class DropReason(IntEnum):
-    """Why a packet was dropped: `drop_reason_t`, the index of the drop counter."""
+    """Why a packet was dropped: `drop_reason_t`, the index of the drop counters."""
 
     NONE = 0
     MALFORMED = 1
@@ -45,14 +77,27 @@ class DropReason(IntEnum):
     NEGATIVE_AUTH = 12
     NO_RLOC = 13
     NO_UNDERLAY_ROUTE = 14
+    SPOOFED_SOURCE = 15
+    TOO_BIG = 16
+    SPLIT_HORIZON = 17
+    INSTANCE_LIMITED = 18
+    PUNT_LIMITED = 19
+    PUNT_SUPPRESSED = 20
 
 
 # Modes of packet_out: `PACKET_OUT_*` in p4src/include/headers.p4.
 TRANSMIT = 0
 SUBMIT = 1
 
+# Of p4src/v1model/arch.p4: the port to the controller, and the clone session of sampled copies.
+CPU_PORT = 510
+SAMPLE_SESSION = 1
+
 _ENUMS: dict[str, type[IntEnum]] = {
+    "payload_kind_t": PayloadKind,
+    "domain_t": Domain,
     "encapsulation_t": Encapsulation,
+    "spray_t": Spray,
     "punt_reason_t": PuntReason,
     "drop_reason_t": DropReason,
 }

@@ -7,38 +7,29 @@ an RLOC-set is there before an EID uses it, and goes after the last one has left
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_network
 
 from controller.dataplane import entries
-from controller.dataplane.codepoints import DropReason, Encapsulation
+from controller.dataplane.addresses import AccId, Eid, IPAddress, IPNetwork
+from controller.dataplane.changes import Changes, DesiredState
+from controller.dataplane.codepoints import Domain, DropReason, Encapsulation, Spray
 from controller.dataplane.entries import NextHop, Rloc
-from controller.p4rt.entities import Key, State, TableEntry
+from controller.dataplane.replication import ListKey, ReplicationList, home_eid
+from controller.dataplane.replication_tables import ReplicationTables
+from controller.p4rt.entities import MeterConfig, State
 
 # The locators of an RLOC-set: those that take the traffic, then those that take it when none of them can, and so on.
 RlocSet = tuple[tuple[Rloc, ...], ...]
-EidKey = tuple[int, IPv4Network]
+EidKey = tuple[int, Eid]
 
 # rloc_set_id_t is 16 bits wide; 0 is never given out.
 MAX_RLOC_SET_ID = 0xFFFF
 
+__all__ = ["Changes", "RouterTables", "TablesFullError"]
+
 
 class TablesFullError(Exception):
     """More distinct RLOC-sets than the program has identifiers for."""
-
-
-@dataclass(slots=True)
-class Changes:
-    """Entities to insert or modify, and entities to delete afterwards."""
-
-    put: list[State] = field(default_factory=list)
-    remove: list[State] = field(default_factory=list)
-
-    def __add__(self, other: Changes) -> Changes:
-        return Changes(self.put + other.put, self.remove + other.remove)
-
-    def __bool__(self) -> bool:
-        return bool(self.put or self.remove)
 
 
 class RouterTables:
@@ -49,50 +40,92 @@ class RouterTables:
     a router that fails is one write for each set that it is in, however many EIDs are behind it.
     """
 
-    def __init__(self, source_rloc: IPv4Address | None = None) -> None:
-        """`source_rloc`: where this router's tunnels start; None for a router that is no xTR."""
-        self._source_rloc = source_rloc
-        self._desired: dict[Key, State] = {}
+    def __init__(self, source_rloc: IPAddress | None = None, *more_rlocs: IPAddress) -> None:
+        """`source_rloc` and `more_rlocs`: where this router's tunnels start, at most one RLOC of each IP version.
+
+        None for a router that is no xTR.
+        """
+        self._source_rlocs = () if source_rloc is None else (source_rloc, *more_rlocs)
+        self._desired = DesiredState()
         self._set_ids: dict[RlocSet, int] = {}
         self._users: dict[RlocSet, set[EidKey]] = {}
         self._set_of: dict[EidKey, RlocSet] = {}
-        self._unreachable: set[IPv4Address] = set()
-        self._routes: dict[IPv4Address, tuple[NextHop, ...]] = {}
-        if source_rloc is not None:
-            self._put(entries.local_rloc(source_rloc))
+        self._unreachable: set[IPAddress] = set()
+        self._routes: dict[IPAddress, tuple[NextHop, ...]] = {}
+        self._replication = ReplicationTables(
+            self._desired, self._source_rlocs, lambda rloc: self._routes.get(rloc, ())
+        )
+        for rloc in self._source_rlocs:
+            self._desired.put(entries.local_rloc(rloc))
 
     def desired(self) -> list[State]:
         """Everything that has to be on the switch."""
-        return list(self._desired.values())
+        return self._desired.all()
 
-    def configure(self, hash_rotation: int) -> Changes:
-        """Properties of the switch as a whole; `hash_rotation` 0 to 31 bits."""
-        return self._put(entries.switch_context(hash_rotation))
+    def configure(self, hash_rotation: int, *, site: int = 0, punt_window_ms: float = 0) -> Changes:
+        """Properties of the switch as a whole; as `entries.switch_context`."""
+        return self._desired.put(entries.switch_context(hash_rotation, site, punt_window_ms))
 
-    def add_access_port(self, port: int, site: int, iid: int) -> Changes:
-        """An accelerator is attached to `port`."""
-        return self._put(entries.access_port(port, site, iid))
+    def add_access_port(
+        self, port: int, site: int, iid: int, *, scale_up_iid: int = 0, acc_id: AccId | int = 0
+    ) -> Changes:
+        """An accelerator is attached to `port`; as `entries.access_port`."""
+        return self._desired.put(entries.access_port(port, site, iid, scale_up_iid=scale_up_iid, acc_id=acc_id))
 
     def add_core_port(self, port: int) -> Changes:
         """Another switch is plugged into `port`."""
-        return self._put(entries.core_port(port))
+        return self._desired.put(entries.core_port(port))
 
-    def add_instance(self, iid: int, encapsulation: Encapsulation, punt_unknown: bool) -> Changes:
-        """Packets of an Instance-ID are served."""
-        return self._put(entries.instance(iid, encapsulation, punt_unknown))
+    def add_instance(
+        self,
+        iid: int,
+        encapsulation: Encapsulation,
+        punt_unknown: bool,
+        *,
+        domain: Domain = Domain.SCALE_OUT,
+        spray: Spray = Spray.FLOW,
+        sample_share: int = 0,
+        limit: MeterConfig | None = None,
+    ) -> Changes:
+        """Packets of an Instance-ID are served; as `entries.instance`."""
+        entry = entries.instance(
+            iid, encapsulation, punt_unknown, domain=domain, spray=spray, sample_share=sample_share, limit=limit
+        )
+        return self._desired.put(entry)
 
-    def set_route(self, rloc: IPv4Address, next_hops: Iterable[NextHop]) -> Changes:
+    def add_scale_up_prefix(self, iid: int, prefix: IPNetwork) -> Changes:
+        """IP packets to a subnet of the own PoD go by a Scale-Up Instance-ID (draft section 5.5.5)."""
+        return self._desired.put(entries.scale_up_prefix(iid, prefix))
+
+    def add_home_prefix(self, iid: int, prefix: IPNetwork) -> Changes:
+        """EIDs of `prefix` are in the own PoD: their multicast never comes in from the fabric (draft section 6.3)."""
+        return self._desired.put(home_eid(iid, prefix))
+
+    def add_pod_rloc(self, rloc: IPAddress, site: int) -> Changes:
+        """Another router of the own PoD, whose Site is `site`."""
+        return self._desired.put(entries.site_of_rloc(rloc, site))
+
+    def set_punt_limit(self, port: int, packets_per_second: int, burst: int) -> Changes:
+        """At most so many packets from `port` go to the controller."""
+        return self._desired.put(entries.punt_limit(port, packets_per_second, burst))
+
+    def mirror_samples(self, octets: int = 0) -> Changes:
+        """Sampled copies go to the controller; as `entries.sample_session`."""
+        return self._desired.put(entries.sample_session(octets))
+
+    def set_route(self, rloc: IPAddress, next_hops: Iterable[NextHop]) -> Changes:
         """The equal-cost ways to an RLOC; none of them: there is no way."""
         hops = tuple(next_hops)
         self._routes[rloc] = hops
-        route = entries.underlay_route(IPv4Network(rloc), hops)
-        return self._put(route) if hops else self._remove(route)
+        route = entries.underlay_route(ip_network(rloc), hops)
+        changes = self._desired.put(route) if hops else self._desired.remove(route)
+        return changes + self._replication.route_changed(rloc)
 
-    def cut_off(self, ports: Collection[int]) -> set[IPv4Address]:
+    def cut_off(self, ports: Collection[int]) -> set[IPAddress]:
         """The RLOCs that have a route, but none without one of these ports."""
         return {rloc for rloc, hops in self._routes.items() if hops and all(hop.port in ports for hop in hops)}
 
-    def set_reachable(self, rloc: IPv4Address, reachable: bool) -> Changes:
+    def set_reachable(self, rloc: IPAddress, reachable: bool) -> Changes:
         """An RLOC takes part in the RLOC-sets that it is in, or not: one change for each of them."""
         (self._unreachable.discard if reachable else self._unreachable.add)(rloc)
         changes = Changes()
@@ -101,70 +134,69 @@ class RouterTables:
                 changes += self._put_set(wanted)
         return changes
 
-    def set_forward(self, iid: int, prefix: IPv4Network, *tiers: Iterable[Rloc]) -> Changes:
-        """EIDs of `prefix` are behind the RLOCs of the first tier that has a reachable one. No RLOC: they are dropped.
+    def set_replication(self, wanted: ReplicationList) -> Changes:
+        """Who gets copies of a group's packets, or of broadcasts, from now on.
 
-        One tier for each priority, the best first.
+        Raises ValueError for a router in it that this one has no RLOC of the same IP version for.
         """
-        key = (iid, prefix)
+        return self._replication.put(wanted)
+
+    def remove_replication(self, key: ListKey) -> Changes:
+        """There is no such list any more; `key` as in `ReplicationList.key`."""
+        return self._replication.remove(key)
+
+    def set_forward(self, iid: int, eid: Eid, *tiers: Iterable[Rloc]) -> Changes:
+        """EIDs of a prefix, or an AccID, are behind the RLOCs of the first tier that has a reachable one.
+
+        One tier for each priority, the best first. No RLOC: packets to them are dropped.
+        """
         wanted = tuple(members for tier in tiers if (members := tuple(sorted(tier))))
         if not wanted:
-            return self.set_negative(iid, prefix, DropReason.NO_RLOC)
+            return self.set_negative(iid, eid, DropReason.NO_RLOC)
         changes = Changes()
         if wanted not in self._set_ids:
             changes += self._add_set(wanted)
         identifier = self._set_ids[wanted]
-        changes += self._put(entries.scale_out_rloc_set(iid, prefix, identifier))
-        return changes + self._use(key, wanted)
+        changes += self._desired.put(entries.eid_rloc_set(iid, eid, identifier))
+        return changes + self._use((iid, eid), wanted)
 
-    def set_local(self, iid: int, prefix: IPv4Network, next_hop: NextHop) -> Changes:
-        """EIDs of `prefix` are attached to a port of this router."""
-        changes = self._put(entries.scale_out_local(iid, prefix, next_hop))
-        return changes + self._use((iid, prefix), None)
+    def set_local(self, iid: int, eid: Eid, next_hop: NextHop) -> Changes:
+        """EIDs of a prefix, or an AccID, are attached to a port of this router."""
+        changes = self._desired.put(entries.eid_local(iid, eid, next_hop))
+        return changes + self._use((iid, eid), None)
 
-    def set_negative(self, iid: int, prefix: IPv4Network, reason: DropReason) -> Changes:
-        """The mapping system wants packets to `prefix` dropped."""
-        changes = self._put(entries.scale_out_negative(iid, prefix, reason))
-        return changes + self._use((iid, prefix), None)
+    def set_negative(self, iid: int, eid: Eid, reason: DropReason) -> Changes:
+        """The mapping system wants packets to `eid` dropped."""
+        changes = self._desired.put(entries.eid_negative(iid, eid, reason))
+        return changes + self._use((iid, eid), None)
 
-    def set_unknown(self, iid: int, prefix: IPv4Network) -> Changes:
-        """EIDs of `prefix` without an entry of their own are to be asked for."""
-        changes = self._put(entries.scale_out_unknown(iid, prefix))
-        return changes + self._use((iid, prefix), None)
+    def set_unknown(self, iid: int, eid: Eid) -> Changes:
+        """EIDs of a prefix without an entry of their own are to be asked for."""
+        changes = self._desired.put(entries.eid_unknown(iid, eid))
+        return changes + self._use((iid, eid), None)
 
-    def remove(self, iid: int, prefix: IPv4Network) -> Changes:
-        """Nothing is said about `prefix` any more."""
-        changes = self._remove(entries.scale_out_unknown(iid, prefix))
-        return changes + self._use((iid, prefix), None)
-
-    def _put(self, entity: State) -> Changes:
-        if self._desired.get(entity.key()) == entity:
-            return Changes()
-        self._desired[entity.key()] = entity
-        return Changes(put=[entity])
-
-    def _remove(self, entity: TableEntry) -> Changes:
-        present = self._desired.pop(entity.key(), None)
-        return Changes(remove=[present]) if present is not None else Changes()
+    def remove(self, iid: int, eid: Eid) -> Changes:
+        """Nothing is said about `eid` any more."""
+        changes = self._desired.remove(entries.eid_unknown(iid, eid))
+        return changes + self._use((iid, eid), None)
 
     def _add_set(self, wanted: RlocSet) -> Changes:
-        if self._source_rloc is None:
-            raise ValueError("a router without an RLOC cannot encapsulate")
         taken = set(self._set_ids.values())
         identifier = next((number for number in range(1, MAX_RLOC_SET_ID + 1) if number not in taken), None)
         if identifier is None:
             raise TablesFullError(f"all {MAX_RLOC_SET_ID} RLOC-set identifiers are in use")
+        for rloc in (member.address for tier in wanted for member in tier):
+            entries.source_for(rloc, self._source_rlocs)
         self._set_ids[wanted] = identifier
         self._users[wanted] = set()
         return self._put_set(wanted)
 
     def _put_set(self, wanted: RlocSet) -> Changes:
         """The set as the reachable locators make it; without any there is no entry, and its packets are dropped."""
-        assert self._source_rloc is not None
         usable = ([member for member in tier if member.address not in self._unreachable] for tier in wanted)
         members = next((tier for tier in usable if tier), [])
-        entry = entries.rloc_set(self._set_ids[wanted], members, self._source_rloc)
-        return self._put(entry) if members else self._remove(entry)
+        entry = entries.rloc_set(self._set_ids[wanted], members, *self._source_rlocs)
+        return self._desired.put(entry) if members else self._desired.remove(entry)
 
     def _use(self, key: EidKey, wanted: RlocSet | None) -> Changes:
         """Notes which RLOC-set an EID uses from now on; drops the one it left if nothing else uses it."""
@@ -179,5 +211,4 @@ class RouterTables:
             return Changes()
         del self._users[left]
         identifier = self._set_ids.pop(left)
-        assert self._source_rloc is not None
-        return self._remove(entries.rloc_set(identifier, (), self._source_rloc))
+        return self._desired.remove(entries.rloc_set(identifier, (), *self._source_rlocs))

@@ -26,6 +26,36 @@ header ipv4_h {
     ipv4_addr_t dst;
 }
 
+header ipv6_h {
+    bit<4>      version;
+    bit<6>      dscp;
+    bit<2>      ecn;
+    bit<20>     flow_label;
+    bit<16>     payload_len;
+    bit<8>      next_header;
+    bit<8>      hop_limit;
+    ipv6_addr_t src;
+    ipv6_addr_t dst;
+}
+
+// The Scale-Up header, EtherType 0x88B5: docs/scale-up-frame.md. `length` counts the octets behind it.
+header scale_up_h {
+    bit<4>   version;
+    bit<4>   operation;
+    bit<3>   virtual_channel;
+    bit<1>   reorder;       // the receiver puts packets into order by itself
+    bit<2>   reserved;
+    bit<2>   ecn;           // as in IP
+    bit<8>   hop_limit;
+    bit<8>   next_header;
+    acc_id_t dst;
+    acc_id_t src;
+    bit<16>  entropy;       // packets that must stay in order have the same
+    bit<16>  length;
+    bit<32>  sequence;
+    bit<32>  tag;
+}
+
 header udp_h {
     bit<16> src_port;
     bit<16> dst_port;
@@ -37,6 +67,15 @@ header udp_h {
 header ports_h {
     bit<16> src_port;
     bit<16> dst_port;
+}
+
+// The first eight octets of RoCEv2's Base Transport Header, as far as they tell the flow.
+header bth_h {
+    bit<8>  opcode;
+    bit<8>  flags;
+    bit<16> partition;
+    bit<8>  reserved;
+    bit<24> queue_pair;     // of the destination
 }
 
 // LISP, LISP-GPE, VXLAN and VXLAN-GPE lay out their eight octets alike; the UDP port tells them apart.
@@ -53,6 +92,7 @@ header packet_in_h {
     fabric_port_t ingress_port;
     punt_reason_t reason;
     iid_t         iid;
+    bit<16>       mtu;      // TOO_BIG: the largest IP packet that would have fitted, in octets
 }
 
 // mode 0: transmit on `port`. mode 1 (submit): take the packet through ingress as if an accelerator of `iid` had sent it.
@@ -65,22 +105,33 @@ header packet_out_h {
 
 const bit<8> PACKET_OUT_SUBMIT = 1;
 
-// encap_* are only ever added, the unprefixed and inner_* are what was received. So encapsulating is making
-// encap_* valid, decapsulating is making the received outer headers invalid, and a border that
-// re-encapsulates does both in one pass without copying a header.
+// link and encap_* are only ever added, the unprefixed and inner_* are what was received. So encapsulating is making
+// encap_* valid, decapsulating is making the received outer headers invalid, and a border that re-encapsulates does
+// both in one pass without copying a header.
 struct headers_t {
     packet_out_h packet_out;
     packet_in_h  packet_in;
-    ethernet_h   ethernet;
+    ethernet_h   link;            // of the link the packet leaves on
     ipv4_h       encap_ipv4;
+    ipv6_h       encap_ipv6;
     udp_h        encap_udp;
     tunnel_h     encap_tunnel;
+    ethernet_h   encap_ethernet;  // VXLAN around an IP packet
+    ethernet_h   ethernet;
+    scale_up_h   scale_up;
     ipv4_h       ipv4;
+    ipv6_h       ipv6;
     udp_h        udp;
     ports_h      ports;
+    bth_h        bth;
     tunnel_h     tunnel;
+    ethernet_h   inner_ethernet;
+    scale_up_h   inner_scale_up;
     ipv4_h       inner_ipv4;
+    ipv6_h       inner_ipv6;
+    udp_h        inner_udp;
     ports_h      inner_ports;
+    bth_h        inner_bth;
 }
 
 #endif  // FABRIC_HEADERS_P4_

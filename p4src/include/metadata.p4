@@ -4,53 +4,93 @@
 
 #include "types.p4"
 
-// The IP packet being forwarded, wherever in the frame it was found; filled by the payload stage.
+// Fields that a sampled copy keeps.
+#define FIELDS_OF_SAMPLE 1
+
+// The packet being forwarded, wherever in the frame it was found; filled by the payload stage.
 struct payload_t {
-    ipv4_addr_t src;
-    ipv4_addr_t dst;
-    bit<8>      protocol;
-    bit<16>     src_port;
-    bit<16>     dst_port;
-    bit<16>     total_len;
-    bit<8>      ttl;         // effective TTL on arrival: the smaller of outer and inner after decapsulation
-    bit<6>      dscp;
-    bit<2>      ecn;
-    flow_hash_t hash;        // flow_hash
+    payload_kind_t kind;
+    cast_t         cast;
+    eid_t          src;
+    eid_t          dst;
+    bit<8>         protocol;
+    bit<16>        src_port;    // Scale-Up: the entropy
+    bit<16>        dst_port;
+    bit<24>        queue_pair;  // RoCEv2
+    bit<16>        total_len;   // octets from the IP or Scale-Up header on
+    bit<8>         ttl;         // effective TTL on arrival: the smaller of outer and inner after decapsulation
+    bit<6>         dscp;
+    bit<2>         ecn;
+    bool           reorder;     // says that it tolerates reordering
+    flow_hash_t    hash;
+}
+
+// The outer header of a tunnel that ends here; filled by tunnel_termination.
+struct outer_t {
+    bit<8> ttl;
+    bit<6> dscp;
+    bit<2> ecn;
+}
+
+// The tunnel header to be added; filled by the tunnel stage.
+struct tunnel_t {
+    bit<16> udp_port;
+    bit<8>  flags;
+    bit<8>  next_protocol;
+    bit<16> ethernet_octets;    // 14 where the tunnel carries a frame, 0 where it carries an IP packet
 }
 
 struct metadata_t {
     // Filled by the architecture's main before the first stage.
+    @field_list(FIELDS_OF_SAMPLE)
     fabric_port_t ingress_port;
     bool          from_cpu;
     bool          parsed_whole;      // no header ended before its time
     bool          checksum_ok;
+    tick_t        now;
 
     // port_context
     port_role_t     role;
-    iid_t           scale_out_iid;   // of the access port
-    site_id_t       site;
-    hash_rotation_t hash_rotation;   // of this switch
+    iid_t           scale_out_iid;   // of the access port; 0: none
+    iid_t           scale_up_iid;
+    acc_id_t        acc_id;
+    site_id_t       site;            // where the packet comes from: of the port, or of the tunnel's source; 0: elsewhere
+    site_id_t       own_site;        // of this switch
+    hash_rotation_t hash_rotation;
+    tick_t          punt_window;
 
     // tunnel_termination
-    bool terminated;                 // the received tunnel ends here
-
-    // instance; `overlay` is true for a packet that belongs to a tenant, false for underlay transit
-    bool            overlay;
-    iid_t           iid;
-    encapsulation_t encapsulation;
-    bool            punt_unknown;
+    bool    terminated;              // the received tunnel ends here
+    outer_t outer;
 
     payload_t payload;
     bool      payload_found;         // payload: the packet has come far enough to be rewritten
 
-    // scale_out, rloc_set
+    // domain, instance; `overlay` is true for a packet that belongs to a tenant, false for underlay transit
+    bool            overlay;
+    @field_list(FIELDS_OF_SAMPLE)
+    iid_t           iid;
+    domain_t        domain;
+    encapsulation_t encapsulation;
+    bool            punt_unknown;
+    spray_t         spray;
+    bit<16>         sample_share;
+    color_t         color;
+
+    // map_cache, replication
     rloc_set_id_t rloc_set;
     bool          encapsulate;
-    ipv4_addr_t   rloc;              // outer destination
-    ipv4_addr_t   source_rloc;
+    group_id_t    group;
+
+    // tunnel, then rloc_set or, for each copy, replica
+    tunnel_t tunnel;
+    bool     rloc_is_ipv6;
+    eid_t    rloc;                   // outer destination
+    eid_t    source_rloc;
+    bit<16>  mtu;                    // largest outer packet; after the mtu stage, largest payload
 
     // underlay, or local delivery
-    ipv4_addr_t   underlay_dst;
+    eid_t         underlay_dst;
     fabric_port_t egress_port;
     mac_addr_t    next_hop_mac;
     mac_addr_t    port_mac;

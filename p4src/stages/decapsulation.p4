@@ -6,6 +6,7 @@ control Decapsulation(inout headers_t hdr, inout metadata_t meta) {
     apply {
         if (meta.terminated) {
             hdr.ipv4.setInvalid();
+            hdr.ipv6.setInvalid();
             hdr.udp.setInvalid();
             hdr.tunnel.setInvalid();
         }

@@ -1,48 +1,150 @@
-// payload: finds the IP packet that is being forwarded, and the flow it belongs to. On an access port that is the
+// payload: finds the packet that is being forwarded, and the flow it belongs to. On an access port that is the
 // outermost packet, behind a terminated tunnel the inner one, on the underlay the tunnel packet itself; the stages
-// after this one need not know which.
+// after this one need not know which, nor whether it is IPv4, IPv6 or a Scale-Up frame.
 #ifndef FABRIC_PAYLOAD_P4_
 #define FABRIC_PAYLOAD_P4_
+
+#define TAKE_IPV4(ip)                                     \
+    meta.payload.kind = payload_kind_t.IPV4;              \
+    meta.payload.src = (eid_t) ip.src;                    \
+    meta.payload.dst = (eid_t) ip.dst;                    \
+    meta.payload.protocol = ip.protocol;                  \
+    meta.payload.total_len = ip.total_len;                \
+    meta.payload.ttl = ip.ttl;                            \
+    meta.payload.dscp = ip.dscp;                          \
+    meta.payload.ecn = ip.ecn;
+
+#define TAKE_IPV6(ip)                                     \
+    meta.payload.kind = payload_kind_t.IPV6;              \
+    meta.payload.src = ip.src;                            \
+    meta.payload.dst = ip.dst;                            \
+    meta.payload.protocol = ip.next_header;               \
+    meta.payload.total_len = ip.payload_len + IPV6_OCTETS;\
+    meta.payload.ttl = ip.hop_limit;                      \
+    meta.payload.dscp = ip.dscp;                          \
+    meta.payload.ecn = ip.ecn;
+
+// A virtual channel is a class selector to the underlay.
+#define TAKE_SCALE_UP(su)                                 \
+    meta.payload.kind = payload_kind_t.SCALE_UP;          \
+    meta.payload.src = (eid_t) su.src;                    \
+    meta.payload.dst = (eid_t) su.dst;                    \
+    meta.payload.src_port = su.entropy;                   \
+    meta.payload.total_len = su.length + SCALE_UP_OCTETS; \
+    meta.payload.ttl = su.hop_limit;                      \
+    meta.payload.dscp = su.virtual_channel ++ 3w0;        \
+    meta.payload.ecn = su.ecn;                            \
+    meta.payload.reorder = (bool) su.reorder;
+
+#define TAKE_PORTS(transport)                             \
+    meta.payload.src_port = transport.src_port;           \
+    meta.payload.dst_port = transport.dst_port;
 
 control Payload(inout headers_t hdr, inout metadata_t meta) {
     FLOW_HASH(flow_hash)
 
+    action take_ecn(bit<2> ecn) {
+        meta.payload.ecn = ecn;
+    }
+
+    action ecn_not_capable() FABRIC_DROP(meta, ECN_NOT_CAPABLE)
+
+    // RFC 6040 section 4.2. Constant.
+    table ecn_decapsulation {
+        key = {
+            meta.payload.ecn : exact @name("inner_ecn");
+            meta.outer.ecn   : exact @name("outer_ecn");
+        }
+        actions = { take_ecn; ecn_not_capable; @defaultonly NoAction; }
+        const default_action = NoAction();
+        const entries = {
+            (0, 0) : take_ecn(0);
+            (0, 1) : take_ecn(0);
+            (0, 2) : take_ecn(0);
+            (0, 3) : ecn_not_capable();
+            (1, 0) : take_ecn(1);
+            (1, 1) : take_ecn(1);
+            (1, 2) : take_ecn(1);
+            (1, 3) : take_ecn(3);
+            (2, 0) : take_ecn(2);
+            (2, 1) : take_ecn(1);
+            (2, 2) : take_ecn(2);
+            (2, 3) : take_ecn(3);
+            (3, 0) : take_ecn(3);
+            (3, 1) : take_ecn(3);
+            (3, 2) : take_ecn(3);
+            (3, 3) : take_ecn(3);
+        }
+    }
+
+    action take_inner_ipv4()     { TAKE_IPV4(hdr.inner_ipv4) }
+    action take_inner_ipv6()     { TAKE_IPV6(hdr.inner_ipv6) }
+    action take_inner_scale_up() { TAKE_SCALE_UP(hdr.inner_scale_up) }
+    action take_ipv4()           { TAKE_IPV4(hdr.ipv4) }
+    action take_ipv6()           { TAKE_IPV6(hdr.ipv6) }
+    action take_scale_up()       { TAKE_SCALE_UP(hdr.scale_up) }
+
     apply {
         if (meta.terminated) {
-            meta.payload.src = hdr.inner_ipv4.src;
-            meta.payload.dst = hdr.inner_ipv4.dst;
-            meta.payload.protocol = hdr.inner_ipv4.protocol;
-            meta.payload.total_len = hdr.inner_ipv4.total_len;
-            meta.payload.dscp = hdr.ipv4.dscp;
-            // RFC 9300 section 5.3: the smaller TTL survives; ECN was settled by tunnel_termination.
-            meta.payload.ttl = hdr.inner_ipv4.ttl;
-            if (hdr.ipv4.ttl < hdr.inner_ipv4.ttl) {
-                meta.payload.ttl = hdr.ipv4.ttl;
+            if (hdr.inner_ipv4.isValid()) {
+                take_inner_ipv4();
+            } else if (hdr.inner_ipv6.isValid()) {
+                take_inner_ipv6();
+            } else {
+                take_inner_scale_up();
             }
-            if (hdr.inner_ports.isValid()) {
-                meta.payload.src_port = hdr.inner_ports.src_port;
-                meta.payload.dst_port = hdr.inner_ports.dst_port;
+            if (hdr.inner_udp.isValid()) {
+                TAKE_PORTS(hdr.inner_udp)
+            } else if (hdr.inner_ports.isValid()) {
+                TAKE_PORTS(hdr.inner_ports)
             }
+            if (hdr.inner_bth.isValid()) {
+                meta.payload.queue_pair = hdr.inner_bth.queue_pair;
+            }
+            // RFC 9300 section 5.3: the smaller TTL survives, and the outer DSCP.
+            if (meta.outer.ttl < meta.payload.ttl) {
+                meta.payload.ttl = meta.outer.ttl;
+            }
+            meta.payload.dscp = meta.outer.dscp;
+            ecn_decapsulation.apply();
         } else {
-            meta.payload.src = hdr.ipv4.src;
-            meta.payload.dst = hdr.ipv4.dst;
-            meta.payload.protocol = hdr.ipv4.protocol;
-            meta.payload.total_len = hdr.ipv4.total_len;
-            meta.payload.dscp = hdr.ipv4.dscp;
-            meta.payload.ecn = hdr.ipv4.ecn;
-            meta.payload.ttl = hdr.ipv4.ttl;
+            if (hdr.ipv4.isValid()) {
+                take_ipv4();
+            } else if (hdr.ipv6.isValid()) {
+                take_ipv6();
+            } else {
+                take_scale_up();
+            }
             if (hdr.udp.isValid()) {
-                meta.payload.src_port = hdr.udp.src_port;
-                meta.payload.dst_port = hdr.udp.dst_port;
+                TAKE_PORTS(hdr.udp)
             } else if (hdr.ports.isValid()) {
-                meta.payload.src_port = hdr.ports.src_port;
-                meta.payload.dst_port = hdr.ports.dst_port;
+                TAKE_PORTS(hdr.ports)
+            }
+            if (hdr.bth.isValid()) {
+                meta.payload.queue_pair = hdr.bth.queue_pair;
             }
         }
         meta.payload_found = true;
         if (meta.payload.ttl <= 1) {
             FABRIC_DROP(meta, TTL_EXPIRED)
         }
+
+        if (meta.payload.kind == payload_kind_t.IPV6) {
+            if (meta.payload.dst[127:112] == 0xFF02) {
+                meta.payload.cast = cast_t.LINK_LOCAL;
+            } else if (meta.payload.dst[127:120] == 0xFF) {
+                meta.payload.cast = cast_t.MULTICAST;
+            }
+        } else if (meta.payload.dst[31:0] == BROADCAST_ADDRESS) {
+            meta.payload.cast = cast_t.BROADCAST;
+        } else if (meta.payload.kind == payload_kind_t.IPV4) {
+            if (meta.payload.dst[31:8] == 0xE00000) {
+                meta.payload.cast = cast_t.LINK_LOCAL;
+            } else if (meta.payload.dst[31:28] == 0xE) {
+                meta.payload.cast = cast_t.MULTICAST;
+            }
+        }
+
         FLOW_HASH_GET(flow_hash, meta.payload.hash, meta.payload)
         // Every hop hashes the same flow with the same polynomial. Rotated differently on each switch, the bits that
         // one hop chose by are not the bits the next one chooses by, so that no path is starved.

@@ -5,18 +5,31 @@
 
 control PayloadRewrite(inout headers_t hdr, inout metadata_t meta) {
     apply {
-        if (meta.verdict == verdict_t.FORWARD) {
+        if (meta.verdict == verdict_t.FORWARD || meta.verdict == verdict_t.REPLICATE) {
             meta.payload.ttl = meta.payload.ttl - 1;
         }
         if (!meta.payload_found) {
             return;
         }
         if (meta.terminated) {
-            hdr.inner_ipv4.ttl = meta.payload.ttl;
-            hdr.inner_ipv4.dscp = meta.payload.dscp;
-            hdr.inner_ipv4.ecn = meta.payload.ecn;
+            if (hdr.inner_ipv4.isValid()) {
+                hdr.inner_ipv4.ttl = meta.payload.ttl;
+                hdr.inner_ipv4.dscp = meta.payload.dscp;
+                hdr.inner_ipv4.ecn = meta.payload.ecn;
+            } else if (hdr.inner_ipv6.isValid()) {
+                hdr.inner_ipv6.hop_limit = meta.payload.ttl;
+                hdr.inner_ipv6.dscp = meta.payload.dscp;
+                hdr.inner_ipv6.ecn = meta.payload.ecn;
+            } else {
+                hdr.inner_scale_up.hop_limit = meta.payload.ttl;
+                hdr.inner_scale_up.ecn = meta.payload.ecn;
+            }
         } else if (hdr.ipv4.isValid()) {
             hdr.ipv4.ttl = meta.payload.ttl;
+        } else if (hdr.ipv6.isValid()) {
+            hdr.ipv6.hop_limit = meta.payload.ttl;
+        } else {
+            hdr.scale_up.hop_limit = meta.payload.ttl;
         }
     }
 }

@@ -4,22 +4,28 @@
 #define FABRIC_PORT_CONTEXT_P4_
 
 control PortContext(inout headers_t hdr, inout metadata_t meta) {
-    // Properties of the switch itself, in the default action; filled once by the router's control plane.
-    action set_switch(hash_rotation_t hash_rotation) {
+    // Properties of the switch itself, in the default action; filled once by the router's control plane. For
+    // `punt_window` ticks (1.024 ms) after a punt the same unknown destination is not punted again.
+    action set_switch(hash_rotation_t hash_rotation, site_id_t site, tick_t punt_window) {
         meta.hash_rotation = hash_rotation;
+        meta.own_site = site;
+        meta.punt_window = punt_window;
     }
 
     table switch_context {
         key = {}
         actions = { set_switch; }
-        default_action = set_switch(0);
+        default_action = set_switch(0, 0, 0);
         size = 1;
     }
 
-    action set_access(site_id_t site, iid_t scale_out_iid) {
+    // The Instance-ID of each domain (0: the port has none), and the accelerator's own AccID.
+    action set_access(site_id_t site, iid_t scale_out_iid, iid_t scale_up_iid, acc_id_t acc_id) {
         meta.role = port_role_t.ACCESS;
         meta.site = site;
         meta.scale_out_iid = scale_out_iid;
+        meta.scale_up_iid = scale_up_iid;
+        meta.acc_id = acc_id;
     }
 
     action set_core() {
@@ -28,7 +34,7 @@ control PortContext(inout headers_t hdr, inout metadata_t meta) {
 
     action unknown_port() FABRIC_DROP(meta, UNKNOWN_PORT)
 
-    // One entry for each attached accelerator and each underlay link.
+    // One entry for each attached accelerator and each underlay link; filled by the router's control plane.
     table port_context {
         key = { meta.ingress_port : exact @name("ingress_port"); }
         actions = { set_access; set_core; @defaultonly unknown_port; }
@@ -41,7 +47,8 @@ control PortContext(inout headers_t hdr, inout metadata_t meta) {
         if (meta.from_cpu) {
             // The controller resubmits a packet it held back while it resolved the destination.
             meta.role = port_role_t.ACCESS;
-            meta.scale_out_iid = hdr.packet_out.iid;
+            meta.site = meta.own_site;
+            meta.iid = hdr.packet_out.iid;
         } else {
             port_context.apply();
         }

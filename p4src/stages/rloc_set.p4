@@ -6,9 +6,21 @@
 control RlocSet(inout headers_t hdr, inout metadata_t meta) {
     FLOW_SELECTOR(rloc_selector, RLOC_SELECTOR_SIZE, RLOC_SET_MAX_MEMBERS)
 
-    action use_rloc(ipv4_addr_t rloc, ipv4_addr_t source_rloc) {
+    // `mtu`: the largest packet, outer header included, that goes to this locator (RFC 9300 section 7.1: L).
+    action use_rloc(ipv4_addr_t rloc, ipv4_addr_t source_rloc, bit<16> mtu) {
+        meta.rloc_is_ipv6 = false;
+        meta.rloc = (eid_t) rloc;
+        meta.source_rloc = (eid_t) source_rloc;
+        meta.mtu = mtu;
+        meta.underlay_dst = (eid_t) rloc;
+        meta.verdict = verdict_t.UNDECIDED;
+    }
+
+    action use_rloc_ipv6(ipv6_addr_t rloc, ipv6_addr_t source_rloc, bit<16> mtu) {
+        meta.rloc_is_ipv6 = true;
         meta.rloc = rloc;
         meta.source_rloc = source_rloc;
+        meta.mtu = mtu;
         meta.underlay_dst = rloc;
         meta.verdict = verdict_t.UNDECIDED;
     }
@@ -20,7 +32,7 @@ control RlocSet(inout headers_t hdr, inout metadata_t meta) {
             meta.rloc_set            : exact @name("rloc_set");
             meta.payload.hash[15:0]  : selector @name("flow_hash");
         }
-        actions = { use_rloc; }
+        actions = { use_rloc; use_rloc_ipv6; }
         implementation = rloc_selector;
         size = RLOC_SET_SIZE;
     }

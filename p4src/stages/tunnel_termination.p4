@@ -4,41 +4,11 @@
 #define FABRIC_TUNNEL_TERMINATION_P4_
 
 control TunnelTermination(inout headers_t hdr, inout metadata_t meta) {
-    // RFC 6040 section 4.2, for a payload that can carry what the outer header says.
-    action take_ecn(bit<2> ecn) {
-        meta.payload.ecn = ecn;
+    bool ours = false;
+
+    action local() {
+        ours = true;
     }
-
-    action ecn_not_capable() FABRIC_DROP(meta, ECN_NOT_CAPABLE)
-
-    table ecn_decapsulation {
-        key = {
-            hdr.inner_ipv4.ecn : exact @name("inner_ecn");
-            hdr.ipv4.ecn       : exact @name("outer_ecn");
-        }
-        actions = { take_ecn; ecn_not_capable; @defaultonly NoAction; }
-        const default_action = NoAction();
-        const entries = {
-            (0, 0) : take_ecn(0);
-            (0, 1) : take_ecn(0);
-            (0, 2) : take_ecn(0);
-            (0, 3) : ecn_not_capable();
-            (1, 0) : take_ecn(1);
-            (1, 1) : take_ecn(1);
-            (1, 2) : take_ecn(1);
-            (1, 3) : take_ecn(3);
-            (2, 0) : take_ecn(2);
-            (2, 1) : take_ecn(1);
-            (2, 2) : take_ecn(2);
-            (2, 3) : take_ecn(3);
-            (3, 0) : take_ecn(3);
-            (3, 1) : take_ecn(3);
-            (3, 2) : take_ecn(3);
-            (3, 3) : take_ecn(3);
-        }
-    }
-
-    action local() {}
 
     // The RLOCs of this router; filled at start-up.
     table local_rloc {
@@ -48,25 +18,75 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta) {
         size = LOCAL_RLOC_SIZE;
     }
 
+    table local_rloc_ipv6 {
+        key = { hdr.ipv6.dst : exact @name("rloc"); }
+        actions = { local; @defaultonly NoAction; }
+        const default_action = NoAction();
+        size = LOCAL_RLOC_SIZE;
+    }
+
+    action set_site(site_id_t site) {
+        meta.site = site;
+    }
+
+    // Which Site a tunnel comes from, for split horizon; filled with the RLOCs of the own PoD. All others are the
+    // fabric, Site 0.
+    table site_of_rloc {
+        key = { meta.source_rloc : exact @name("rloc"); }
+        actions = { set_site; @defaultonly NoAction; }
+        const default_action = NoAction();
+        size = SITE_OF_RLOC_SIZE;
+    }
+
+    // What the tunnel carries is sound as far as it will be used. What is cut off further inside is its owner's business.
+    action check_payload() {
+        if ((hdr.inner_ipv4.isValid() && (hdr.inner_ipv4.version != 4 || hdr.inner_ipv4.ihl != 5
+                                          || hdr.inner_ipv4.total_len < IPV4_OCTETS))
+            || (hdr.inner_ipv6.isValid() && hdr.inner_ipv6.version != 6)
+            || (hdr.inner_scale_up.isValid() && hdr.inner_scale_up.version != SCALE_UP_VERSION)) {
+            FABRIC_DROP(meta, MALFORMED)
+        }
+    }
+
+    action take_outer_ipv4() {
+        meta.source_rloc = (eid_t) hdr.ipv4.src;
+        meta.outer.ttl = hdr.ipv4.ttl;
+        meta.outer.dscp = hdr.ipv4.dscp;
+        meta.outer.ecn = hdr.ipv4.ecn;
+    }
+
+    action take_outer_ipv6() {
+        meta.source_rloc = hdr.ipv6.src;
+        meta.outer.ttl = hdr.ipv6.hop_limit;
+        meta.outer.dscp = hdr.ipv6.dscp;
+        meta.outer.ecn = hdr.ipv6.ecn;
+    }
+
     apply {
-        if (local_rloc.apply().hit) {
+        if (hdr.ipv4.isValid()) {
+            take_outer_ipv4();
+            local_rloc.apply();
+        } else {
+            take_outer_ipv6();
+            local_rloc_ipv6.apply();
+        }
+        if (ours) {
+            bool payload_valid = hdr.inner_ipv4.isValid() || hdr.inner_ipv6.isValid() || hdr.inner_scale_up.isValid();
             if (!hdr.tunnel.isValid() && meta.parsed_whole) {
                 FABRIC_PUNT(meta, TO_LOCAL_RLOC)
             } else if (!hdr.tunnel.isValid()) {
                 FABRIC_DROP(meta, MALFORMED)
             } else if (hdr.tunnel.flags & TUNNEL_FLAG_I == 0) {
                 FABRIC_DROP(meta, NO_INSTANCE_ID)
-            } else if (!hdr.inner_ipv4.isValid() && meta.parsed_whole) {
+            } else if (!payload_valid && meta.parsed_whole) {
                 FABRIC_DROP(meta, UNSUPPORTED_PAYLOAD)
-            } else if (!hdr.inner_ipv4.isValid()) {
-                FABRIC_DROP(meta, MALFORMED)
-            } else if (hdr.inner_ipv4.version != 4 || hdr.inner_ipv4.ihl != 5
-                       || hdr.inner_ipv4.total_len < IPV4_HEADER_OCTETS) {
+            } else if (!payload_valid) {
                 FABRIC_DROP(meta, MALFORMED)
             } else {
+                check_payload();
                 meta.terminated = true;
                 meta.iid = hdr.tunnel.iid;
-                ecn_decapsulation.apply();
+                site_of_rloc.apply();
             }
         }
     }

@@ -4,6 +4,10 @@
 
 control Underlay(inout headers_t hdr, inout metadata_t meta) {
     FLOW_SELECTOR(underlay_selector, UNDERLAY_SELECTOR_SIZE, UNDERLAY_MAX_PATHS)
+    FLOW_SELECTOR(underlay_selector_ipv6, UNDERLAY_SELECTOR_SIZE, UNDERLAY_MAX_PATHS)
+    // Packets and octets to each RLOC.
+    DIRECT_COUNTER(underlay_ipv4_counter)
+    DIRECT_COUNTER(underlay_ipv6_counter)
 
     action use_next_hop(fabric_port_t port, mac_addr_t port_mac, mac_addr_t next_hop_mac) {
         meta.egress_port = port;
@@ -16,17 +20,34 @@ control Underlay(inout headers_t hdr, inout metadata_t meta) {
     @noWarn("unsupported")
     table underlay_ipv4 {
         key = {
-            meta.underlay_dst        : lpm @name("rloc");
+            meta.underlay_dst[31:0]  : lpm @name("rloc");
             meta.payload.hash[31:16] : selector @name("flow_hash");
         }
         actions = { use_next_hop; }
         implementation = underlay_selector;
+        counters = underlay_ipv4_counter;
         size = UNDERLAY_IPV4_SIZE;
+    }
+
+    @noWarn("unsupported")
+    table underlay_ipv6 {
+        key = {
+            meta.underlay_dst        : lpm @name("rloc");
+            meta.payload.hash[31:16] : selector @name("flow_hash");
+        }
+        actions = { use_next_hop; }
+        implementation = underlay_selector_ipv6;
+        counters = underlay_ipv6_counter;
+        size = UNDERLAY_IPV6_SIZE;
     }
 
     apply {
         FABRIC_DROP(meta, NO_UNDERLAY_ROUTE)
-        underlay_ipv4.apply();
+        if (meta.rloc_is_ipv6) {
+            underlay_ipv6.apply();
+        } else {
+            underlay_ipv4.apply();
+        }
     }
 }
 

@@ -1,22 +1,36 @@
 // The fabric's tunnel router for v1model (bmv2, softswitch).
 //
-//  INGRESS decides                                                              EGRESS rewrites
+//  INGRESS decides                                                               EGRESS rewrites
 //
-//  parser ─► port_context ─┬─ core ──► tunnel_termination ─┬─ not ours ──┐      decapsulation
-//                          │                               │             │           │
-//                          └─ access ──────────┐     terminated          │      payload_rewrite
-//                                              ▼           ▼             ▼           │
-//                                             instance (IID known?)   payload   encapsulation
-//                                                          │          (transit)      │
-//                                                       payload          │      packet_in
-//                                                          │             │           │
-//                                                      scale_out         │        layer 2
-//                                         ┌────────────────┼────────┐    │           │
-//                                      deliver          rloc_set  punt/drop          ▼
-//                                         │                │             │       checksums
-//                                         │                ▼             │       deparser
-//                                         │             underlay ◄───────┘
-//                                         └──────► FORWARD ┘
+//  parser                                                                        replica (each copy: receiver,
+//    │                                                                              │     split horizon, mtu)
+//  port_context ─► membership (IGMP, MLD: punt)                                   link
+//    │                                                                              │
+//    ├─ core ───► tunnel_termination ─┬─ not ours ────────────────┐              decapsulation
+//    │                                │                           │                 │
+//    └─ access ─────────────┐    terminated                       │              payload_rewrite
+//                           ▼         ▼                           ▼                 │
+//                                 payload (what it is, whose flow)               encapsulation
+//                           │         │                           │                 │
+//                        domain       │                        (transit)         packet_in
+//                 (destination: SU/SO)│                           │                 │
+//                           └────┬────┘                           │              checksums, deparser
+//                             instance (IID known? its limits)    │
+//                                │                                │
+//                   ┌────────────┴─────────────┐                  │
+//               map_cache                 replication             │
+//     (Scale-Up: AccID; IP: prefix)   (group, broadcast)          │
+//      │          │         │             │         │             │
+//   deliver   punt/drop     └──► tunnel ◄─┘     punt/drop         │
+//      │                           │  └─ copies ─► REPLICATE      │
+//      │                        rloc_set                          │
+//      │                           │                              │
+//      │                          mtu ─► too big: punt            │
+//      │                           │                              │
+//      │                        underlay ◄────────────────────────┘
+//      └────────► FORWARD ◄────────┘
+//
+//  Whatever is to be punted passes punt_guard; whatever is dropped is counted by its reason.
 //
 // One switch plays every part of the draft's Figure 1: access xTR, border pxTR (decapsulates and encapsulates in one
 // pass) and underlay switch; which one follows from its entries alone.
@@ -27,42 +41,67 @@
 #include "../include/headers.p4"
 #include "../include/metadata.p4"
 #include "../stages/port_context.p4"
+#include "../stages/membership.p4"
 #include "../stages/tunnel_termination.p4"
-#include "../stages/instance.p4"
 #include "../stages/payload.p4"
-#include "../stages/scale_out.p4"
+#include "../stages/domain.p4"
+#include "../stages/instance.p4"
+#include "../stages/map_cache.p4"
+#include "../stages/replication.p4"
+#include "../stages/tunnel.p4"
 #include "../stages/rloc_set.p4"
+#include "../stages/mtu.p4"
 #include "../stages/underlay.p4"
+#include "../stages/replica.p4"
+#include "../stages/link.p4"
 #include "../stages/decapsulation.p4"
 #include "../stages/payload_rewrite.p4"
 #include "../stages/encapsulation.p4"
 #include "../stages/packet_in.p4"
+#include "punt_guard.p4"
 #include "parser.p4"
 #include "checksums.p4"
 
 control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
     PortContext()       port_context;
+    Membership()        membership;
     TunnelTermination() tunnel_termination;
-    Instance()          instance;
     Payload()           payload;
-    ScaleOut()          scale_out;
+    Domain()            domain;
+    Instance()          instance;
+    MapCache()          map_cache;
+    Replication()       replication;
+    Tunnel()            tunnel;
     RlocSet()           rloc_set;
+    Mtu()               mtu;
     Underlay()          underlay;
+    PuntGuard()         punt_guard;
 
-    // Packets and octets dropped, by drop_reason_t.
+    // Packets and octets dropped in ingress, by drop_reason_t.
     counter(DROP_COUNTER_SIZE, CounterType.packets_and_bytes) drops;
 
-    // A frame of which nothing beyond Ethernet is usable cannot be forwarded, whoever sent it.
+    // A frame of which nothing beyond Ethernet is usable cannot be forwarded, whoever sent it. What is neither IP nor a
+    // Scale-Up frame names no EID, ARP included: neighbours on access ports are known from the configuration.
     action check_frame() {
         if (!hdr.ethernet.isValid()) {
             FABRIC_DROP(meta, MALFORMED)
         } else if (!meta.checksum_ok) {
             FABRIC_DROP(meta, BAD_CHECKSUM)
-        } else if (hdr.ethernet.ether_type != ETHERTYPE_IPV4) {
+        } else if (hdr.ethernet.ether_type == ETHERTYPE_IPV4) {
+            if (!hdr.ipv4.isValid() || hdr.ipv4.version != 4 || hdr.ipv4.ihl != 5
+                || hdr.ipv4.total_len < IPV4_OCTETS) {
+                FABRIC_DROP(meta, MALFORMED)
+            }
+        } else if (hdr.ethernet.ether_type == ETHERTYPE_IPV6) {
+            if (!hdr.ipv6.isValid() || hdr.ipv6.version != 6) {
+                FABRIC_DROP(meta, MALFORMED)
+            }
+        } else if (hdr.ethernet.ether_type == ETHERTYPE_SCALE_UP && meta.role == port_role_t.ACCESS) {
+            if (!hdr.scale_up.isValid() || hdr.scale_up.version != SCALE_UP_VERSION) {
+                FABRIC_DROP(meta, MALFORMED)
+            }
+        } else {
             FABRIC_DROP(meta, UNSUPPORTED_PAYLOAD)
-        } else if (!hdr.ipv4.isValid() || hdr.ipv4.version != 4 || hdr.ipv4.ihl != 5
-                   || hdr.ipv4.total_len < IPV4_HEADER_OCTETS) {
-            FABRIC_DROP(meta, MALFORMED)
         }
     }
 
@@ -71,47 +110,83 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
         meta.from_cpu = hdr.packet_out.isValid();
         meta.parsed_whole = standard_metadata.parser_error == error.NoError;
         meta.checksum_ok = standard_metadata.checksum_error == 0;
+        meta.now = standard_metadata.ingress_global_timestamp[25:10];
 
         if (meta.from_cpu && hdr.packet_out.mode != PACKET_OUT_SUBMIT) {
             meta.egress_port = hdr.packet_out.port;
             meta.verdict = verdict_t.FORWARD;
         } else {
-            check_frame();
+            port_context.apply(hdr, meta);
             if (meta.verdict == verdict_t.UNDECIDED) {
-                port_context.apply(hdr, meta);
+                membership.apply(hdr, meta);
+            }
+            if (meta.verdict == verdict_t.UNDECIDED) {
+                check_frame();
             }
             if (meta.verdict == verdict_t.UNDECIDED) {
                 if (meta.role == port_role_t.ACCESS) {
                     meta.overlay = true;
-                    meta.iid = meta.scale_out_iid;
                 } else {
                     tunnel_termination.apply(hdr, meta);
                     meta.overlay = meta.terminated;
                 }
             }
-            if (meta.verdict == verdict_t.UNDECIDED && meta.overlay) {
-                instance.apply(hdr, meta);
-            }
             if (meta.verdict == verdict_t.UNDECIDED) {
                 payload.apply(hdr, meta);
             }
-            if (meta.verdict == verdict_t.UNDECIDED) {
-                if (meta.overlay) {
-                    scale_out.apply(hdr, meta);
-                } else {
-                    meta.underlay_dst = hdr.ipv4.dst;
+            if (meta.verdict == verdict_t.UNDECIDED && meta.overlay) {
+                if (!meta.terminated && !meta.from_cpu) {
+                    domain.apply(hdr, meta);
                 }
-            }
-            if (meta.verdict == verdict_t.UNDECIDED && meta.encapsulate) {
-                rloc_set.apply(hdr, meta);
+                if (meta.verdict == verdict_t.UNDECIDED) {
+                    instance.apply(hdr, meta);
+                }
+                if (meta.sample_share != 0) {
+                    bit<16> chance;
+                    RANDOM(chance, 16w0xFFFF)
+                    if (chance <= meta.sample_share) {
+                        clone_preserving_field_list(CloneType.I2E, SAMPLE_SESSION, FIELDS_OF_SAMPLE);
+                    }
+                }
+                if (meta.verdict == verdict_t.UNDECIDED) {
+                    if (meta.payload.cast == cast_t.UNICAST) {
+                        map_cache.apply(hdr, meta);
+                    } else {
+                        replication.apply(hdr, meta);
+                    }
+                }
+                if (meta.encapsulate || meta.verdict == verdict_t.REPLICATE) {
+                    tunnel.apply(hdr, meta);
+                }
+                if (meta.verdict == verdict_t.UNDECIDED) {
+                    rloc_set.apply(hdr, meta);
+                }
+                if (meta.verdict == verdict_t.UNDECIDED) {
+                    bool too_big;
+                    mtu.apply(hdr, meta, too_big);
+                    if (too_big && meta.payload.kind == payload_kind_t.SCALE_UP) {
+                        FABRIC_DROP(meta, TOO_BIG)
+                    } else if (too_big) {
+                        meta.encapsulate = false;
+                        FABRIC_PUNT(meta, TOO_BIG)
+                    }
+                }
+            } else if (meta.verdict == verdict_t.UNDECIDED) {
+                meta.rloc_is_ipv6 = meta.payload.kind == payload_kind_t.IPV6;
+                meta.underlay_dst = meta.payload.dst;
             }
             if (meta.verdict == verdict_t.UNDECIDED) {
                 underlay.apply(hdr, meta);
+            }
+            if (meta.verdict == verdict_t.PUNT) {
+                punt_guard.apply(hdr, meta);
             }
         }
 
         if (meta.verdict == verdict_t.FORWARD) {
             standard_metadata.egress_spec = (bit<9>) meta.egress_port;
+        } else if (meta.verdict == verdict_t.REPLICATE) {
+            standard_metadata.mcast_grp = meta.group;
         } else if (meta.verdict == verdict_t.PUNT) {
             standard_metadata.egress_spec = CPU_PORT;
         } else {
@@ -122,26 +197,42 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
 }
 
 control FabricEgress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
+    Replica()        replica;
+    Link()           link;
     Decapsulation()  decapsulation;
     PayloadRewrite() payload_rewrite;
     InnerChecksum()  inner_checksum;
     Encapsulation()  encapsulation;
     PacketIn()       punt_header;
 
+    // Copies that were not made, by drop_reason_t.
+    counter(DROP_COUNTER_SIZE, CounterType.packets_and_bytes) pruned_copies;
+
     apply {
-        if (!meta.from_cpu || hdr.packet_out.mode == PACKET_OUT_SUBMIT) {
-            decapsulation.apply(hdr, meta);
-            bit<16> tos_word = hdr.inner_ipv4.version ++ hdr.inner_ipv4.ihl ++ hdr.inner_ipv4.dscp ++ hdr.inner_ipv4.ecn;
-            bit<16> ttl_word = hdr.inner_ipv4.ttl ++ hdr.inner_ipv4.protocol;
-            payload_rewrite.apply(hdr, meta);
-            if (meta.terminated && meta.payload_found) {
-                inner_checksum.apply(hdr, tos_word, ttl_word);
-            }
-            encapsulation.apply(hdr, meta);
+        if (standard_metadata.instance_type == INSTANCE_INGRESS_CLONE) {
+            // The packet as it came in; only the fields of the sample have come along.
+            FABRIC_PUNT(meta, SAMPLE)
             punt_header.apply(hdr, meta);
-            if (meta.verdict == verdict_t.FORWARD) {
-                hdr.ethernet.src = meta.port_mac;
-                hdr.ethernet.dst = meta.next_hop_mac;
+        } else if (!meta.from_cpu || hdr.packet_out.mode == PACKET_OUT_SUBMIT) {
+            if (meta.verdict == verdict_t.REPLICATE) {
+                meta.egress_port = (fabric_port_t) standard_metadata.egress_port;
+                replica.apply(hdr, meta, standard_metadata.egress_rid);
+            }
+            if (meta.verdict == verdict_t.DROP) {
+                pruned_copies.count((bit<32>) (bit<8>) meta.drop_reason);
+                mark_to_drop(standard_metadata);
+            } else {
+                link.apply(hdr, meta);
+                decapsulation.apply(hdr, meta);
+                bit<16> tos_word = hdr.inner_ipv4.version ++ hdr.inner_ipv4.ihl ++ hdr.inner_ipv4.dscp
+                                   ++ hdr.inner_ipv4.ecn;
+                bit<16> ttl_word = hdr.inner_ipv4.ttl ++ hdr.inner_ipv4.protocol;
+                payload_rewrite.apply(hdr, meta);
+                if (meta.terminated && meta.payload_found && hdr.inner_ipv4.isValid()) {
+                    inner_checksum.apply(hdr, tos_word, ttl_word);
+                }
+                encapsulation.apply(hdr, meta);
+                punt_header.apply(hdr, meta);
             }
         }
         hdr.packet_out.setInvalid();

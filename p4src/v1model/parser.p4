@@ -20,9 +20,16 @@ parser FabricParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
     state parse_ethernet {
         packet.extract(hdr.ethernet);
         transition select(hdr.ethernet.ether_type) {
-            ETHERTYPE_IPV4 : parse_ipv4;
-            default        : accept;
+            ETHERTYPE_IPV4     : parse_ipv4;
+            ETHERTYPE_IPV6     : parse_ipv6;
+            ETHERTYPE_SCALE_UP : parse_scale_up;
+            default            : accept;
         }
+    }
+
+    state parse_scale_up {
+        packet.extract(hdr.scale_up);
+        transition accept;
     }
 
     // Of a fragmented packet only the first fragment has a transport header. It is not looked at, for all fragments of a
@@ -37,6 +44,17 @@ parser FabricParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
         }
     }
 
+    // A fragment header is one of the extension headers, behind which nothing is looked at.
+    state parse_ipv6 {
+        packet.extract(hdr.ipv6);
+        transition select(hdr.ipv6.next_header) {
+            IP_PROTOCOL_UDP  : parse_udp;
+            IP_PROTOCOL_TCP  : parse_ports;
+            IP_PROTOCOL_SCTP : parse_ports;
+            default : accept;
+        }
+    }
+
     state parse_ports {
         packet.extract(hdr.ports);
         transition accept;
@@ -46,38 +64,81 @@ parser FabricParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
         packet.extract(hdr.udp);
         transition select(hdr.udp.dst_port) {
             UDP_PORT_LISP      : parse_lisp;
+            UDP_PORT_VXLAN     : parse_vxlan;
             UDP_PORT_VXLAN_GPE : parse_vxlan_gpe;
+            UDP_PORT_ROCE      : parse_bth;
             default : accept;
         }
     }
 
-    // Plain LISP does not say what it carries: the first nibble does. With P=1 it would be LISP-GPE, and with a key it
-    // would be encrypted.
+    state parse_bth {
+        packet.extract(hdr.bth);
+        transition accept;
+    }
+
+    // Plain LISP (P=0) does not say what it carries: the first nibble does. In LISP-GPE the Next Protocol does, and N, E
+    // and V mean nothing (RFC 9305 section 3). With a key the payload is encrypted.
     state parse_lisp {
         packet.extract(hdr.tunnel);
-        transition select(hdr.tunnel.flags, packet.lookahead<bit<4>>()) {
-            (0 &&& (TUNNEL_FLAG_P | TUNNEL_KEY_MASK), 4) : parse_inner_ipv4;
+        transition select(hdr.tunnel.flags, hdr.tunnel.next_protocol, packet.lookahead<bit<4>>()) {
+            (0 &&& (TUNNEL_FLAG_P | TUNNEL_KEY_MASK), _, 4) : parse_inner_ipv4;
+            (0 &&& (TUNNEL_FLAG_P | TUNNEL_KEY_MASK), _, 6) : parse_inner_ipv6;
+            (TUNNEL_FLAG_P &&& (TUNNEL_FLAG_P | TUNNEL_KEY_MASK), NEXT_PROTOCOL_IPV4, _)     : parse_inner_ipv4;
+            (TUNNEL_FLAG_P &&& (TUNNEL_FLAG_P | TUNNEL_KEY_MASK), NEXT_PROTOCOL_IPV6, _)     : parse_inner_ipv6;
+            (TUNNEL_FLAG_P &&& (TUNNEL_FLAG_P | TUNNEL_KEY_MASK), NEXT_PROTOCOL_ETHERNET, _) : parse_inner_ethernet;
             default : accept;
         }
+    }
+
+    state parse_vxlan {
+        packet.extract(hdr.tunnel);
+        transition parse_inner_ethernet;
     }
 
     // Version 0, P set: the Next Protocol names the payload. OAM is nobody's payload.
     state parse_vxlan_gpe {
         packet.extract(hdr.tunnel);
-        transition select(hdr.tunnel.flags, hdr.tunnel.next_protocol) {
-            (TUNNEL_FLAG_P &&& (TUNNEL_FLAG_P | TUNNEL_FLAG_OAM | TUNNEL_VERSION_MASK), NEXT_PROTOCOL_IPV4) :
-                parse_inner_ipv4;
+        transition select(hdr.tunnel.flags & (TUNNEL_FLAG_P | TUNNEL_FLAG_OAM | TUNNEL_VERSION_MASK),
+                          hdr.tunnel.next_protocol) {
+            (TUNNEL_FLAG_P, NEXT_PROTOCOL_IPV4)     : parse_inner_ipv4;
+            (TUNNEL_FLAG_P, NEXT_PROTOCOL_IPV6)     : parse_inner_ipv6;
+            (TUNNEL_FLAG_P, NEXT_PROTOCOL_ETHERNET) : parse_inner_ethernet;
             default : accept;
         }
+    }
+
+    state parse_inner_ethernet {
+        packet.extract(hdr.inner_ethernet);
+        transition select(hdr.inner_ethernet.ether_type) {
+            ETHERTYPE_IPV4     : parse_inner_ipv4;
+            ETHERTYPE_IPV6     : parse_inner_ipv6;
+            ETHERTYPE_SCALE_UP : parse_inner_scale_up;
+            default : accept;
+        }
+    }
+
+    state parse_inner_scale_up {
+        packet.extract(hdr.inner_scale_up);
+        transition accept;
     }
 
     state parse_inner_ipv4 {
         packet.extract(hdr.inner_ipv4);
         transition select(hdr.inner_ipv4.ihl, hdr.inner_ipv4.flags, hdr.inner_ipv4.frag_offset,
                           hdr.inner_ipv4.protocol) {
-            (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_UDP)  : parse_inner_ports;
+            (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_UDP)  : parse_inner_udp;
             (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_TCP)  : parse_inner_ports;
             (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_SCTP) : parse_inner_ports;
+            default : accept;
+        }
+    }
+
+    state parse_inner_ipv6 {
+        packet.extract(hdr.inner_ipv6);
+        transition select(hdr.inner_ipv6.next_header) {
+            IP_PROTOCOL_UDP  : parse_inner_udp;
+            IP_PROTOCOL_TCP  : parse_inner_ports;
+            IP_PROTOCOL_SCTP : parse_inner_ports;
             default : accept;
         }
     }
@@ -86,21 +147,45 @@ parser FabricParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
         packet.extract(hdr.inner_ports);
         transition accept;
     }
+
+    state parse_inner_udp {
+        packet.extract(hdr.inner_udp);
+        transition select(hdr.inner_udp.dst_port) {
+            UDP_PORT_ROCE : parse_inner_bth;
+            default : accept;
+        }
+    }
+
+    state parse_inner_bth {
+        packet.extract(hdr.inner_bth);
+        transition accept;
+    }
 }
 
 control FabricDeparser(packet_out packet, in headers_t hdr) {
     apply {
         packet.emit(hdr.packet_in);
-        packet.emit(hdr.ethernet);
+        packet.emit(hdr.link);
         packet.emit(hdr.encap_ipv4);
+        packet.emit(hdr.encap_ipv6);
         packet.emit(hdr.encap_udp);
         packet.emit(hdr.encap_tunnel);
+        packet.emit(hdr.encap_ethernet);
+        packet.emit(hdr.ethernet);
+        packet.emit(hdr.scale_up);
         packet.emit(hdr.ipv4);
+        packet.emit(hdr.ipv6);
         packet.emit(hdr.udp);
         packet.emit(hdr.ports);
+        packet.emit(hdr.bth);
         packet.emit(hdr.tunnel);
+        packet.emit(hdr.inner_ethernet);
+        packet.emit(hdr.inner_scale_up);
         packet.emit(hdr.inner_ipv4);
+        packet.emit(hdr.inner_ipv6);
+        packet.emit(hdr.inner_udp);
         packet.emit(hdr.inner_ports);
+        packet.emit(hdr.inner_bth);
     }
 }
 

@@ -10,7 +10,7 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
 from controller.dataplane.codepoints import DropReason, Encapsulation, PuntReason
-from controller.dataplane.entries import instance, local_rloc, scale_out_rloc_set
+from controller.dataplane.entries import eid_rloc_set, instance, local_rloc
 from ptf_tests.support.base import FabricTest, any_entropy
 from ptf_tests.support.headers import Lisp, VxlanGpe
 from ptf_tests.support.packets import arriving, encapsulated, leaving, routed, tcp, tunnel, udp
@@ -205,7 +205,7 @@ class HeldPacketLosesNothing(ControllerTest):
     """A packet punted, held while its destination is resolved, and submitted leaves as one that never waited."""
 
     def runTest(self) -> None:
-        entry = scale_out_rloc_set(RED, prefix("50.0.0.0/16"), TO_PEER)
+        entry = eid_rloc_set(RED, prefix("50.0.0.0/16"), TO_PEER)
         packet = udp(HERE, NOWHERE, tos=0x2E)
         self.send(RED_PORT, arriving(RED_PORT, packet))
         held = self.expect_punt(PuntReason.UNKNOWN_DESTINATION, arriving(RED_PORT, packet), port=RED_PORT, iid=RED)

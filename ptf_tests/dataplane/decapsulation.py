@@ -9,7 +9,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
 from controller.dataplane.codepoints import DropReason, Encapsulation
-from controller.dataplane.entries import local_rloc, scale_out_local
+from controller.dataplane.entries import eid_local, local_rloc
 from controller.p4rt.entities import CounterData
 from ptf_tests.support.base import FabricTest
 from ptf_tests.support.checksums import as_wrong_as
@@ -92,7 +92,7 @@ class LispReferenceVector(DecapsulationTest):
     """Vector V18 arrives where its tunnel ends, and its inner packet, one router further, at the accelerator."""
 
     def runTest(self) -> None:
-        self.write(local_rloc(IPv4Address(PEER)), scale_out_local(RED, host(THERE), hop(RED_PORT)))
+        self.write(local_rloc(IPv4Address(PEER)), eid_local(RED, host(THERE), hop(RED_PORT)))
         self.send(CORE, arriving(CORE, V18))
         self.expect_delivered(routed(IP(V18[TUNNEL_OCTETS:])))
 
@@ -242,7 +242,7 @@ class EntryCounts(DecapsulationTest):
     """The map-cache entry that a packet matched counts it, and the octets of the frame it came in."""
 
     def runTest(self) -> None:
-        entry = scale_out_local(RED, host(HERE), hop(RED_PORT))
+        entry = eid_local(RED, host(HERE), hop(RED_PORT))
         inner = udp(THERE, HERE)
         frame = arriving(CORE, tunnel(VxlanGpe(iid=RED), inner, src=PEER, dst=OWN))
         self.assertEqual(self.switch.counted(entry), CounterData(0, 0))

@@ -8,14 +8,27 @@ from ptf.testutils import group
 from scapy.layers.inet import IP
 from scapy.packet import Packet, Raw
 
-from controller.dataplane.codepoints import DropReason, Encapsulation
-from controller.dataplane.entries import core_port, scale_out_negative, scale_out_rloc_set
+from controller.dataplane.codepoints import Domain, DropReason, Encapsulation
+from controller.dataplane.entries import (
+    access_port,
+    core_port,
+    eid_negative,
+    eid_rloc_set,
+    instance,
+    switch_context,
+)
+from controller.dataplane.replication import home_eid
 from controller.p4rt.entities import CounterData
 from ptf_tests.support.base import FabricTest
-from ptf_tests.support.headers import Lisp, VxlanGpe
-from ptf_tests.support.packets import arriving, tunnel, udp
+from ptf_tests.support.headers import Lisp, LispGpe, TunnelHeader, Vxlan, VxlanGpe
+from ptf_tests.support.packets import arriving, scale_up, tunnel, udp
 from ptf_tests.support.requirement import requirement
 from ptf_tests.support.scenario import (
+    ACC_HERE,
+    ACC_THERE,
+    BLUE,
+    BLUE_PORT,
+    BLUE_UP,
     CORE,
     CORE_2,
     FOREIGN,
@@ -25,13 +38,15 @@ from ptf_tests.support.scenario import (
     PEER,
     RED,
     RED_PORT,
+    SITE,
     SPARE,
     THERE,
+    TO_PEER,
     access_xtr,
     host,
+    prefix,
     rlocs,
 )
-from ptf_tests.support.vectors import V19, V20
 
 
 class DropTest(FabricTest):
@@ -43,6 +58,10 @@ class DropTest(FabricTest):
         self.write(*access_xtr(Encapsulation.VXLAN_GPE))
 
 
+# What takes more than one packet, or time: observed in limits.py.
+ELSEWHERE = {DropReason.NONE, DropReason.INSTANCE_LIMITED, DropReason.PUNT_LIMITED, DropReason.PUNT_SUPPRESSED}
+
+
 @dataclass(frozen=True)
 class Case:
     """A frame that arrives on a port, and why it is dropped."""
@@ -52,7 +71,7 @@ class Case:
     frame: Packet
 
 
-def _to_router(header: Lisp | VxlanGpe, inner: Packet, *, ttl: int = 64, tos: int = 0) -> Packet:
+def _to_router(header: TunnelHeader, inner: Packet, *, ttl: int = 64, tos: int = 0) -> Packet:
     return arriving(CORE, tunnel(header, inner, src=PEER, dst=OWN, ttl=ttl, tos=tos))
 
 
@@ -63,13 +82,13 @@ def _bad_checksum() -> Packet:
 
 
 def one_of_each() -> list[Case]:
-    """A packet for each reason but NONE, in the order of the reasons."""
+    """A packet for each reason but NONE and the limits, in the order of the reasons."""
     inner = udp(THERE, HERE)
     return [
         Case(DropReason.MALFORMED, RED_PORT, arriving(RED_PORT, Raw(bytes(19)))),
         Case(DropReason.BAD_CHECKSUM, RED_PORT, arriving(RED_PORT, _bad_checksum())),
         Case(DropReason.UNKNOWN_PORT, SPARE, arriving(SPARE, udp(HERE, THERE))),
-        Case(DropReason.UNSUPPORTED_PAYLOAD, CORE, _to_router(VxlanGpe(iid=RED, next_protocol=2), inner)),
+        Case(DropReason.UNSUPPORTED_PAYLOAD, CORE, _to_router(VxlanGpe(iid=RED, next_protocol=4), inner)),
         Case(DropReason.NO_INSTANCE_ID, CORE, _to_router(VxlanGpe(iid=RED, i=0), inner)),
         Case(DropReason.FOREIGN_INSTANCE_ID, CORE, _to_router(VxlanGpe(iid=FOREIGN), inner)),
         Case(DropReason.ECN_NOT_CAPABLE, CORE, _to_router(VxlanGpe(iid=RED), inner, tos=3)),
@@ -80,6 +99,9 @@ def one_of_each() -> list[Case]:
         Case(DropReason.NEGATIVE_AUTH, RED_PORT, arriving(RED_PORT, udp(HERE, "40.0.0.5"))),
         Case(DropReason.NO_RLOC, RED_PORT, arriving(RED_PORT, udp(HERE, "40.0.0.13"))),
         Case(DropReason.NO_UNDERLAY_ROUTE, RED_PORT, arriving(RED_PORT, udp(HERE, "40.0.0.14"))),
+        Case(DropReason.SPOOFED_SOURCE, BLUE_PORT, arriving(BLUE_PORT, scale_up(ACC_THERE, ACC_HERE))),
+        Case(DropReason.TOO_BIG, BLUE_PORT, arriving(BLUE_PORT, scale_up(ACC_HERE, ACC_THERE, data=bytes(8937)))),
+        Case(DropReason.SPLIT_HORIZON, CORE, _to_router(VxlanGpe(iid=RED), udp(HERE, "239.1.1.1"))),
     ]
 
 
@@ -89,13 +111,18 @@ class EachReasonOnce(DropTest):
 
     def runTest(self) -> None:
         cases = one_of_each()
-        self.assertEqual([case.reason for case in cases], [reason for reason in DropReason if reason])
+        self.assertEqual([case.reason for case in cases], [reason for reason in DropReason if reason not in ELSEWHERE])
         self.write(
-            scale_out_negative(RED, host("40.0.0.3"), DropReason.NEGATIVE_NO_REASON),
-            scale_out_negative(RED, host("40.0.0.4"), DropReason.NEGATIVE_POLICY),
-            scale_out_negative(RED, host("40.0.0.5"), DropReason.NEGATIVE_AUTH),
-            scale_out_rloc_set(RED, host("40.0.0.13"), 13),
-            scale_out_rloc_set(RED, host("40.0.0.14"), 14),
+            access_port(BLUE_PORT, SITE, BLUE, scale_up_iid=BLUE_UP, acc_id=ACC_HERE),
+            instance(BLUE_UP, Encapsulation.VXLAN_GPE, False, domain=Domain.SCALE_UP),
+            eid_rloc_set(BLUE_UP, ACC_THERE, TO_PEER),
+            switch_context(0, SITE),
+            home_eid(RED, prefix("10.0.0.0/16")),
+            eid_negative(RED, host("40.0.0.3"), DropReason.NEGATIVE_NO_REASON),
+            eid_negative(RED, host("40.0.0.4"), DropReason.NEGATIVE_POLICY),
+            eid_negative(RED, host("40.0.0.5"), DropReason.NEGATIVE_AUTH),
+            eid_rloc_set(RED, host("40.0.0.13"), 13),
+            eid_rloc_set(RED, host("40.0.0.14"), 14),
             rlocs(14, ("203.0.113.1", 1)),
         )
         for case in cases:
@@ -140,22 +167,6 @@ class TwoFaultsOneCount(DropTest):
 
 @requirement("DP-9")
 @group("robustness")
-class UnknownNextProtocol(DropTest):
-    """VXLAN-GPE payloads that this router does not forward, Ethernet of vector V20 among them."""
-
-    def runTest(self) -> None:
-        for next_protocol in (0, 2, 3, 4, 5, 0x7D, 0x7E, 0x7F, 0x80, 0xFE, 0xFF):
-            with self.subTest(next_protocol=next_protocol), self.drops(DropReason.UNSUPPORTED_PAYLOAD):
-                self.send(CORE, _to_router(VxlanGpe(iid=RED, next_protocol=next_protocol), udp(THERE, HERE)))
-        vector = IP(V20)
-        vector.dst = OWN
-        del vector.chksum
-        with self.subTest("V20"), self.drops(DropReason.UNSUPPORTED_PAYLOAD):
-            self.send(CORE, arriving(CORE, vector))
-
-
-@requirement("DP-9")
-@group("robustness")
 class VxlanGpeOfAnotherKind(DropTest):
     """Without P the Next Protocol means nothing, another version may mean anything, and OAM is not for tenants."""
 
@@ -173,15 +184,10 @@ class VxlanGpeOfAnotherKind(DropTest):
 @requirement("DP-9")
 @group("robustness")
 class LispPayloadOfAnotherKind(DropTest):
-    """Neither LISP-GPE (vector V19) nor a payload that is no IPv4 is taken for IPv4."""
+    """A payload of which the first four bits are neither 4 nor 6 is not taken for IP."""
 
     def runTest(self) -> None:
-        vector = IP(V19)
-        vector.src, vector.dst = PEER, OWN
-        del vector.chksum
-        with self.subTest("V19"), self.drops(DropReason.UNSUPPORTED_PAYLOAD):
-            self.send(CORE, arriving(CORE, vector))
-        for first_octet in (0x00, 0x35, 0x55, 0x60, 0xF5):
+        for first_octet in (0x00, 0x35, 0x55, 0x75, 0xF5):
             with self.subTest(first_octet=first_octet), self.drops(DropReason.UNSUPPORTED_PAYLOAD):
                 self.send(CORE, _to_router(Lisp(iid=RED), Raw(bytes([first_octet]) + bytes(47))))
 
@@ -193,8 +199,9 @@ class EncryptedPayloadIsNotRead(DropTest):
 
     def runTest(self) -> None:
         for key in (1, 2, 3):
-            with self.subTest(key=key), self.drops(DropReason.UNSUPPORTED_PAYLOAD):
-                self.send(CORE, _to_router(Lisp(iid=RED, kk=key), udp(THERE, HERE)))
+            for header in (Lisp(iid=RED, kk=key), LispGpe(iid=RED, kk=key)):
+                with self.subTest(header=header.name, key=key), self.drops(DropReason.UNSUPPORTED_PAYLOAD):
+                    self.send(CORE, _to_router(header, udp(THERE, HERE)))
 
 
 @requirement("DP-9", "DP-6")
@@ -203,7 +210,11 @@ class NoInstanceId(DropTest):
     """Without the I bit the Instance-ID octets mean nothing: no tenant is guessed."""
 
     def runTest(self) -> None:
-        for header in (VxlanGpe(iid=RED, i=0), Lisp(iid=RED, i=0), Lisp(iid=RED, i=0, l=1), Lisp(iid=0, i=0)):
+        for header in (
+            *(kind(iid=RED, i=0) for kind in (VxlanGpe, Vxlan, LispGpe, Lisp)),
+            Lisp(iid=RED, i=0, l=1),
+            Lisp(iid=0, i=0),
+        ):
             with self.subTest(header=bytes(header).hex()), self.drops(DropReason.NO_INSTANCE_ID):
                 self.send(CORE, _to_router(header, udp(THERE, HERE)))
 

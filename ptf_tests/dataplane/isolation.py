@@ -8,7 +8,7 @@ from ptf.testutils import group
 from scapy.layers.inet import IP, UDP
 
 from controller.dataplane.codepoints import DropReason, Encapsulation
-from controller.dataplane.entries import access_port, instance, local_rloc, scale_out_local, scale_out_rloc_set
+from controller.dataplane.entries import access_port, eid_local, eid_rloc_set, instance, local_rloc
 from controller.p4rt.entities import CounterData
 from ptf_tests.support.base import FabricTest, any_entropy
 from ptf_tests.support.headers import Lisp, VxlanGpe
@@ -100,8 +100,8 @@ class OneTenantsEntriesAreNotAnothers(IsolationTest):
 
     def runTest(self) -> None:
         self.write(
-            scale_out_rloc_set(RED, prefix("0.0.0.0/0"), TO_PEER),
-            scale_out_local(RED, host("10.0.0.2"), hop(RED_PORT)),
+            eid_rloc_set(RED, prefix("0.0.0.0/0"), TO_PEER),
+            eid_local(RED, host("10.0.0.2"), hop(RED_PORT)),
         )
         for destination in ("10.0.0.2", "172.16.0.1"):
             with self.subTest(destination=destination), self.drops(DropReason.UNKNOWN_DESTINATION):

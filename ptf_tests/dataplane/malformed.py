@@ -9,7 +9,6 @@ from functools import partial
 import ptf.ptfutils
 from ptf.testutils import group
 from scapy.layers.inet import IP, IPOption_Router_Alert, IPOption_RR
-from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
@@ -138,7 +137,7 @@ class TruncatedPayloadIsNotLookedAt(MalformedTest):
 
 
 @group("robustness")
-class NotIpv4(MalformedTest):
+class NotIp(MalformedTest):
     """Frames of other EtherTypes, of none, and with VLAN tags go nowhere, on access and core ports."""
 
     def runTest(self) -> None:
@@ -146,17 +145,28 @@ class NotIpv4(MalformedTest):
             ethernet = Ether(dst=switch_mac(port), src=neighbour_mac(port))
             for frame in (
                 ethernet / ARP(hwsrc=neighbour_mac(port), psrc=THERE, pdst=HERE),
-                ethernet / IPv6(src="2001:db8::1", dst="2001:db8::2") / Raw(b"payload"),
                 ethernet / Dot1Q(vlan=5) / udp(HERE, THERE),
                 Ether(dst="01:80:c2:00:00:0e", src=neighbour_mac(port), type=0x88CC) / Raw(bytes(46)),
                 arriving(port, Raw(b"Scale-Up"), ether_type=0x8888),
                 arriving(port, udp(HERE, THERE), ether_type=0x0000),
                 arriving(port, udp(HERE, THERE), ether_type=46),
                 arriving(port, udp(HERE, THERE), ether_type=0xFFFF),
-                arriving(port, Raw(b""), ether_type=0x86DD),
             ):
                 with self.subTest(port=port, frame=bytes(frame).hex()):
                     self.assertEqual(self.fate_of(port, frame), DropReason.UNSUPPORTED_PAYLOAD)
+
+
+@group("robustness")
+class NotReallyIpv6(MalformedTest):
+    """EtherType IPv6 and something else behind it: another version, or an end before that of the header."""
+
+    def runTest(self) -> None:
+        packet = bytes(udp("fd00:10::1", "fd00:40::7"))
+        for port in (RED_PORT, CORE):
+            for frame in (*(packet[:octets] for octets in (0, 1, 39)), b"\x40" + packet[1:], b"\x70" + packet[1:]):
+                with self.subTest(port=port, frame=frame.hex()):
+                    reason = self.fate_of(port, arriving(port, frame, 0x86DD))
+                    self.assertEqual(reason, DropReason.MALFORMED)
 
 
 @group("robustness")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from controller.dataplane.codepoints import DropReason, Encapsulation
 from controller.dataplane.entries import (
+    eid_local,
+    eid_negative,
+    eid_rloc_set,
+    eid_unknown,
     instance,
-    scale_out_local,
-    scale_out_negative,
-    scale_out_rloc_set,
-    scale_out_unknown,
 )
 from controller.p4rt.entities import CounterData
 from ptf_tests.support.base import FabricTest, any_entropy
@@ -66,7 +66,7 @@ class UnknownSubnetGoesToTheBorder(MapCacheTest):
     """A default entry, the pETRs' RLOC-set, takes everything that no subnet entry covers."""
 
     def runTest(self) -> None:
-        self.write(scale_out_rloc_set(RED, prefix("0.0.0.0/0"), TO_THIRD))
+        self.write(eid_rloc_set(RED, prefix("0.0.0.0/0"), TO_THIRD))
         self.expect_tunnelled("172.16.9.9", CORE_3, THIRD)
         self.expect_tunnelled("8.8.8.8", CORE_3, THIRD)
         self.expect_tunnelled(THERE, CORE, PEER)
@@ -78,11 +78,11 @@ class LongestPrefixWins(MapCacheTest):
 
     def runTest(self) -> None:
         self.write(
-            scale_out_rloc_set(RED, host("40.0.1.9"), TO_PEER),
-            scale_out_rloc_set(RED, prefix("40.0.1.0/24"), TO_OTHER),
-            scale_out_rloc_set(RED, prefix("40.0.0.0/8"), TO_THIRD),
-            scale_out_rloc_set(RED, prefix("0.0.0.0/0"), TO_OTHER),
-            scale_out_rloc_set(RED, prefix("40.0.1.8/31"), TO_THIRD),
+            eid_rloc_set(RED, host("40.0.1.9"), TO_PEER),
+            eid_rloc_set(RED, prefix("40.0.1.0/24"), TO_OTHER),
+            eid_rloc_set(RED, prefix("40.0.0.0/8"), TO_THIRD),
+            eid_rloc_set(RED, prefix("0.0.0.0/0"), TO_OTHER),
+            eid_rloc_set(RED, prefix("40.0.1.8/31"), TO_THIRD),
         )
         for destination, port, rloc in (
             ("40.0.1.9", CORE, PEER),
@@ -103,12 +103,12 @@ class RemovedEntryUncoversTheShorter(MapCacheTest):
     """When a more specific entry goes, the next longest decides; when the last goes, the destination is unknown."""
 
     def runTest(self) -> None:
-        specific = scale_out_rloc_set(RED, host(THERE), TO_OTHER)
+        specific = eid_rloc_set(RED, host(THERE), TO_OTHER)
         self.write(specific)
         self.expect_tunnelled(THERE, CORE_2, OTHER)
         self.remove(specific)
         self.expect_tunnelled(THERE, CORE, PEER)
-        self.remove(scale_out_rloc_set(RED, prefix(THERE_SUBNET), TO_PEER))
+        self.remove(eid_rloc_set(RED, prefix(THERE_SUBNET), TO_PEER))
         self.expect_dropped(THERE, DropReason.UNKNOWN_DESTINATION)
 
 
@@ -117,15 +117,15 @@ class ChangedEntryTakesEffect(MapCacheTest):
     """An entry can become another RLOC-set, an attached accelerator, a negative entry, and an RLOC-set again."""
 
     def runTest(self) -> None:
-        self.write(scale_out_rloc_set(RED, host(THERE), TO_OTHER))
+        self.write(eid_rloc_set(RED, host(THERE), TO_OTHER))
         self.expect_tunnelled(THERE, CORE_2, OTHER)
-        self.write(scale_out_local(RED, host(THERE), hop(SPARE)))
+        self.write(eid_local(RED, host(THERE), hop(SPARE)))
         packet = udp(HERE, THERE)
         self.send(RED_PORT, arriving(RED_PORT, packet))
         self.expect(SPARE, leaving(SPARE, routed(packet)))
-        self.write(scale_out_negative(RED, host(THERE), DropReason.NEGATIVE_NO_REASON))
+        self.write(eid_negative(RED, host(THERE), DropReason.NEGATIVE_NO_REASON))
         self.expect_dropped(THERE, DropReason.NEGATIVE_NO_REASON)
-        self.write(scale_out_rloc_set(RED, host(THERE), TO_THIRD))
+        self.write(eid_rloc_set(RED, host(THERE), TO_THIRD))
         self.expect_tunnelled(THERE, CORE_3, THIRD)
 
 
@@ -138,8 +138,8 @@ class NegativeEntries(MapCacheTest):
             "40.0.4.0/24": DropReason.NEGATIVE_POLICY,
             "40.0.5.0/24": DropReason.NEGATIVE_AUTH,
         }
-        self.write(*(scale_out_negative(RED, prefix(eids), reason) for eids, reason in kinds.items()))
-        self.write(scale_out_rloc_set(RED, host("40.0.4.7"), TO_OTHER))
+        self.write(*(eid_negative(RED, prefix(eids), reason) for eids, reason in kinds.items()))
+        self.write(eid_rloc_set(RED, host("40.0.4.7"), TO_OTHER))
         for eids, reason in kinds.items():
             with self.subTest(reason=reason.name):
                 self.expect_dropped(str(prefix(eids)[9]), reason)
@@ -163,8 +163,8 @@ class UnknownHoleInAKnownPrefix(MapCacheTest):
 
     def runTest(self) -> None:
         self.write(
-            scale_out_rloc_set(RED, prefix("0.0.0.0/0"), TO_PEER),
-            scale_out_unknown(RED, prefix("10.0.0.0/16")),
+            eid_rloc_set(RED, prefix("0.0.0.0/0"), TO_PEER),
+            eid_unknown(RED, prefix("10.0.0.0/16")),
         )
         self.expect_dropped("10.0.0.99", DropReason.UNKNOWN_DESTINATION)
         self.expect_tunnelled("10.1.0.1", CORE, PEER)
@@ -178,7 +178,7 @@ class LocalDeliveryNeedsNoTunnel(MapCacheTest):
     """Between two accelerators of one switch a packet is routed, not tunnelled, whatever the encapsulation."""
 
     def runTest(self) -> None:
-        self.write(scale_out_local(RED, host("10.0.0.2"), hop(SPARE)))
+        self.write(eid_local(RED, host("10.0.0.2"), hop(SPARE)))
         for encapsulation in (Encapsulation.VXLAN_GPE, Encapsulation.LISP):
             self.write(instance(RED, encapsulation, punt_unknown=False))
             packet = udp(HERE, "10.0.0.2", tos=0xB9)
@@ -191,8 +191,8 @@ class EntriesCountApart(MapCacheTest):
     """Every entry counts its own packets and octets, negative ones too."""
 
     def runTest(self) -> None:
-        subnet = scale_out_rloc_set(RED, prefix(THERE_SUBNET), TO_PEER)
-        negative = scale_out_negative(RED, host("40.0.0.9"), DropReason.NEGATIVE_POLICY)
+        subnet = eid_rloc_set(RED, prefix(THERE_SUBNET), TO_PEER)
+        negative = eid_negative(RED, host("40.0.0.9"), DropReason.NEGATIVE_POLICY)
         self.write(negative)
         frame = len(arriving(RED_PORT, udp(HERE, THERE)))
         for _ in range(2):
@@ -200,4 +200,4 @@ class EntriesCountApart(MapCacheTest):
         self.expect_dropped("40.0.0.9", DropReason.NEGATIVE_POLICY)
         self.assertEqual(self.switch.counted(subnet), CounterData(2, 2 * frame))
         self.assertEqual(self.switch.counted(negative), CounterData(1, frame))
-        self.assertEqual(self.switch.counted(scale_out_local(RED, host(HERE), hop(RED_PORT))), CounterData(0, 0))
+        self.assertEqual(self.switch.counted(eid_local(RED, host(HERE), hop(RED_PORT))), CounterData(0, 0))

@@ -9,7 +9,7 @@ from scapy.layers.inet import IP
 from scapy.packet import Packet
 
 from controller.dataplane.codepoints import DropReason, Encapsulation
-from controller.dataplane.entries import scale_out_rloc_set
+from controller.dataplane.entries import eid_rloc_set
 from ptf_tests.support.base import FabricTest
 from ptf_tests.support.flows import misfit, udp_flows
 from ptf_tests.support.packets import arriving, udp
@@ -98,7 +98,7 @@ class FailedLocatorLeavesByOneWrite(RlocSetTest):
     """Two subnets share an RLOC-set; one write takes a locator out of it for both, and nothing is lost."""
 
     def runTest(self) -> None:
-        self.write(scale_out_rloc_set(RED, prefix("30.0.0.0/16"), TO_PEER))
+        self.write(eid_rloc_set(RED, prefix("30.0.0.0/16"), TO_PEER))
         flows = udp_flows(48) + udp_flows(48, subnet="30.0")
         self.write(rlocs(TO_PEER, (D1, 1), (D2, 1)))
         before = self.chosen(flows)
@@ -130,7 +130,7 @@ class RlocSetsAreSeparate(RlocSetTest):
         self.write(
             rlocs(TO_PEER, (D1, 1), (D2, 1)),
             rlocs(TO_OTHER, (D3, 1), (D4, 1)),
-            scale_out_rloc_set(RED, prefix("30.0.0.0/16"), TO_OTHER),
+            eid_rloc_set(RED, prefix("30.0.0.0/16"), TO_OTHER),
         )
         self.assertEqual(set(self.chosen(udp_flows(32))), {D1, D2})
         self.assertEqual(set(self.chosen(udp_flows(32, subnet="30.0"))), {D3, D4})

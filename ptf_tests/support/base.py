@@ -28,16 +28,19 @@ from controller.p4rt.packetio import PacketIn
 from ptf_tests.support.control import Switch, connect, difference
 from ptf_tests.support.requirement import record
 
-# Bits of an encapsulated frame that a flow's entropy fills: the low 14 of the outer UDP source port, behind
-# Ethernet (14 octets) and IPv4 (20). What is left of the field says that the port is in 49152-65535.
-_ENTROPY_OFFSET = (14 + 20) * 8 + 2
+# Bits of an encapsulated frame that a flow's entropy fills: the low 14 of the outer UDP source port, behind Ethernet
+# and IP, and the flow label of IPv6. What is left of the source port says that it is in 49152-65535.
 _ENTROPY_BITS = 14
+_FLOW_LABEL = 14 * 8 + 12, 20
 
 
 def any_entropy(frame: Packet) -> Mask:
-    """Frames that equal `frame` but for the flow's entropy in the outer UDP source port."""
+    """Frames that equal `frame` but for the flow's entropy in the outer UDP source port and IPv6 flow label."""
     mask = Mask(frame)
-    mask.set_do_not_care(_ENTROPY_OFFSET, _ENTROPY_BITS)
+    version = bytes(frame)[14] >> 4
+    mask.set_do_not_care((14 + (20 if version == 4 else 40)) * 8 + 2, _ENTROPY_BITS)
+    if version == 6:
+        mask.set_do_not_care(*_FLOW_LABEL)
     return mask
 
 
@@ -174,12 +177,12 @@ class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
         """The controller puts a frame into ingress, as if an accelerator of `iid` had sent it."""
         self.switch.packet_out(frame, mode=SUBMIT, iid=iid)
 
-    def expect_punt(self, reason: PuntReason, frame: Packet | bytes, *, port: int, iid: int) -> PacketIn:
+    def expect_punt(self, reason: PuntReason, frame: Packet | bytes, *, port: int, iid: int, mtu: int = 0) -> PacketIn:
         """The next packet to the controller is `frame`, with this metadata; returns it."""
         packet = self.switch.packet_in(ptf.ptfutils.default_timeout)
         if packet is None:
             raise self.failureException(f"no packet came to the controller; dropped: {self._drops_text()}")
-        self.assertEqual(dict(packet.metadata), {"ingress_port": port, "reason": reason, "iid": iid})
+        self.assertEqual(dict(packet.metadata), {"ingress_port": port, "reason": reason, "iid": iid, "mtu": mtu})
         if packet.payload != bytes(frame):
             self.fail(f"another packet came to the controller\n{_compare(Mask(frame), Ether(packet.payload))}")
         return packet

@@ -12,27 +12,29 @@ T = TypeVar("T", bound=type)
 _ATTRIBUTE = "_requirements"
 
 
-def requirement(*ids: str) -> Callable[[T], T]:
-    """Marks a PTF test class: it observes these rows of docs/conformance/requirements.md."""
+def requirement(*ids: str, partial: bool = False) -> Callable[[T], T]:
+    """Marks a PTF test class: it observes these rows of docs/conformance/requirements.md, or only a part of them."""
 
     def mark(test: T) -> T:
-        setattr(test, _ATTRIBUTE, (*requirements(test), *ids))
+        setattr(test, _ATTRIBUTE, {**_marks(test), **dict.fromkeys(ids, partial)})
         return test
 
     return mark
 
 
-def requirements(test: type) -> tuple[str, ...]:
-    """The rows that a test class itself (not its base) is marked with."""
-    found: tuple[str, ...] = test.__dict__.get(_ATTRIBUTE, ())
+def _marks(test: type) -> dict[str, bool]:
+    """The rows that a test class itself (not its base) is marked with, and whether it observes only a part of them."""
+    found: dict[str, bool] = test.__dict__.get(_ATTRIBUTE, {})
     return found
 
 
 def record(path: Path, test: type, outcome: str, target: str) -> None:
     """Appends one line of JSON to `path`; a run that breaks off keeps what it had."""
+    marks = _marks(test)
     line = {
         "test": f"{test.__module__}.{test.__name__}",
-        "ids": sorted(set(requirements(test))),
+        "ids": sorted(marks),
+        "partial": sorted(row for row, partial in marks.items() if partial),
         "outcome": outcome,
         "target": target,
     }

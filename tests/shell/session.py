@@ -7,7 +7,7 @@ import sys
 
 import p4runtime_sh.shell as sh
 
-TABLE = "FabricIngress.scale_out.scale_out_ipv4"
+TABLE = "FabricIngress.map_cache.scale_out_ipv4"
 
 
 def count() -> int:
@@ -21,7 +21,7 @@ address, device = sys.argv[1:]
 # Higher than any controller's, which are times in nanoseconds: the shell becomes primary.
 sh.setup(device_id=int(device), grpc_addr=address, election_id=(1, 0))
 before = count()
-entry = sh.TableEntry(TABLE)(action="FabricIngress.scale_out.unknown")
+entry = sh.TableEntry(TABLE)(action="FabricIngress.map_cache.unknown")
 entry.match["iid"] = "4097"
 entry.match["eid"] = "60.0.0.0/8"
 entry.insert()

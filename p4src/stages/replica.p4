@@ -1,0 +1,75 @@
+// replica (egress): makes one copy of a replicated packet what its receiver needs: a frame for an accelerator here, or
+// a tunnel to another router. And split horizon (draft section 6.3): no copy goes back to where the packet came from.
+#ifndef FABRIC_REPLICA_P4_
+#define FABRIC_REPLICA_P4_
+
+control Replica(inout headers_t hdr, inout metadata_t meta, in replica_id_t replica_id) {
+    Mtu() fits;
+
+    site_id_t site = 0;       // of the router at the other end
+    eid_t     receiver = 0;
+    bool      too_big = false;
+
+    // To the accelerator `receiver`: its EID in the Instance-ID of the list, so that nobody hears himself over another
+    // of his links; 0: not compared.
+    action deliver_copy(mac_addr_t port_mac, mac_addr_t next_hop_mac, eid_t receiver_eid) {
+        meta.port_mac = port_mac;
+        meta.next_hop_mac = next_hop_mac;
+        receiver = receiver_eid;
+    }
+
+    // To a router of `remote_site`; 0: of another PoD.
+    action tunnel_copy(ipv4_addr_t rloc, ipv4_addr_t source_rloc, bit<16> mtu, site_id_t remote_site,
+                       mac_addr_t port_mac, mac_addr_t next_hop_mac) {
+        meta.encapsulate = true;
+        meta.rloc_is_ipv6 = false;
+        meta.rloc = (eid_t) rloc;
+        meta.source_rloc = (eid_t) source_rloc;
+        meta.mtu = mtu;
+        site = remote_site;
+        meta.port_mac = port_mac;
+        meta.next_hop_mac = next_hop_mac;
+    }
+
+    action tunnel_copy_ipv6(ipv6_addr_t rloc, ipv6_addr_t source_rloc, bit<16> mtu, site_id_t remote_site,
+                            mac_addr_t port_mac, mac_addr_t next_hop_mac) {
+        meta.encapsulate = true;
+        meta.rloc_is_ipv6 = true;
+        meta.rloc = rloc;
+        meta.source_rloc = source_rloc;
+        meta.mtu = mtu;
+        site = remote_site;
+        meta.port_mac = port_mac;
+        meta.next_hop_mac = next_hop_mac;
+    }
+
+    action no_receiver() FABRIC_DROP(meta, NO_RLOC)
+
+    // One entry for each receiver, shared by all lists that it is in; filled together with the lists.
+    table replica {
+        key = { replica_id : exact @name("replica"); }
+        actions = { deliver_copy; tunnel_copy; tunnel_copy_ipv6; @defaultonly no_receiver; }
+        const default_action = no_receiver();
+        size = REPLICA_SIZE;
+    }
+
+    apply {
+        if (replica.apply().hit) {
+            if (!meta.encapsulate) {
+                if (meta.egress_port == meta.ingress_port || meta.payload.src == receiver) {
+                    FABRIC_DROP(meta, SPLIT_HORIZON)
+                }
+            } else if (meta.terminated && (site == meta.site || (meta.site != meta.own_site && site != meta.own_site))) {
+                // The Site it came from has it, and what came from the fabric never goes there again.
+                FABRIC_DROP(meta, SPLIT_HORIZON)
+            } else {
+                fits.apply(hdr, meta, too_big);
+                if (too_big) {
+                    FABRIC_DROP(meta, TOO_BIG)
+                }
+            }
+        }
+    }
+}
+
+#endif  // FABRIC_REPLICA_P4_
