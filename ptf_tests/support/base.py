@@ -23,7 +23,7 @@ from scapy.packet import Packet
 
 from controller.dataplane.codepoints import SUBMIT, TRANSMIT, DropReason, PuntReason
 from controller.dataplane.entries import switch_context
-from controller.p4rt.entities import CounterData, State, TableEntry
+from controller.p4rt.entities import CounterData, MeterCell, State, TableEntry
 from controller.p4rt.packetio import PacketIn
 from ptf_tests.support.control import Switch, connect, difference
 from ptf_tests.support.requirement import record
@@ -106,8 +106,11 @@ class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
 
     def _remove_all(self) -> None:
         inserted = [entry for entry in self._written.values() if not _is_default(entry)]
+        meters = [
+            MeterCell(entry.meter, entry.index) for entry in self._written.values() if isinstance(entry, MeterCell)
+        ]
         if len(inserted) < len(self._written):
-            self.switch.modify(switch_context(hash_rotation=0))  # the one default that a controller sets
+            self.switch.modify(switch_context(hash_rotation=0), *meters)  # the one default that a controller sets
         if inserted:
             self.switch.delete(*inserted)
 
@@ -221,7 +224,8 @@ class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
 
 
 def _is_default(entry: State) -> bool:
-    return isinstance(entry, TableEntry) and entry.is_default
+    """Whether it is always there, so that it can only be modified."""
+    return isinstance(entry, MeterCell) or (isinstance(entry, TableEntry) and entry.is_default)
 
 
 def _compare(wanted: Mask, received: Packet) -> str:

@@ -70,9 +70,9 @@ class Switch:
         """Deletes entries, all in one batch. Raises WriteError."""
         self._call(self._client.delete(*entries))
 
-    def drops(self) -> dict[DropReason, CounterData]:
-        """Packets and octets dropped since the program was set, by reason."""
-        counter = self._client.codec.info.counters["drops"]
+    def drops(self, name: str = "drops") -> dict[DropReason, CounterData]:
+        """Packets and octets dropped since the program was set, by reason; `pruned_copies`: of replicated packets."""
+        counter = self._client.codec.info.counters[name]
         query = p4runtime_pb2.Entity(counter_entry=p4runtime_pb2.CounterEntry(counter_id=counter.id))
         known = {int(reason) for reason in DropReason}
         found = {}
