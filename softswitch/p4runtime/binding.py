@@ -77,7 +77,11 @@ class _Binder:
         }
         headers = {h.preamble.name: self._packet_header(h) for h in self.p4info.controller_packet_metadata}
         return schema.Schema(
-            tables={t.preamble.id: self._table(t, actions, profiles) for t in self.p4info.tables},
+            tables={
+                t.preamble.id: self._table(t, actions, profiles)
+                for t in self.p4info.tables
+                if t.match_fields or t.preamble.name in self.program.tables  # p4c drops tables that do nothing
+            },
             actions={action.name: action for action in actions.values()},
             profiles=profiles,
             counters=counters,
@@ -217,8 +221,7 @@ class _Binder:
         where = f"register {info.preamble.name}"
         definition = _find(self.program.registers, info.preamble.name, "register")
         _same_size(where, info.size, definition.size)
-        data_type = self._data_type(info.type_spec, where)
-        _check_leaves(where, data_type, [definition.width])
+        data_type = self._data_type(info.type_spec, [definition.width], where)
         return schema.Register(info.preamble.id, info.preamble.name, info.size, data_type)
 
     def _value_set(self, info: p4info_pb2.ValueSet) -> schema.ValueSet:
@@ -247,8 +250,7 @@ class _Binder:
             (definition,) = digests.values()
         else:
             definition = _find(digests, info.preamble.name, "digest")
-        data_type = self._data_type(info.type_spec, where)
-        _check_leaves(where, data_type, [ref.width for ref in definition.fields])
+        data_type = self._data_type(info.type_spec, [ref.width for ref in definition.fields], where)
         return schema.Digest(info.preamble.id, definition.name, data_type)
 
     def _packet_header(self, info: p4info_pb2.ControllerPacketMetadata) -> schema.PacketHeader:
@@ -286,9 +288,16 @@ class _Binder:
             raise invalid_argument(f"{where}: no header of the program has the fields {names} with these widths")
         return plain
 
-    def _data_type(self, spec: p4types_pb2.P4DataTypeSpec, where: str) -> DataType:
+    def _data_type(self, spec: p4types_pb2.P4DataTypeSpec, widths: Sequence[int], where: str) -> DataType:
         symbols = Symbols(self.program.errors, self.program.enums)
-        return read_type(spec, self.p4info.type_info, symbols, where)
+
+        def translate(type_name: str, width: int, place: str) -> ValueType:
+            translation = self._translation(type_name)
+            return self._value_type(translation.sdn_bitwidth if translation else width, type_name, width, place)
+
+        data_type = read_type(spec, self.p4info.type_info, symbols, where, widths, translate)
+        _check_leaves(where, data_type, widths)
+        return data_type
 
     def _translation(self, type_name: str) -> p4types_pb2.P4NewTypeTranslation | None:
         new_types = self.p4info.type_info.new_types

@@ -6,7 +6,7 @@ order of declaration (specification section "Representation of Arbitrary P4 Type
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from p4.v1 import p4data_pb2
 
 from softswitch.p4runtime.bytestring import decode_signed, decode_unsigned, encode_signed, encode_unsigned
 from softswitch.p4runtime.errors import invalid_argument
+from softswitch.p4runtime.values import ValueType
 
 
 class DataType(Protocol):
@@ -117,6 +118,27 @@ class SymbolType:
 
 
 @dataclass(frozen=True, slots=True)
+class TranslatedType:
+    """A user-defined type that looks different to the control plane; numbers and strings travel as bitstrings."""
+
+    type: ValueType
+
+    @property
+    def widths(self) -> tuple[int | None, ...]:
+        """Bits of its leaves."""
+        return (self.type.width,)
+
+    def decode(self, data: p4data_pb2.P4Data, where: str) -> tuple[int, ...]:
+        """The leaves of a message; see DataType."""
+        _expect(data, "bitstring", where)
+        return (self.type.decode(data.bitstring, where),)
+
+    def encode(self, leaves: Iterator[int]) -> p4data_pb2.P4Data:
+        """The message of the next leaves."""
+        return p4data_pb2.P4Data(bitstring=self.type.encode(next(leaves)))
+
+
+@dataclass(frozen=True, slots=True)
 class StructType:
     """A struct or a tuple."""
 
@@ -154,23 +176,40 @@ class Symbols:
     enums: Mapping[str, Mapping[str, int]]
 
 
-def read_type(spec: p4types_pb2.P4DataTypeSpec, info: p4types_pb2.P4TypeInfo, symbols: Symbols, where: str) -> DataType:
+Translate = Callable[[str, int, str], ValueType]
+"""How values of a translated type travel: its name, its bits in the data plane, and the place for messages."""
+
+
+def read_type(
+    spec: p4types_pb2.P4DataTypeSpec,
+    info: p4types_pb2.P4TypeInfo,
+    symbols: Symbols,
+    where: str,
+    widths: Sequence[int],
+    translate: Translate,
+) -> DataType:
     """The type that a `P4DataTypeSpec` describes.
+
+    Args:
+        widths: bits of the leaves in the program, in their order.
 
     Raises:
         P4RuntimeError: INVALID_ARGUMENT, naming `where`, for an unknown type name, a type that contains itself, or a
             type that bmv2 can put neither into a register nor into a digest (headers, unions and stacks).
     """
-    return _Reader(info, symbols, ()).read(spec, where)
+    return _Reader(info, symbols, translate, widths).read(spec, where)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
     info: p4types_pb2.P4TypeInfo
     symbols: Symbols
-    inside: tuple[str, ...]
+    translate: Translate
+    widths: Sequence[int]
+    inside: tuple[str, ...] = ()
 
-    def read(self, spec: p4types_pb2.P4DataTypeSpec, where: str) -> DataType:
+    def read(self, spec: p4types_pb2.P4DataTypeSpec, where: str, before: int = 0) -> DataType:
+        """A type; `before` leaves stand before it."""
         info = self.info
         match spec.WhichOneof("type_spec"):
             case "bitstring":
@@ -179,13 +218,13 @@ class _Reader:
                 return BoolType()
             case "tuple":
                 named = [(str(index), member) for index, member in enumerate(spec.tuple.members)]
-                return self._struct("tuple", named, where)
+                return self._struct("tuple", named, where, before)
             case "struct":
                 name = _known(spec.struct.name, info.structs, "struct", where)
                 if name in self.inside:
                     raise invalid_argument(f"{where}: the struct {name!r} contains itself")
                 named = [(member.name, member.type_spec) for member in info.structs[name].members]
-                return _Reader(info, self.symbols, (*self.inside, name))._struct("struct", named, where)
+                return self._in(name)._struct("struct", named, where, before)
             case "serializable_enum":
                 name = _known(spec.serializable_enum.name, info.serializable_enums, "serializable enum", where)
                 width = info.serializable_enums[name].underlying_type.bitwidth
@@ -198,17 +237,27 @@ class _Reader:
                 return SymbolType("error", "error", self.symbols.errors)
             case "new_type":
                 name = _known(spec.new_type.name, info.new_types, "type", where)
-                if info.new_types[name].WhichOneof("representation") != "original_type":
-                    raise invalid_argument(f"{where}: the translated type {name!r} is not supported in P4Data")
+                if info.new_types[name].WhichOneof("representation") == "translated_type":
+                    if before >= len(self.widths):
+                        raise invalid_argument(f"{where}: the program has only {len(self.widths)} fields there")
+                    return TranslatedType(self.translate(name, self.widths[before], where))
                 if name in self.inside:
                     raise invalid_argument(f"{where}: the type {name!r} contains itself")
-                inner = _Reader(info, self.symbols, (*self.inside, name))
-                return inner.read(info.new_types[name].original_type, where)
+                return self._in(name).read(info.new_types[name].original_type, where, before)
             case other:
                 raise invalid_argument(f"{where}: a type of kind {other or 'unset'} is not supported in P4Data")
 
-    def _struct(self, kind: str, members: Sequence[tuple[str, p4types_pb2.P4DataTypeSpec]], where: str) -> StructType:
-        return StructType(kind, tuple((name, self.read(spec, f"{where}.{name}")) for name, spec in members))
+    def _struct(
+        self, kind: str, members: Sequence[tuple[str, p4types_pb2.P4DataTypeSpec]], where: str, before: int
+    ) -> StructType:
+        read: list[tuple[str, DataType]] = []
+        for name, spec in members:
+            read.append((name, self.read(spec, f"{where}.{name}", before)))
+            before += len(read[-1][1].widths)
+        return StructType(kind, tuple(read))
+
+    def _in(self, name: str) -> _Reader:
+        return _Reader(self.info, self.symbols, self.translate, self.widths, (*self.inside, name))
 
 
 def _read_bits(spec: p4types_pb2.P4BitstringLikeTypeSpec, where: str) -> BitType:

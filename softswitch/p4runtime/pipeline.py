@@ -32,6 +32,11 @@ class Pipeline:
     state: SwitchState
     notes: Notes = field(default_factory=Notes)
 
+    def __post_init__(self) -> None:
+        for table in self.schema.tables.values():
+            if not table.const:
+                self.state.table(table.name).release_entries()
+
     @property
     def schema(self) -> Schema:
         """The objects of the P4Info."""

@@ -37,6 +37,7 @@ def transfer(source: Pipeline, target: Pipeline) -> None:
         P4RuntimeError: INVALID_ARGUMENT, naming what cannot be preserved; `target` is of no use then.
     """
     _check_ids(source.schema, target.schema)
+    _empty(source, target)
     for updates in (_members(source), _groups(source), _entries(source, target.schema), _others(source)):
         _write(target, list(updates))
     for update in _volatile(source):
@@ -44,6 +45,16 @@ def transfer(source: Pipeline, target: Pipeline) -> None:
             write_batch(target, [update])
         except BatchError:
             continue  # the place is gone, and with it the value
+
+
+def _empty(source: Pipeline, target: Pipeline) -> None:
+    """Without the entries that both programs bring along: the source has them, or a client deleted them."""
+    for table in target.schema.tables.values():
+        before = source.schema.tables.get(table.id)
+        if before is not None and not before.const and not table.const:
+            state = target.state.table(table.name)
+            for entry in list(state.entries()):
+                state.delete(entry.match, entry.priority)
 
 
 def _write(target: Pipeline, updates: list[Update]) -> None:

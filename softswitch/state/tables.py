@@ -58,6 +58,7 @@ class Table:
         self._meter = meter
         self._clock = clock
         self._prioritised = definition.match_type in ("ternary", "range")
+        self._immutable = definition.const_entries is not None
         self._entries: dict[tuple[Match, int], Entry] = {}
         self._reported_idle: set[Entry] = set()
         self._handles = Handles()
@@ -65,9 +66,20 @@ class Table:
         declared = definition.default_entry
         self._program_default = ActionCall(declared.action.name, declared.arguments) if declared else None
         self.default: Target | None = self._program_default
+        # In the JSON the smallest number wins. The last entry gets 1, so clients can add entries that win over them.
+        top = 1 + max((const.priority for const in definition.const_entries or ()), default=0)
         for const in definition.const_entries or ():
-            rank = MAX_PRIORITY - const.priority if self._prioritised else 0
+            rank = top - const.priority if self._prioritised else 0
             self._insert(const.match, ActionCall(const.action.name, const.arguments), rank, 0)
+
+    @property
+    def immutable(self) -> bool:
+        """Whether the entries are constant: those that the program brings along are, unless it is told otherwise."""
+        return self._immutable
+
+    def release_entries(self) -> None:
+        """The program's entries are ordinary ones: `entries`, not `const entries`. bmv2 JSON does not tell which."""
+        self._immutable = False
 
     def insert(self, match: Match, target: Target, priority: int = 0, *, idle_timeout_ns: int = 0) -> Entry:
         """Add an entry. AlreadyExists, TableFull, ConstTable, NotFound (member or group), InvalidEntry."""
@@ -113,7 +125,7 @@ class Table:
     def clear(self) -> None:
         """Remove every entry, or set back the counters of constant ones, and restore the program's default."""
         for entry in list(self._entries.values()):
-            if self.definition.const_entries is None:
+            if not self._immutable:
                 self._remove(entry)
             else:
                 entry.packets = entry.bytes = 0
@@ -177,7 +189,7 @@ class Table:
             self.profile.release(entry.target)
 
     def _check_mutable(self) -> None:
-        if self.definition.const_entries is not None:
+        if self._immutable:
             raise ConstTable(f"table {self.name}: the entries are constant")
 
     def _check_priority(self, priority: int) -> None:

@@ -65,6 +65,7 @@ INFO.structs["outer"].members.add(name="kind").type_spec.serializable_enum.name 
 INFO.structs["outer"].members.add(name="color").type_spec.enum.name = "color_t"
 INFO.structs["outer"].members.add(name="error").type_spec.error.SetInParent()
 INFO.structs["outer"].members.add(name="pair").type_spec.tuple.members.add().bitstring.bit.bitwidth = 20
+INFO.structs["outer"].members[-1].type_spec.tuple.members.add().new_type.name = "port_t"
 INFO.structs["loop"].members.add(name="again").type_spec.struct.name = "loop"
 INFO.serializable_enums["kind_t"].underlying_type.bitwidth = 4
 INFO.enums["color_t"].members.add(name="red")
@@ -72,6 +73,11 @@ INFO.enums["color_t"].members.add(name="blue")
 INFO.new_types["label_t"].original_type.bitstring.bit.bitwidth = 20
 INFO.new_types["port_t"].translated_type.sdn_bitwidth = 32
 SYMBOLS = Symbols({"NoError": 0, "PacketTooShort": 1}, {"color_t": {"red": 4, "blue": 5}})
+WIDTHS = (9, 1, 4, 3, 8, 20, 9)
+
+
+def translate(name: str, width: int, _where: str) -> Bits:
+    return Bits(width, INFO.new_types[name].translated_type.sdn_bitwidth)
 
 
 @patient
@@ -83,12 +89,13 @@ SYMBOLS = Symbols({"NoError": 0, "PacketTooShort": 1}, {"color_t": {"red": 4, "b
         st.sampled_from([4, 5]),
         st.integers(0, 1),
         st.integers(0, (1 << 20) - 1),
+        st.integers(0, 511),
     )
 )
 def test_structured_data_comes_back(leaves: tuple[int, ...]) -> None:
     spec = p4types_pb2.P4DataTypeSpec(struct=p4types_pb2.P4NamedType(name="outer"))
-    data_type = read_type(spec, INFO, SYMBOLS, "x")
-    assert data_type.widths == (9, 1, 4, None, None, 20)
+    data_type = read_type(spec, INFO, SYMBOLS, "x", WIDTHS, translate)
+    assert data_type.widths == (9, 1, 4, None, None, 20, 9)
     message = data_type.encode(iter(leaves))
     assert data_type.decode(message, "x") == leaves
     number, inner, kind, color, error, pair = message.struct.members
@@ -98,7 +105,7 @@ def test_structured_data_comes_back(leaves: tuple[int, ...]) -> None:
     assert kind.enum_value == bytes([leaves[2]])
     assert color.enum == {4: "red", 5: "blue"}[leaves[3]]
     assert error.error == ("NoError", "PacketTooShort")[leaves[4]]
-    assert pair.tuple.members[0].bitstring == octets(leaves[5])
+    assert [member.bitstring for member in pair.tuple.members] == [octets(leaf) for leaf in leaves[5:]]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +115,14 @@ def test_structured_data_comes_back(leaves: tuple[int, ...]) -> None:
         (p4types_pb2.P4DataTypeSpec(struct=p4types_pb2.P4NamedType(name="loop")), "contains itself"),
         (p4types_pb2.P4DataTypeSpec(struct=p4types_pb2.P4NamedType(name="gone")), "no struct 'gone'"),
         (p4types_pb2.P4DataTypeSpec(enum=p4types_pb2.P4NamedType(name="gone")), "no enum 'gone'"),
-        (p4types_pb2.P4DataTypeSpec(new_type=p4types_pb2.P4NamedType(name="port_t")), "translated type 'port_t'"),
+        (
+            p4types_pb2.P4DataTypeSpec(
+                tuple=p4types_pb2.P4TupleTypeSpec(
+                    members=[p4types_pb2.P4DataTypeSpec(new_type=p4types_pb2.P4NamedType(name="port_t"))] * 8
+                )
+            ),
+            "x.7: the program has only 7 fields there",
+        ),
         (p4types_pb2.P4DataTypeSpec(header=p4types_pb2.P4NamedType(name="h")), "kind header"),
         (p4types_pb2.P4DataTypeSpec(bitstring=p4types_pb2.P4BitstringLikeTypeSpec()), "kind unset"),
         (
@@ -121,7 +135,7 @@ def test_structured_data_comes_back(leaves: tuple[int, ...]) -> None:
 )
 def test_types_that_cannot_be(spec: p4types_pb2.P4DataTypeSpec, complaint: str) -> None:
     with pytest.raises(P4RuntimeError, match=complaint) as caught:
-        read_type(spec, INFO, SYMBOLS, "x")
+        read_type(spec, INFO, SYMBOLS, "x", WIDTHS, translate)
     assert caught.value.code == Code.INVALID_ARGUMENT
 
 
@@ -134,7 +148,7 @@ def test_any_data_is_decoded_or_refused(encoded: bytes) -> None:
     except DecodeError:
         return
     with pytest.raises(P4RuntimeError, match=r"^[A-Z_]+: x"):
-        read_type(spec, INFO, SYMBOLS, "x").decode(data, "x")
+        read_type(spec, INFO, SYMBOLS, "x", WIDTHS, translate).decode(data, "x")
 
 
 @patient
