@@ -28,6 +28,8 @@ from controller.xtr import (
     MapCacheChange,
     MapCacheEntry,
     Replay,
+    Replication,
+    ReplicationChange,
     RlocReachability,
     Xtr,
     XtrConfig,
@@ -77,6 +79,7 @@ class Router(MachineProcess[Xtr]):
         self._advertised: set[Eid] = set()
         self._down_ports: set[int] = set()
         self._cut_off: set[IPAddress] = set()
+        self.replication: dict[Eid, Replication] = {}
         control.on_packet_in = self.packet_in
 
     def start(self) -> None:
@@ -123,6 +126,8 @@ class Router(MachineProcess[Xtr]):
                 self._map_cache(eid, entry)
             case DatabaseChange(eid=eid, entry=entry):
                 self._advertise(eid, entry is not None and not entry.deliver)
+            case ReplicationChange(group=group, entry=replication):
+                self._replicate(group, replication)
             case Replay(eid=eid, packets=packets):
                 for packet in packets:
                     self.resubmitted += 1
@@ -145,6 +150,13 @@ class Router(MachineProcess[Xtr]):
             log.warning("%s: packet-in of %d octets: no IPv4 header", self.name, len(packet.payload))
             return
         self.perform(self.machine.miss(Eid.of(iid, IPv4Address(octets)), self.now(), packet.payload))
+
+    def _replicate(self, group: Eid, entry: Replication | None) -> None:
+        """What becomes of packets to a group is known; the data plane has no stage for it yet."""
+        if entry is None:
+            self.replication.pop(group, None)
+        else:
+            self.replication[group] = entry
 
     def _map_cache(self, eid: Eid, entry: MapCacheEntry | None) -> None:
         if isinstance(eid.target, IPv4Network):

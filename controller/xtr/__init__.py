@@ -3,6 +3,8 @@
 from controller.mapping.machine import ConfigError, Event, NonceSource, Send
 from controller.xtr.config import LocalEid, MappingSystemLink, XtrConfig
 from controller.xtr.entries import DatabaseEntry, DatabaseState, Kind, Locator, MapCacheEntry, Source
+from controller.xtr.multicast.config import MulticastConfig
+from controller.xtr.multicast.entries import Copies, Designation, Replication, ReplicationChange
 from controller.xtr.outputs import DatabaseChange, MapCacheChange, Output, Replay, RlocReachability
 from controller.xtr.probing import RlocHealth
 from controller.xtr.probing_config import Probing
@@ -13,9 +15,11 @@ from controller.xtr.xtr import Cause, PendingView, Xtr
 __all__ = [
     "Cause",
     "ConfigError",
+    "Copies",
     "DatabaseChange",
     "DatabaseEntry",
     "DatabaseState",
+    "Designation",
     "Event",
     "Kind",
     "LocalEid",
@@ -23,11 +27,14 @@ __all__ = [
     "MapCacheChange",
     "MapCacheEntry",
     "MappingSystemLink",
+    "MulticastConfig",
     "NonceSource",
     "Output",
     "PendingView",
     "Probing",
     "Replay",
+    "Replication",
+    "ReplicationChange",
     "RlocHealth",
     "RlocReachability",
     "Send",

@@ -20,6 +20,7 @@ from controller.lisp.constants import (
     XTR_ID_LENGTH,
 )
 from controller.mapping.machine import check_iid, check_path_mtu, check_unique, fail
+from controller.xtr.multicast.config import MulticastConfig
 from controller.xtr.probing_config import Probing
 
 
@@ -48,7 +49,8 @@ class LocalEid:
     `locators`: how this xTR is described, empty for its RLOCs with the configured priority and weight.
     `metadata`: what is told of the accelerator beside the RLOCs, where `locators` is empty (SO-REG-6).
     `deliver`: packets to it are delivered at a port here. A pxTR advertises subnets and the gateway EID
-    without delivering them: the hosts of a subnet are behind other xTRs.
+    without delivering them: the hosts of a subnet are behind other xTRs. `cabled`: RLOCs of all xTRs that it
+    has a port at, as far as known; none of them will forward multicast to it at the same time.
     """
 
     eid: Eid
@@ -56,6 +58,7 @@ class LocalEid:
     locators: tuple[RlocRecord, ...] = ()
     deliver: bool = True
     metadata: Metadata | None = None
+    cabled: tuple[IPAddress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,7 @@ class XtrConfig:
     probing: Probing | None = None
     probe_answers: int = 1000
     decode_options: DecodeOptions = field(default_factory=DecodeOptions)
+    multicast: MulticastConfig = field(default_factory=MulticastConfig)
 
     def __post_init__(self) -> None:
         _check_identity(self)
@@ -130,6 +134,9 @@ class XtrConfig:
                 if link not in names:
                     fail(f"database[{index}].links", link, "is no link")
         check_unique("database.eid", [local.eid for local in self.database])
+        for name in (self.multicast.pod_link, self.multicast.fabric_link):
+            if name and name not in names:
+                fail("multicast", name, "is no link")
 
     def link(self, name: str) -> MappingSystemLink:
         """The link with that name. Raises ConfigError if there is none."""

@@ -125,6 +125,20 @@ class Etr:
                 by_link.setdefault(name, []).append(eid)
         return [send for name, due in by_link.items() for send in self._register(name, due, now)]
 
+    def draw(self, link: str) -> int:
+        """The nonce of the next Map-Register for a mapping system: one counter for all (RFC 9301 §5.6)."""
+        nonce = self._next_nonce[link]
+        self._next_nonce[link] = nonce + 1
+        return nonce
+
+    def refresh(self, eid: Eid, link: str, now: float) -> list[Send]:
+        """Register an EID ahead of time, for the sake of the acknowledgement; not while one is waited for."""
+        entry = self._database.get(eid)
+        registration = entry.registrations.get(link) if entry is not None and not entry.withdrawn else None
+        if entry is None or registration is None or registration.nonces:
+            return []
+        return self._register(link, [eid], now)
+
     def issued(self, link: str, nonce: int) -> bool:
         """Whether a Map-Register with that nonce was sent to a mapping system, ever since the start."""
         return self._first_nonce[link] <= nonce < self._next_nonce[link]
@@ -220,8 +234,7 @@ class Etr:
         return sends
 
     def _register_one(self, name: str, eids: list[Eid], now: float) -> Send:
-        nonce = self._next_nonce[name]
-        self._next_nonce[name] = nonce + 1
+        nonce = self.draw(name)
         self._outstanding[name, nonce] = set(eids)
         for eid in eids:
             self._expect(eid, name, nonce, now)

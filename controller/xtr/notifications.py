@@ -12,6 +12,8 @@ from controller.lisp import (
     Endpoint,
     MapNotify,
     MapNotifyAck,
+    is_group,
+    replicas,
     sign,
     verify,
 )
@@ -21,6 +23,7 @@ from controller.xtr.entries import Source
 from controller.xtr.etr import Etr
 from controller.xtr.ledger import Ledger, Verdict
 from controller.xtr.links import Links, key_of
+from controller.xtr.multicast.multicast import Multicast
 from controller.xtr.outputs import Output
 from controller.xtr.resolver import Request, Resolver
 from controller.xtr.subscriptions import Subscription, Subscriptions
@@ -41,6 +44,7 @@ class NotificationHandler:
         subscriptions: Subscriptions,
         ledger: Ledger,
         tables: Tables,
+        multicast: Multicast,
     ) -> None:
         self._config = config
         self._links = links
@@ -49,6 +53,7 @@ class NotificationHandler:
         self._subscriptions = subscriptions
         self._ledger = ledger
         self._tables = tables
+        self._multicast = multicast
         self._heard: dict[tuple[str, Eid], float] = {}
 
     def handle(self, datagram: Datagram, message: MapNotify, now: float) -> list[Output]:
@@ -80,6 +85,9 @@ class NotificationHandler:
         self, datagram: Datagram, message: MapNotify, link: MappingSystemLink, now: float
     ) -> list[Output]:
         """A Map-Register was taken; the records of registrations are the merged mappings."""
+        group = self._multicast.acknowledged(link.name, message.nonce, message.records, now)
+        if group is not None:
+            return [Event("registration-acknowledged", {"eid": str(group), "link": link.name})]
         records = {record.key: record for record in message.records}  # of several with one EID the last is valid
         done = self._etr.acknowledged(link.name, message.nonce, records, now)
         if not done:
@@ -89,7 +97,10 @@ class NotificationHandler:
         for eid, since in done:
             record = records[eid]
             outputs.append(Event("registration-acknowledged", {"eid": str(eid), "link": link.name}))
-            newer = self._heard.pop((link.name, eid), since - 1.0) >= since
+            # What was heard meanwhile is newer, unless it is from before this registration: then we are not in it.
+            newer = self._heard.pop((link.name, eid), since - 1.0) >= since and self._names_us(eid)
+            if not record.is_withdrawal:
+                self._multicast.registered(link.name, record, since)
             # A subscription brings the same in a dependable order, and so does whatever was heard meanwhile.
             known = newer or self._subscriptions.covering(link.name, eid) is not None
             mine = self._tables.cache.is_own(eid)
@@ -99,6 +110,11 @@ class NotificationHandler:
         for eid in self._etr.outstanding(link.name, message.nonce):
             outputs.append(Event("registration-refused", {"eid": str(eid), "link": link.name}))
         return outputs
+
+    def _names_us(self, eid: Eid) -> bool:
+        """Whether what is known of an own EID's RLOC-set has this xTR in it."""
+        learned = self._tables.cache.learned(eid)
+        return learned is not None and any(locator.rloc in self._config.rlocs for locator in learned.record.locators)
 
     def _late_request(self, message: MapNotify, link: MappingSystemLink) -> Request | None:
         """The request that a confirmation comes late for; a repeated confirmation is not one."""
@@ -144,6 +160,9 @@ class NotificationHandler:
         for inside in self._tables.learned_from(link, eid):
             if self._subscriptions.covering(link, inside) is None or inside == eid:
                 outputs += self._tables.forget(inside)
+        for group, _ in self._multicast.lists.published(link, eid):
+            if self._subscriptions.covering(link, group) is None or group == eid:
+                self._multicast.lists.forget(link, group)
         return outputs
 
     def _published(self, datagram: Datagram, message: MapNotify, link: MappingSystemLink, now: float) -> list[Output]:
@@ -183,6 +202,8 @@ class NotificationHandler:
         self._ledger.see(link.name, eid, nonce)
         if own:
             self._heard[link.name, eid] = now
+        if is_group(eid):
+            return self._replication(record, link, nonce, subscription, now)
         if self._tables.authority(eid) not in (link.name, None):
             return [Event("publication-ignored", {"eid": str(eid), "link": link.name, "reason": "not-responsible"})]
         rlocs = " ".join(str(locator.rloc or locator.address) for locator in record.locators) or "-"
@@ -199,6 +220,22 @@ class NotificationHandler:
             event,
             *self._tables.learn(record, link.name, Source.PUBLICATION, now, nonce=nonce, lifetime=lifetime),
         ]
+
+    def _replication(
+        self, record: EidRecord, link: MappingSystemLink, nonce: int, subscription: Subscription | None, now: float
+    ) -> list[Output]:
+        """A mapping system says who receives a group; each of them speaks for itself."""
+        eid = record.key
+        rlocs = " ".join(str(rloc) for rloc in replicas(record)) or "-"
+        fields = {"eid": str(eid), "link": link.name, "nonce": nonce, "ttl": record.ttl, "rlocs": rlocs}
+        if record.is_withdrawal:
+            self._multicast.lists.forget(link.name, eid)
+        else:
+            lifetime = None if subscription is not None else self._config.unsolicited_lifetime
+            if subscription is not None:
+                self._subscriptions.renew_within(subscription, self._tables.cache.lifetime(record), now)
+            self._multicast.learn(record, link.name, Source.PUBLICATION, now, nonce=nonce, lifetime=lifetime)
+        return [Event("publication-accepted", fields)]
 
     def _published_before(self, link: MappingSystemLink, eid: Eid) -> bool:
         """Whether a mapping system tells us of `eid` by publications: subscribed to, or about to be confirmed."""

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from controller.lisp import Eid, IPAddress
 from controller.mapping.machine import Event, Send
 from controller.xtr.entries import DatabaseEntry, MapCacheEntry
+from controller.xtr.multicast.entries import ReplicationChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +49,4 @@ class RlocReachability:
     reachable: bool
 
 
-Output: TypeAlias = Send | Event | MapCacheChange | DatabaseChange | Replay | RlocReachability
+Output: TypeAlias = Send | Event | MapCacheChange | DatabaseChange | Replay | RlocReachability | ReplicationChange

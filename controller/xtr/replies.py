@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from controller.lisp import Datagram, EidRecord, MapReply
+from controller.lisp import Datagram, EidRecord, MapReply, is_group
 from controller.mapping.machine import Event, dropped
 from controller.xtr.entries import Source
+from controller.xtr.multicast.multicast import Multicast
 from controller.xtr.outputs import Output
 from controller.xtr.resolver import Request, Resolver
 from controller.xtr.subscriptions import Subscriptions
@@ -14,10 +15,11 @@ from controller.xtr.tables import Tables
 class ReplyHandler:
     """Takes Map-Replies over into the map-cache."""
 
-    def __init__(self, resolver: Resolver, subscriptions: Subscriptions, tables: Tables) -> None:
+    def __init__(self, resolver: Resolver, subscriptions: Subscriptions, tables: Tables, multicast: Multicast) -> None:
         self._resolver = resolver
         self._subscriptions = subscriptions
         self._tables = tables
+        self._multicast = multicast
 
     def handle(self, datagram: Datagram, message: MapReply, now: float) -> list[Output]:
         """Process one Map-Reply; the nonce alone tells what it answers (requirement PR-REP-5)."""
@@ -44,6 +46,12 @@ class ReplyHandler:
 
     def _learn(self, record: EidRecord, link: str, asked: bool, now: float) -> list[Output]:
         eid = record.key
+        if is_group(eid):
+            if record.is_withdrawal:
+                self._multicast.lists.forget(link, eid)
+            elif asked or self._subscriptions.covering(link, eid) is None:
+                self._multicast.learn(record, link, Source.REPLY, now)
+            return []
         if self._tables.cache.is_own(eid):
             return []
         # Publications are authenticated and in order; what comes beside the answer does not replace them.

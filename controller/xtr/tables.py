@@ -21,6 +21,8 @@ class Tables:
         self._etr = etr
         self._resolver = resolver
         self._told: dict[Eid, DatabaseEntry] = {}
+        self.touched: set[Eid] = set()
+        """EIDs about which something changed, for whoever follows; it empties the set."""
 
     def authority(self, eid: Eid) -> str | None:
         """The mapping system that has the say about `eid`; None if any has.
@@ -113,6 +115,7 @@ class Tables:
 
     def sync_database(self, eid: Eid) -> list[Output]:
         """Report the database entry of `eid` if it is not as reported last."""
+        self.touched.add(eid)
         entry = self.database_entry(eid)
         if entry == self._told.get(eid):
             return []

@@ -18,14 +18,17 @@ from controller.lisp import (
     Metadata,
     RlocRecord,
     decode,
+    is_group,
 )
-from controller.mapping.machine import Event, NonceSource, dropped
-from controller.xtr.config import LocalEid, XtrConfig
+from controller.mapping.machine import Event, NonceSource, dropped, fail
+from controller.xtr.config import LocalEid, MappingSystemLink, XtrConfig
 from controller.xtr.entries import DatabaseEntry, Kind, MapCacheEntry
 from controller.xtr.etr import Etr
 from controller.xtr.ledger import Ledger
 from controller.xtr.links import Links
 from controller.xtr.map_cache import MapCache
+from controller.xtr.multicast.entries import Designation, Replication
+from controller.xtr.multicast.multicast import Multicast
 from controller.xtr.notifications import NotificationHandler
 from controller.xtr.outputs import Output, Replay
 from controller.xtr.probing import Prober, RlocHealth
@@ -80,10 +83,19 @@ class Xtr:
         self._tables = Tables(self._links, MapCache(config.rlocs, config.default_ttl), self._etr, self._resolver)
         self._prober = Prober(config, source)
         self._probe_responder = ProbeResponder(config, self._etr, self._tables.cache)
-        self._replies = ReplyHandler(self._resolver, self._subscriptions, self._tables)
+        self._multicast = Multicast(config, self._links, self._etr, self._tables)
+        self._replies = ReplyHandler(self._resolver, self._subscriptions, self._tables, self._multicast)
         self._notifications = NotificationHandler(
-            config, self._links, self._etr, self._resolver, self._subscriptions, self._ledger, self._tables
+            config,
+            self._links,
+            self._etr,
+            self._resolver,
+            self._subscriptions,
+            self._ledger,
+            self._tables,
+            self._multicast,
         )
+        self._sends_to: set[Eid] = set()
 
     def start(self, now: float) -> list[Output]:
         """Register what is advertised from the start, and subscribe to what is configured."""
@@ -102,12 +114,13 @@ class Xtr:
         locators: tuple[RlocRecord, ...] = (),
         deliver: bool = True,
         metadata: Metadata | None = None,
+        cabled: tuple[IPAddress, ...] = (),
     ) -> list[Output]:
         """`eid` is reachable here, or is from now on described differently: database first, then register.
 
         The parameters are those of `LocalEid`. Raises ConfigError for a link that does not exist.
         """
-        return self.attach_all((LocalEid(eid, links, locators, deliver, metadata),), now)
+        return self.attach_all((LocalEid(eid, links, locators, deliver, metadata, cabled),), now)
 
     def attach_all(self, locals_: Iterable[LocalEid], now: float) -> list[Output]:
         """The same for many at once, which share Map-Registers. Raises ConfigError before anything is changed."""
@@ -121,7 +134,7 @@ class Xtr:
             if self._etr.put(local, now):
                 outputs += self._tables.attached(local, now)
                 changed.append(local.eid)
-        return self._prober.watch([*outputs, *self._etr.announce(changed, now)], now)
+        return self._watched([*outputs, *self._etr.announce(changed, now)], now)
 
     def detach(self, eid: Eid, now: float) -> list[Output]:
         """`eid` is not reachable here any more: deregister; the entry goes when that is acknowledged."""
@@ -148,7 +161,39 @@ class Xtr:
         if withdrawn and cause is not Cause.DETACHED:
             fields = {"cause": cause.value, "eids": " ".join(map(str, withdrawn))}
             outputs.append(Event("path-withdrawn", fields))
-        return self._prober.watch([*outputs, *self._etr.announce(withdrawn, now)], now)
+        return self._watched([*outputs, *self._etr.announce(withdrawn, now)], now)
+
+    def join(self, receiver: Eid, group: Eid, now: float) -> list[Output]:
+        """An accelerator, attached or not yet, is to receive `group`: an (S,G), a (*,G) or a Scale-Up group.
+
+        A multihomed accelerator joins at all its xTRs; one of them serves it. Raises ConfigError for a group
+        that is none, or in another instance-ID.
+        """
+        if not is_group(group):
+            fail("group", group, "is no group")
+        if receiver.iid != group.iid:
+            fail("group", group, f"is in another instance-ID than {receiver}")
+        if not self._multicast.join(receiver, group):
+            return []
+        return [*self._multicast.review(now), *self._follow(group, now)]
+
+    def leave(self, receiver: Eid, group: Eid, now: float) -> list[Output]:
+        """An accelerator is not to receive `group` any more."""
+        if not self._multicast.leave(receiver, group):
+            return [Event("leave-ignored", {"eid": str(receiver), "group": str(group), "reason": "not joined"})]
+        return [*self._multicast.review(now), *self._unfollow(group, now)]
+
+    def follow(self, group: Eid, now: float) -> list[Output]:
+        """Know who receives `group`: there is a source here. Raises ConfigError for what is no group."""
+        if not is_group(group):
+            fail("group", group, "is no group")
+        self._sends_to.add(group)
+        return self._follow(group, now)
+
+    def unfollow(self, group: Eid, now: float) -> list[Output]:
+        """There is no source for `group` here any more."""
+        self._sends_to.discard(group)
+        return self._unfollow(group, now)
 
     def miss(self, eid: Eid, now: float, packet: bytes | None = None) -> list[Output]:
         """The data plane had no entry for a packet to `eid` (a host EID, or a name): ask, with N=1.
@@ -181,11 +226,11 @@ class Xtr:
             return [dropped(datagram, "malformed", field=error.field, detail=str(error))]
         match message:
             case MapNotify():
-                return self._prober.watch(self._notifications.handle(datagram, message, now), now)
+                return self._watched(self._notifications.handle(datagram, message, now), now)
             case MapReply(probe=True):
                 return self._prober.answered(datagram, message, now)
             case MapReply():
-                return self._prober.watch(self._replies.handle(datagram, message, now), now)
+                return self._watched(self._replies.handle(datagram, message, now), now)
             case MapRequest(probe=True):
                 return self._probe_responder.handle(datagram, message, now)
             case _:
@@ -200,11 +245,12 @@ class Xtr:
             outputs += self._renew(subscription, now) if duty is Duty.RENEW else self._sweep(subscription, now)
         outputs += self._resolver.tick(now)
         outputs += self._etr.tick(now)
-        return [*self._prober.watch(outputs, now), *self._prober.tick(now)]
+        outputs += self._multicast.tick(now)
+        return [*self._watched(outputs, now), *self._prober.tick(now)]
 
     def next_deadline(self) -> float | None:
         """When `tick` has to be called next, unless something else comes first."""
-        parts = (self._tables.cache, self._subscriptions, self._resolver, self._etr, self._prober)
+        parts = (self._tables.cache, self._subscriptions, self._resolver, self._etr, self._prober, self._multicast)
         deadlines = [part.next_deadline() for part in parts]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -225,6 +271,14 @@ class Xtr:
         entries = (self._tables.database_entry(eid) for eid in self._etr.eids())
         return [entry for entry in entries if entry is not None]
 
+    def replication(self) -> list[Replication]:
+        """What becomes of packets to groups, in the order of the groups."""
+        return self._multicast.entries()
+
+    def designations(self) -> list[Designation]:
+        """What this xTR forwards to groups for, or claims to, in the order of the groups."""
+        return self._multicast.designations()
+
     def subscriptions(self) -> list[Subscription]:
         """The confirmed subscriptions, in the order of their EIDs."""
         return sorted(self._subscriptions.active(), key=lambda found: (found.eid, found.link))
@@ -238,13 +292,44 @@ class Xtr:
         registrations = [
             PendingView("registration", link, eid, self._etr.due(eid, link)) for eid, link in self._etr.unanswered()
         ]
+        registrations += [
+            PendingView("registration", key.link, key.group, due) for key, due in self._multicast.claims.unanswered()
+        ]
         return requests + registrations
+
+    def _watched(self, outputs: list[Output], now: float) -> list[Output]:
+        """What follows from a change of the tables for groups and for probing."""
+        return self._prober.watch([*outputs, *self._multicast.review(now)], now)
 
     def _with_reachability(self, entry: MapCacheEntry) -> MapCacheEntry:
         if entry.kind is not Kind.FORWARD:
             return entry
         marked = tuple(replace(locator, reachable=self._prober.reachable(locator.rloc)) for locator in entry.locators)
         return entry if marked == entry.locators else replace(entry, locators=marked)
+
+    def _follow(self, group: Eid, now: float) -> list[Output]:
+        """Subscribe to a group at the mapping system of the PoD, unless the configuration does already."""
+        link = self._multicast_link()
+        if any(eid.covers(group) for eid in link.subscribe) or self._subscriptions.covering(link.name, group):
+            return []
+        return list(self._resolver.ask(link, group, now, lasting=True))
+
+    def _unfollow(self, group: Eid, now: float) -> list[Output]:
+        """Take the subscription to a group back when neither receivers nor sources are left."""
+        link = self._multicast_link()
+        if group in self._sends_to or self._multicast.joined(group) or group in link.subscribe:
+            return []
+        held = self._subscriptions.get(link.name, group)
+        if held is None or held.lost:
+            request = self._resolver.get(link.name, group)
+            if request is not None and not request.ends:
+                self._resolver.finish(request, now)
+            return []
+        return list(self._resolver.unsubscribe(link, group, now))
+
+    def _multicast_link(self) -> MappingSystemLink:
+        name = self.config.multicast.pod_link
+        return self._links.named(name) if name else self.config.links[0]
 
     def _renew(self, subscription: Subscription, now: float) -> list[Output]:
         link = self._links.named(subscription.link)
@@ -262,12 +347,21 @@ class Xtr:
             if learned is not None and covering is subscription and learned.nonce < subscription.confirmed:
                 missing.append(eid)
         outputs: list[Output] = []
+        lists = self._multicast.lists
+        missing += [
+            group
+            for group, nonce in lists.published(subscription.link, subscription.eid)
+            if self._subscriptions.covering(subscription.link, group) is subscription and nonce < subscription.confirmed
+        ]
         if missing and not subscription.certain:
             link = self._links.named(subscription.link)
             return list(self._resolver.ask(link, subscription.eid, now, lasting=True, sure=True))
         for eid in missing:
             outputs.append(Event("map-cache-entry-swept", {"eid": str(eid), "link": subscription.link}))
-            outputs += self._tables.forget(eid)
+            if is_group(eid):
+                lists.forget(subscription.link, eid)
+            else:
+                outputs += self._tables.forget(eid)
         self._ledger.settle(subscription.link, subscription.eid, subscription.base)
         return outputs
 

@@ -332,6 +332,8 @@ class Network:
         self.sent: list[Seen] = []
         self.filter: Callable[[Seen], bool] = lambda seen: True
         """Datagrams for which it is False are lost."""
+        self.watch: Callable[[], None] = lambda: None
+        """Called whenever a machine may have changed."""
         self._random = Random(seed)
         self._by_address: dict[Any, Node] = {}
         self._queue: list[tuple[float, int, Datagram]] = []
@@ -348,6 +350,7 @@ class Network:
         """Call a method of a node's machine at the present time and carry its outputs."""
         outputs = action(*args, self.now, **fields)
         self._take(node, outputs)
+        self.watch()
         return outputs
 
     def inject(self, datagram: Datagram) -> None:
@@ -394,6 +397,7 @@ class Network:
                 self._take(node, node.machine.tick(self.now))
                 later = node.machine.next_deadline()
                 assert later is None or later > self.now, f"{node.name} does not get on"
+        self.watch()
 
     def _take(self, node: Node, outputs: Iterable[object]) -> None:
         for output in outputs:
@@ -496,10 +500,15 @@ class Fabric:
             "subnets": (self.subnet(letter),),
             "name_iids": frozenset({SCALE_UP_IID}),
             "follow_names": self._follow_names,
+            **self.options(letter),
         }
         if number <= 2:
             return access_xtr(**common)
         return border_xtr(**common, fabric_map_server=self.so_address(), fabric_keys=keys)
+
+    def options(self, letter: str) -> dict[str, Any]:
+        """What else the xTRs of a PoD are told."""
+        return {}
 
     def start(self, *names: str) -> None:
         """Start the named xTRs, or all."""

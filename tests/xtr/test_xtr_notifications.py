@@ -589,3 +589,14 @@ def test_a_member_notification_after_the_end_of_a_subscription_is_news() -> None
     bench.notify(nonce, record(SUBNET, ttl=15, action=Action.DROP_AUTH))
     assert changes(bench.notify(MEMBER, record(HOST, "192.0.40.4"))) == [("40.0.0.7/32", "forward")]
     assert bench.entries()["40.0.0.7/32"] == ("forward", ["192.0.40.4"])
+
+
+@pytest.mark.requirement("MH-MRG-9")
+def test_a_member_notification_from_before_the_own_registration_does_not_hide_its_acknowledgement() -> None:
+    """D2 had registered first; D1 hears of that while its own registration is on its way."""
+    bench = XtrBench("D1")
+    outputs = bench.attach(HOST)
+    bench.notify(NonceUse.MEMBER.lowest + 1, record(HOST, "192.0.40.2"))
+    assert bench.database()["40.0.0.7/32"][1] == ["192.0.40.2"]
+    bench.acknowledge(outputs, record(HOST, "192.0.40.1", "192.0.40.2"))
+    assert bench.database()["40.0.0.7/32"][1] == ["192.0.40.1", "192.0.40.2"]
