@@ -32,6 +32,13 @@ class UnitKey(NamedTuple):
     receiver: Eid | None
 
 
+class View(NamedTuple):
+    """The xTRs of a receiver as notifications have it, and since when."""
+
+    rlocs: frozenset[IPAddress]
+    at: float
+
+
 class Multicast:
     """Receivers, elections and replication of one xTR. After every input, `review` says what changed."""
 
@@ -49,6 +56,7 @@ class Multicast:
         self._groups_of: dict[Eid, set[Eid]] = {}
         self._attached: dict[int, set[Eid]] = {}
         self._registered: dict[Eid, Proof] = {}
+        self._views: dict[Eid, View] = {}
         self._units: dict[UnitKey, Unit] = {}
         self._told: EidTable[Replication | None] = EidTable()
         """Every group about which there is something to say or to do, and its entry as last reported."""
@@ -117,7 +125,7 @@ class Multicast:
         dirty = self._dirty | news
         self._dirty = set()
         for eid in self._tables.touched:
-            dirty |= self._touched(eid)
+            dirty |= self._touched(eid, now)
         self._tables.touched.clear()
         for group in dirty:
             if group not in self._told:
@@ -142,15 +150,19 @@ class Multicast:
         ordered = sorted(claimed, key=lambda key: (key.group, key.link, str(key.receiver)))
         return [Designation(*key, self._units[key].granted) for key in ordered]
 
-    def _touched(self, eid: Eid) -> set[Eid]:
+    def _touched(self, eid: Eid, now: float) -> set[Eid]:
         """The groups that a change of an EID's RLOC-set or database entry concerns."""
         mapping = self._etr.get(eid)
         here = self._attached.setdefault(eid.iid, set())
         if mapping is not None and not mapping.withdrawn and mapping.local.deliver:
             here.add(eid)
+            view = self._told_of(eid)
+            if eid not in self._views or self._views[eid].rlocs != view:
+                self._views[eid] = View(view, now)
         else:
             here.discard(eid)
             self._registered.pop(eid, None)
+            self._views.pop(eid, None)
         groups = set(self._groups_of.get(eid, ()))
         if mapping is None:
             return groups
@@ -170,14 +182,14 @@ class Multicast:
         """See what this xTR is to be found for, and join or leave lists accordingly."""
         before = {key for key in self._units if key.group == group and self._units[key].granted}
         deadlines: list[float | None] = []
-        reasons = {self._pod: self._access(group, now, deadlines)}
+        outputs: list[Change] = []
+        reasons = {self._pod: self._access(group, now, deadlines, outputs)}
         if self._settings.fabric_link:
             for link, keys in self._border(group, now, deadlines).items():
                 reasons[link] = reasons.get(link, []) + keys
         kept = {key for keys in reasons.values() for key in keys}
         for key in [key for key in self._units if key.group == group and key not in kept]:
             del self._units[key]
-        outputs: list[Change] = []
         for link, keys in reasons.items():
             outputs += self._settle(ClaimKey(link, group), keys, news, now, deadlines)
         after = {key for key in kept if self._units[key].granted}
@@ -188,7 +200,7 @@ class Multicast:
             self._timers.set(group, due)
         return [*self._events(before, after), *outputs]
 
-    def _access(self, group: Eid, now: float, deadlines: list[float | None]) -> list[UnitKey]:
+    def _access(self, group: Eid, now: float, deadlines: list[float | None], outputs: list[Change]) -> list[UnitKey]:
         """A unit for each attached receiver."""
         listed = self.lists.listed(self._pod, group)
         keys: list[UnitKey] = []
@@ -196,8 +208,9 @@ class Multicast:
             key = UnitKey(self._pod, group, receiver)
             unit = self._units.setdefault(key, Unit())
             keys.append(key)
-            candidates = self._candidates(receiver) if receiver in self._registered else frozenset()
-            self._claim(unit, group, candidates, listed, now, deadlines)
+            self._claim(unit, group, self._candidates(receiver), listed, now, deadlines)
+            if self._unsure(receiver):
+                outputs += self._etr.refresh(receiver, self._pod, now)
         return keys
 
     def _border(self, group: Eid, now: float, deadlines: list[float | None]) -> dict[str, list[UnitKey]]:
@@ -205,7 +218,7 @@ class Multicast:
         settings = self._settings
         outside = self.lists.listed(settings.fabric_link, group) - settings.site_rlocs - {self._own}
         inside = self.lists.listed(self._pod, group) - settings.borders - {self._own}
-        candidates = self._candidates(self._common(group.iid))
+        candidates = self._told_of(self._common(group.iid))
         if settings.borders:
             candidates &= settings.borders
         found: dict[str, list[UnitKey]] = {self._pod: [], settings.fabric_link: []}
@@ -269,7 +282,7 @@ class Multicast:
         if now >= leased_until:
             unit.lapse(now)
         elif unit.granted or proof.sent >= unit.wanted:
-            borders = self._settings.borders or self._candidates(self._common(key.group.iid))
+            borders = self._settings.borders or self._told_of(self._common(key.group.iid))
             deadlines.append(unit.grant(proof.rlocs & borders - {self._own}, leased_until, None, now))
 
     def _grant_receiver(
@@ -286,14 +299,13 @@ class Multicast:
         if now >= leased_until:
             unit.lapse(now)
             return []
-        if unit.granted:
-            order = rank(key.group, (attached.rlocs & proof.rlocs) | {self._own})
-            if order[0] != self._own:  # somebody better has both: seen here even if no notification arrives
-                unit.renounce()
-                self._dirty.add(key.group)
-                deadlines.append(now)
-                return []
+        # Somebody better who has both: seen here even if no notification arrives.
+        best = rank(key.group, (attached.rlocs & proof.rlocs) | {self._own})[0] == self._own
+        if unit.granted and best:
             deadlines.append(leased_until)
+            return []
+        if unit.granted:
+            unit.renounce()
             return []
         if proof.sent < unit.wanted:
             return []
@@ -303,7 +315,8 @@ class Multicast:
         written = max(unit.wanted, self.claims.since(key))
         if rivals and attached.sent < written:
             return self._etr.refresh(receiver, self._pod, now)
-        deadlines.append(unit.grant(rivals & attached.rlocs, leased_until, self._settings.hold, now))
+        hold = self._settings.hold if best else None
+        deadlines.append(unit.grant(rivals & attached.rlocs, leased_until, hold, now))
         return [] if unit.granted else self._ask_again(receiver, attached, now, deadlines)
 
     def _ask_again(self, receiver: Eid, attached: Proof, now: float, deadlines: list[float | None]) -> list[Send]:
@@ -314,8 +327,23 @@ class Multicast:
         deadlines.append(due)
         return []
 
-    def _candidates(self, eid: Eid) -> frozenset[IPAddress]:
-        """The xTRs that serve an EID, as the mapping system last said (requirement MH-MRG-9)."""
+    def _candidates(self, receiver: Eid) -> frozenset[IPAddress]:
+        """The xTRs that serve an attached receiver, by notification or acknowledgement, whichever is newer.
+
+        Nobody, as long as its registration here is not acknowledged.
+        """
+        attached, view = self._registered.get(receiver), self._views.get(receiver)
+        if attached is None or view is None:
+            return frozenset()
+        return view.rlocs if view.at > attached.sent else attached.rlocs
+
+    def _unsure(self, receiver: Eid) -> bool:
+        """Whether a notification may be older than the acknowledgement: only another one can tell."""
+        attached, view = self._registered.get(receiver), self._views.get(receiver)
+        return attached is not None and view is not None and view.at > attached.sent and view.rlocs != attached.rlocs
+
+    def _told_of(self, eid: Eid) -> frozenset[IPAddress]:
+        """The xTRs that serve an EID, as the mapping system last notified (requirement MH-MRG-9)."""
         learned = self._tables.cache.learned(eid)
         return self._usable(learned.record) if learned is not None else frozenset()
 
