@@ -15,7 +15,7 @@ ROOT := $(filter 0,$(shell id -u))
 SYSTEM_TEST_PACKAGES := iproute2 ethtool tshark
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit ptf ptf-all p4 p4-check stubs bench conformance shell clean system
+.PHONY: help run test lint unit ptf ptf-all p4 p4-check stubs bench conformance fuzz shell clean system
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -85,6 +85,10 @@ stubs: ## regenerate the P4Runtime stubs
 
 bench: $(STAMP) ## every benchmark, as ratios against a peer or the machine's limit
 	@for bench in bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+fuzz: $(STAMP) ## coverage-guided fuzzing of every decoder, FUZZ_SECONDS=8 each; FUZZ_TARGETS="ecm lcaf" for some
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	$(BIN)/python -m fuzz.run --seconds $(or $(FUZZ_SECONDS),8) $(FUZZ_TARGETS)
 
 conformance: $(STAMP) ## the conformance matrix from the last test runs
 	@$(BIN)/python -m tests.conformance.matrix
