@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from controller.lisp.address import IPAddress
@@ -21,8 +20,7 @@ class Endpoint(NamedTuple):
         return f"[{self.address}]:{self.port}" if self.address.version == 6 else f"{self.address}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Datagram:
+class Datagram(NamedTuple):
     """A UDP payload with both of its endpoints."""
 
     source: Endpoint

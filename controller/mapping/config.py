@@ -142,6 +142,7 @@ class MapServerConfig:
     without xTR-ID and Site-ID is refused (requirement MH-FWD-7). `path_mtu`: None keeps every message in a
     packet that no path fragments (RFC 9301 §5). `window`: unacknowledged publications per subscription; what
     does not fit waits and is merged. `reply_table`: destinations whose Map-Reply rate is remembered.
+    `refresh_table`: Map-Registers whose repetitions are recognized without reading them; 0 for none.
 
     Raises ConfigError for the first thing that does not fit together.
     """
@@ -161,6 +162,7 @@ class MapServerConfig:
     path_mtu: int | None = None
     window: int = 64
     reply_table: int = 65536
+    refresh_table: int = 65536
     decode_options: DecodeOptions = field(default_factory=DecodeOptions)
 
     def __post_init__(self) -> None:
@@ -182,6 +184,8 @@ def _check_server(config: MapServerConfig) -> None:
     for name in ("window", "reply_table"):
         if getattr(config, name) < 1:
             fail(name, getattr(config, name), "must be at least 1")
+    if config.refresh_table < 0:
+        fail("refresh_table", config.refresh_table, "must be at least 0")
     policy = config.negative
     for name in ("unregistered_ttl", "outside_ttl", "refused_ttl", "placeholder_ttl"):
         if not 1 <= getattr(policy, name) < 2**31:

@@ -19,8 +19,10 @@ from controller.lisp import (
     verify,
 )
 from controller.mapping.config import SiteConfig
+from controller.mapping.leases import MessageLeases
 from controller.mapping.machine import Event, Send, dropped
 from controller.mapping.publisher import Publisher
+from controller.mapping.refresh import RefreshTable
 from controller.mapping.registry import MappingChange
 from controller.mapping.replication import replication_problem
 from controller.mapping.state import MapServerState
@@ -51,9 +53,10 @@ class _Refused(Exception):  # noqa: N818 - it is an answer, not an error
 class RegistrationHandler:
     """Turns Map-Registers into contributions."""
 
-    def __init__(self, state: MapServerState, publisher: Publisher) -> None:
+    def __init__(self, state: MapServerState, publisher: Publisher, refreshes: RefreshTable) -> None:
         self._state = state
         self._publisher = publisher
+        self._refreshes = refreshes
 
     def handle(self, datagram: Datagram, message: MapRegister, now: float) -> list[Send | Event]:
         """Process one Map-Register: wire reference 4.1."""
@@ -68,6 +71,7 @@ class RegistrationHandler:
         outputs: list[Send | Event] = []
         changes: list[MappingChange] = []
         accepted: list[EidRecord] = []
+        leases = MessageLeases(sender.xtr, now)
         for index, record in enumerate(message.records):
             problem = self._problem(sender, record)
             if problem is not None:
@@ -75,13 +79,16 @@ class RegistrationHandler:
                 outputs.append(Event("map-register-record-refused", {**fields, "reason": problem}))
                 continue
             accepted.append(record)
-            changes += self._apply(message, record, sender.xtr, now)
+            changes += self._apply(message, record, leases)
         reply = self._acknowledgement(message, accepted, sender.key)
         receipt = Receipt(sender.xtr, sender.key.key_id, message.nonce, datagram.payload, reply, datagram.source)
         self._state.keep_receipt(receipt)
         if accepted:
             eids = " ".join(str(record.key) for record in accepted)
-            outputs.append(Event("map-register-accepted", {"xtr": str(sender.xtr), "eids": eids}))
+            event = Event("map-register-accepted", {"xtr": str(sender.xtr), "eids": eids})
+            outputs.append(event)
+            if len(accepted) == len(message.records):
+                self._refreshes.learn(message, sender.key, receipt, leases, event)
         outputs += self._reply(datagram, reply)
         for change in changes:
             outputs += self._publisher.changed(change, sender.xtr if reply is not None else None)
@@ -122,7 +129,7 @@ class RegistrationHandler:
 
     def _check_nonce(self, datagram: Datagram, message: MapRegister, sender: _Sender) -> Receipt | None:
         """Drop what is not newer than the last; return the receipt that answers a repeated datagram (C3)."""
-        last = self._state.receipt(sender.xtr, sender.key.key_id)
+        last = self._state.account(sender.xtr).receipts.get(sender.key.key_id)
         if last is None or message.nonce > last.nonce:
             return None
         if message.nonce == last.nonce and datagram.payload == last.register:
@@ -150,13 +157,13 @@ class RegistrationHandler:
                 return f"AccID {acc_id} is that of {holder}"
         return replication_problem(record, known.rlocs if known is not None else None)
 
-    def _apply(self, message: MapRegister, record: EidRecord, xtr: XtrKey, now: float) -> list[MappingChange]:
-        eid = record.key
+    def _apply(self, message: MapRegister, record: EidRecord, leases: MessageLeases) -> list[MappingChange]:
+        eid, xtr = record.key, leases.xtr
         found: list[MappingChange | None] = []
         if record.is_withdrawal:
             found.append(self._state.withdraw(Withdrawn(eid, xtr)))
         else:
-            found.append(self._register(message, record, eid, xtr, now))
+            found.append(self._register(message, record, eid, leases))
             if not message.merge:
                 mapping = self._state.registry.table[eid]
                 # A group is registered by many sites, each of which speaks for itself only.
@@ -165,15 +172,16 @@ class RegistrationHandler:
         return _combined([change for change in found if change is not None])
 
     def _register(
-        self, message: MapRegister, record: EidRecord, eid: Eid, xtr: XtrKey, now: float
+        self, message: MapRegister, record: EidRecord, eid: Eid, leases: MessageLeases
     ) -> MappingChange | None:
+        xtr = leases.xtr
         timeout = record.ttl * _SECONDS_PER_MINUTE if message.use_ttl else self._state.config.registration_timeout
         part = Contribution(eid, xtr, record.locators, record.ttl, timeout, message.proxy_reply, serial=0)
         held = self._state.registry.contribution(eid, xtr)
         if held is not None and replace(held, serial=0) == part:
-            self._state.registry.refresh(eid, xtr, now)
+            self._state.registry.hold(eid, leases.of(timeout))
             return None
-        return self._state.contribute(replace(part, serial=self._state.next_serial()), now)
+        return self._state.contribute(replace(part, serial=self._state.next_serial()), leases.of(timeout))
 
     def _acknowledgement(self, message: MapRegister, accepted: list[EidRecord], key: Key) -> bytes | None:
         """The Map-Notify for M=1: the merged mappings, and withdrawals as they came (choice C5)."""

@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from controller.lisp import Address, Eid, EidRecord, RlocRecord
-from controller.mapping.machine import EidTable, TimerQueue
+from controller.mapping.leases import Lease, LeaseQueue
+from controller.mapping.machine import EidTable
 from controller.mapping.replication import merged_replication
 from controller.mapping.store import Contribution, XtrKey
 
 
 @dataclass(slots=True)
 class Mapping:
-    """A registered EID: contributions by xTR, and the `view` of them that the mapping system publishes."""
+    """A registered EID: contributions by xTR, the `view` of them that is published, and their leases."""
 
     contributions: dict[XtrKey, Contribution]
     view: EidRecord
+    leases: dict[XtrKey, Lease]
 
     @property
     def proxy_reply(self) -> bool:
@@ -42,7 +44,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.table: EidTable[Mapping] = EidTable()
-        self._expiry: TimerQueue[tuple[Eid, XtrKey]] = TimerQueue()
+        self._leases = LeaseQueue()
         self._by_acc_id: dict[tuple[int, int], Eid] = {}
 
     def named(self, iid: int, acc_id: int) -> Eid | None:
@@ -59,39 +61,46 @@ class Registry:
         mapping = self.table.get(eid)
         return mapping.contributions.get(xtr) if mapping else None
 
-    def put(self, part: Contribution, now: float) -> MappingChange | None:
-        """Insert or replace a contribution and start its lease anew; returns the change of the mapping."""
-        self._expiry.set((part.eid, part.xtr), now + part.timeout)
+    def put(self, part: Contribution, lease: Lease) -> MappingChange | None:
+        """Insert or replace a contribution, held by `lease`; returns the change of the mapping."""
         mapping = self.table.get(part.eid)
         parts = dict(mapping.contributions) if mapping else {}
         parts[part.xtr] = part
-        return self._update(part.eid, parts)
+        change = self._update(part.eid, parts)
+        self.hold(part.eid, lease)
+        return change
 
-    def refresh(self, eid: Eid, xtr: XtrKey, now: float) -> None:
-        """Start the lease of an unchanged contribution anew."""
-        part = self.contribution(eid, xtr)
-        if part is not None:
-            self._expiry.set((eid, xtr), now + part.timeout)
+    def hold(self, eid: Eid, lease: Lease) -> None:
+        """Let another lease hold what its xTR registered for `eid`."""
+        leases = self.table[eid].leases
+        held = leases.get(lease.xtr)
+        if held is not lease:
+            if held is not None:
+                self._leases.release(held, eid)
+            leases[lease.xtr] = lease
+            self._leases.hold(lease, eid)
 
     def withdraw(self, eid: Eid, xtr: XtrKey) -> MappingChange | None:
         """Remove the contribution of one xTR; returns the change of the mapping."""
         mapping = self.table.get(eid)
         if mapping is None or xtr not in mapping.contributions:
             return None
-        self._expiry.cancel((eid, xtr))
+        self._leases.release(mapping.leases.pop(xtr), eid)
         return self._update(eid, {k: v for k, v in mapping.contributions.items() if k != xtr})
 
     def expire(self, now: float) -> Iterator[tuple[Eid, XtrKey]]:
         """Yield each contribution whose lease has run out; the caller withdraws it."""
-        return self._expiry.pop_due(now)
+        return self._leases.pop_due(now)
 
     def expires(self, eid: Eid, xtr: XtrKey) -> float | None:
         """When the lease of a contribution runs out."""
-        return self._expiry.due((eid, xtr))
+        mapping = self.table.get(eid)
+        lease = mapping.leases.get(xtr) if mapping else None
+        return lease.due if lease else None
 
     def next_deadline(self) -> float | None:
         """When the first lease runs out."""
-        return self._expiry.next_deadline()
+        return self._leases.next_deadline()
 
     def _update(self, eid: Eid, parts: dict[XtrKey, Contribution]) -> MappingChange | None:
         mapping = self.table.get(eid)
@@ -102,9 +111,11 @@ class Registry:
         if after is None:
             self.table.pop(eid)
         elif mapping is None:
-            self.table[eid] = Mapping(parts, after)
+            self.table[eid] = Mapping(parts, after, {})
         else:
             mapping.contributions = parts
+            for lease in mapping.leases.values():
+                lease.intact = False
             if after == before:
                 return None
             mapping.view = after

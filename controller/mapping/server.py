@@ -19,6 +19,7 @@ from controller.mapping.config import MapServerConfig
 from controller.mapping.dump import PendingNotify, RegistrationView, pending_notifies, registration_views
 from controller.mapping.machine import Event, NonceSource, Packing, Send, dropped
 from controller.mapping.publisher import Publisher
+from controller.mapping.refresh import RefreshTable
 from controller.mapping.registration import RegistrationHandler
 from controller.mapping.requests import RequestHandler
 from controller.mapping.state import MapServerState
@@ -43,7 +44,8 @@ class MapServer:
         answers = Answers(config, self._state.sites, self._state.registry)
         packing = Packing(config.address.version, config.path_mtu)
         self._publisher = Publisher(self._state, answers, packing)
-        self._registrations = RegistrationHandler(self._state, self._publisher)
+        self._refreshes = RefreshTable(self._state, config.refresh_table)
+        self._registrations = RegistrationHandler(self._state, self._publisher, self._refreshes)
         self._requests = RequestHandler(self._state, answers, packing, self._publisher)
         for subscription in self._state.subscriptions:
             if subscription.active:
@@ -58,6 +60,10 @@ class MapServer:
         """The same for datagrams that came together: one store transaction, and publications that share messages."""
         outputs: list[Send | Event] = []
         for datagram in datagrams:
+            refreshed = self._refreshes.refresh(datagram, now)
+            if refreshed is not None:
+                outputs += refreshed
+                continue
             try:
                 message = decode(datagram.payload, self.config.decode_options)
             except DecodeError as error:

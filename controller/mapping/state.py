@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from controller.lisp import Endpoint, Key
 from controller.lisp.constants import CONTROL_PORT
 from controller.mapping.config import MapServerConfig
+from controller.mapping.leases import Lease
 from controller.mapping.machine import NonceSource
 from controller.mapping.registry import MappingChange, Registry
 from controller.mapping.sites import SiteDirectory
 from controller.mapping.store import Change, Contribution, Receipt, Snapshot, Subscription, Withdrawn, XtrKey
 from controller.mapping.subscriptions import Subscriptions
+
+_RESTORED_TOGETHER: Final = 32  # as many as a message brings at most; releasing one from a long lease is slow
+
+
+class Account:
+    """The Map-Registers of one xTR: the last one under each key, by Key ID, and the last one of all."""
+
+    __slots__ = ("latest", "receipts")
+
+    def __init__(self) -> None:
+        self.receipts: dict[int, Receipt] = {}
+        self.latest: Receipt | None = None
+
+    def add(self, receipt: Receipt) -> None:
+        """Another Map-Register was accepted."""
+        self.receipts[receipt.key_id] = self.latest = receipt
 
 
 class MapServerState:
@@ -28,8 +46,7 @@ class MapServerState:
         self.registry = Registry()
         self.subscriptions = Subscriptions()
         self.journal: list[Change] = []
-        self._receipts: dict[tuple[XtrKey, int], Receipt] = {}
-        self._latest: dict[XtrKey, Receipt] = {}
+        self._accounts: dict[XtrKey, Account] = {}
         self._serial = 0
         self._restore(snapshot, now)
 
@@ -43,10 +60,10 @@ class MapServerState:
         self._serial += 1
         return self._serial
 
-    def contribute(self, part: Contribution, now: float) -> MappingChange | None:
+    def contribute(self, part: Contribution, lease: Lease) -> MappingChange | None:
         """Insert or replace what an xTR registered."""
         self.journal.append(part)
-        return self.registry.put(part, now)
+        return self.registry.put(part, lease)
 
     def withdraw(self, gone: Withdrawn) -> MappingChange | None:
         """Remove what an xTR registered."""
@@ -55,14 +72,14 @@ class MapServerState:
         self.journal.append(gone)
         return self.registry.withdraw(gone.eid, gone.xtr)
 
-    def receipt(self, xtr: XtrKey, key_id: int) -> Receipt | None:
-        """The last Map-Register of an xTR under one key."""
-        return self._receipts.get((xtr, key_id))
+    def account(self, xtr: XtrKey) -> Account:
+        """What is known of the Map-Registers of an xTR."""
+        return self._accounts.setdefault(xtr, Account())
 
     def keep_receipt(self, receipt: Receipt) -> None:
         """Remember a Map-Register as the last of its xTR."""
         self.journal.append(receipt)
-        self._remember(receipt)
+        self.account(receipt.xtr).add(receipt)
 
     def keep_subscription(self, subscription: Subscription) -> None:
         """Insert or replace a subscription."""
@@ -71,7 +88,7 @@ class MapServerState:
 
     def notify_key(self, xtr: XtrKey) -> Key | None:
         """The key that an xTR is known to hold: that of its last Map-Register, else its site's first."""
-        latest = self._latest.get(xtr)
+        latest = self._latest(xtr)
         if latest is not None and (key := self.sites.key(xtr.site_id, latest.key_id)) is not None:
             return key
         site = self.sites.site(xtr.site_id)
@@ -79,28 +96,32 @@ class MapServerState:
 
     def notify_endpoint(self, xtr: XtrKey) -> Endpoint | None:
         """Where an xTR can be notified: the source RLOC of its last Map-Register, else its configured one."""
-        latest = self._latest.get(xtr)
+        latest = self._latest(xtr)
         if latest is not None:
             return Endpoint(latest.source.address, CONTROL_PORT)
         known = self.sites.xtr(xtr)
         return Endpoint(known.rlocs[0], CONTROL_PORT) if known else None
 
-    def _remember(self, receipt: Receipt) -> None:
-        self._receipts[receipt.xtr, receipt.key_id] = receipt
-        self._latest[receipt.xtr] = receipt
+    def _latest(self, xtr: XtrKey) -> Receipt | None:
+        account = self._accounts.get(xtr)
+        return account.latest if account else None
 
     def _restore(self, snapshot: Snapshot, now: float) -> None:
         for receipt in sorted(snapshot.receipts, key=lambda receipt: receipt.nonce):
-            self._remember(receipt)
+            self.account(receipt.xtr).add(receipt)
         for subscription in snapshot.subscriptions:
             self.subscriptions.put(subscription)
         self._restore_contributions(snapshot.contributions, now)
 
     def _restore_contributions(self, parts: Iterable[Contribution], now: float) -> None:
+        leases: dict[tuple[XtrKey, float], Lease] = {}  # the one to fill next
         for part in parts:
             site = self.sites.site(part.xtr.site_id)
             if site is not None and self.sites.permits(site, part.eid):
-                self.registry.put(part, now)
+                lease = leases.get((part.xtr, part.timeout))
+                if lease is None or len(lease.eids) == _RESTORED_TOGETHER:
+                    lease = leases[part.xtr, part.timeout] = Lease(part.xtr, part.timeout, now)
+                self.registry.put(part, lease)
                 self._serial = max(self._serial, part.serial)
             else:  # the configuration changed since
                 self.journal.append(Withdrawn(part.eid, part.xtr))

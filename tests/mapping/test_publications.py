@@ -432,9 +432,9 @@ def test_a_false_acknowledgement_does_not() -> None:
     false_key = bench.d4.ack(datagram, key=Key(1, Algorithm.HMAC_SHA256_128, b"guessed"))
     assert drop_reason(bench.server.receive(false_key, 1.0)) == "authentication-failed"
     good = bench.d4.ack(datagram)
-    flipped = replace(good, payload=good.payload[:20] + bytes([good.payload[20] ^ 1]) + good.payload[21:])
+    flipped = good._replace(payload=good.payload[:20] + bytes([good.payload[20] ^ 1]) + good.payload[21:])
     assert drop_reason(bench.server.receive(flipped, 1.0)) == "authentication-failed"
-    elsewhere = replace(good, source=Endpoint(bench.d2.address, 4342))
+    elsewhere = good._replace(source=Endpoint(bench.d2.address, 4342))
     assert [event.name for event in events(bench.server.receive(elsewhere, 1.0))] == ["map-notify-ack-ignored"]
     assert [at for at, _ in retransmissions(bench, bench.d4, 10.0)] == [3.0, 6.0, 9.0]
     assert events(bench.server.receive(good, 10.0), "map-notify-acknowledged")

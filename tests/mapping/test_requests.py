@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from ipaddress import IPv4Network
 
 import pytest
@@ -337,5 +336,5 @@ def test_only_requests_come_in_an_envelope() -> None:
     wrapped = Datagram(Endpoint(bench.d1.address, 4342), bench.endpoint, ecm)
     assert drop_reason(bench.server.receive(wrapped, 0.0)) == "unexpected-message"
     twice = encode(Ecm(bench.d1.address, ip("40.0.0.7"), 4342, 4342, ecm))
-    assert drop_reason(bench.server.receive(replace(wrapped, payload=twice), 0.0)) == "unexpected-message"
+    assert drop_reason(bench.server.receive(wrapped._replace(payload=twice), 0.0)) == "unexpected-message"
     assert bench.mappings() == {}

@@ -99,9 +99,9 @@ def captured() -> list[Datagram]:
 def test_every_truncation(index: int) -> None:
     datagram = captured()[index]
     for length in range(len(datagram.payload)):
-        cut = replace(datagram, payload=datagram.payload[:length], destination=BENCH.endpoint)
+        cut = datagram._replace(payload=datagram.payload[:length], destination=BENCH.endpoint)
         check_server(cut)
-        check_xtr("D1", replace(cut, destination=Endpoint(FABRIC.rloc("D1"), 4342)))
+        check_xtr("D1", cut._replace(destination=Endpoint(FABRIC.rloc("D1"), 4342)))
 
 
 @pytest.mark.requirement("PR-UDP-2")
@@ -151,14 +151,14 @@ def test_every_flipped_octet_of_an_authenticated_message(index: int) -> None:
     for at in range(len(datagram.payload)):
         octets = bytearray(datagram.payload)
         octets[at] ^= 0x55
-        flipped = replace(datagram, payload=bytes(octets), destination=BENCH.endpoint)
+        flipped = datagram._replace(payload=bytes(octets), destination=BENCH.endpoint)
         before = server_state(BENCH)
         outputs = BENCH.server.receive(flipped, 1.0)
         assert sends(outputs) == []
         assert server_state(BENCH) == before
         if index == 4:
             to_xtr = Endpoint(FABRIC.rloc("D2"), 4342)
-            check_xtr("D2", replace(flipped, source=Endpoint(Fabric.su_address("D"), 4342), destination=to_xtr))
+            check_xtr("D2", flipped._replace(source=Endpoint(Fabric.su_address("D"), 4342), destination=to_xtr))
 
 
 @pytest.mark.requirement("PR-AUTH-5", "PR-PUB-2", "PR-PUB-6")
@@ -198,6 +198,6 @@ def test_a_reply_for_another_eid_is_refused() -> None:
     reply, other = (decode(one.payload) for one in (answer, sends(BENCH.request(BENCH.d4, eid("41.0.0.1")))[0]))
     assert isinstance(reply, MapReply)
     assert isinstance(other, MapReply)
-    stray = replace(answer, payload=encode(replace(reply, records=other.records)))
+    stray = answer._replace(payload=encode(replace(reply, records=other.records)))
     assert drop_reason(xtr.receive(stray, fabric.net.now)) == "reply-mismatch"
     assert [entry.eid for entry in xtr.map_cache() if entry.eid == eid("41.0.0.0/8")] == []

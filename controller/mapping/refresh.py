@@ -1,0 +1,135 @@
+"""Map-Registers that change nothing, recognized by their octets.
+
+Nearly every Map-Register repeats an earlier one in all but nonce and MAC (RFC 9301 §8.2: every minute). Whoever
+knows what the earlier one led to need not read it again: if the MAC is right and the nonce is new, the leases begin
+anew, and the acknowledgement differs from the last in its nonce and MAC too.
+
+What is remembered of a message holds as long as its lease is `intact`: nothing else has touched the registrations
+that it made, or the mappings that they are part of. Everything that is not plainly such a repetition is left to
+`registration`, which decides; the two are interchangeable, and a test compares them.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from controller.lisp import CONTROL_PORT, Datagram, Endpoint, Key, MapRegister
+from controller.lisp.constants import XTR_IDENTITY_LENGTH, MessageType
+from controller.mapping.leases import Lease
+from controller.mapping.machine import Event, Send
+from controller.mapping.state import Account, MapServerState
+from controller.mapping.store import Receipt, XtrKey
+
+# A Map-Register and its Map-Notify: first word, nonce, Key ID with algorithm and length of the MAC, MAC, records.
+_NONCE: Final = slice(4, 12)
+_MAC_LENGTH: Final = 15
+_MAC: Final = 16
+_ZEROS: Final = bytes(255)
+
+
+class _Reply(NamedTuple):
+    """A Map-Notify: the octets before the nonce, between it and the MAC, and after; whereto it goes."""
+
+    first: bytes
+    middle: bytes
+    mac_length: int
+    records: bytes
+    destination: Endpoint
+
+
+class _Known(NamedTuple):
+    """A Map-Register that was accepted from `source`, and what it led to.
+
+    `signed`: what the MAC covers, from the place of the MAC on, where zeros stand.
+    """
+
+    account: Account
+    xtr: XtrKey
+    key: Key
+    lease: Lease
+    source: Endpoint
+    signed: bytes
+    reply: _Reply | None
+    event: Event
+
+
+class RefreshTable:
+    """The Map-Registers to recognize; beyond `size` the oldest is forgotten."""
+
+    def __init__(self, state: MapServerState, size: int) -> None:
+        self._state = state
+        self._size = size
+        self._endpoint = state.endpoint
+        self._to_control_port = state.config.ack_port == "control"
+        self._known: dict[bytes, _Known] = {}
+
+    def refresh(self, datagram: Datagram, now: float) -> tuple[Event, Send] | tuple[Event] | None:
+        """Process a datagram if it is a Map-Register that renews what an earlier one registered; else None."""
+        source, _, payload = datagram
+        if len(payload) <= _MAC:
+            return None
+        length = payload[_MAC_LENGTH]
+        end = _MAC + length
+        fixed = payload[:4] + payload[12:16] + payload[end:]
+        known = self._known.get(fixed)
+        if known is None:
+            return None
+        account, xtr, key, lease, known_source, signed, pattern, event = known
+        if not lease.intact:
+            del self._known[fixed]
+            return None
+        if source is not known_source and source.address != known_source.address:
+            return None
+        nonce_octets = payload[_NONCE]
+        nonce = int.from_bytes(nonce_octets, "big")
+        if nonce <= account.receipts[key.key_id].nonce:
+            return None
+        mac = key.mac(MessageType.MAP_REGISTER, nonce, payload[:_MAC] + signed)
+        if not hmac.compare_digest(mac[:length], payload[_MAC:end]):
+            return None
+        lease.due = now + lease.timeout
+        reply = None
+        if pattern is not None:
+            first, middle, reply_length, records, destination = pattern
+            head = b"".join((first, nonce_octets, middle))
+            mac = key.mac(MessageType.MAP_NOTIFY, nonce, b"".join((head, _ZEROS[:reply_length], records)))
+            reply = b"".join((head, mac[:reply_length], records))
+        receipt = Receipt(xtr, key.key_id, nonce, payload, reply, source)
+        account.receipts[key.key_id] = account.latest = receipt
+        self._state.journal.append(receipt)
+        if reply is None:
+            return (event,)
+        return event, Send(Datagram(self._endpoint, destination if self._to_control_port else source, reply))
+
+    def learn(self, message: MapRegister, key: Key, receipt: Receipt, leases: Iterable[Lease], event: Event) -> None:
+        """Remember a Map-Register all of whose records were just accepted, if one like it would change nothing.
+
+        `leases`: those that now hold its registrations.
+        """
+        held = tuple(leases)
+        eids = {record.key for record in message.records if not record.is_withdrawal}
+        if not self._size or len(held) != 1 or len(eids) != len(message.records):
+            return
+        payload = receipt.register
+        end = _MAC + len(message.auth_data)
+        signed = _ZEROS[: len(message.auth_data)] + payload[end:]
+        if message.xtr is not None:  # the MAC covers what follows the records, or it does not
+            shorter = signed[:-XTR_IDENTITY_LENGTH]
+            mac = key.mac(MessageType.MAP_REGISTER, message.nonce, payload[:_MAC] + shorter)
+            if mac[: len(message.auth_data)] == message.auth_data:
+                signed = shorter
+        pattern = None
+        if receipt.reply is not None:
+            reply = receipt.reply
+            length = reply[_MAC_LENGTH]
+            destination = Endpoint(receipt.source.address, CONTROL_PORT)
+            pattern = _Reply(reply[:4], reply[12:_MAC], length, reply[_MAC + length :], destination)
+        (lease,) = held
+        lease.intact = True
+        account = self._state.account(receipt.xtr)
+        while len(self._known) >= self._size:
+            del self._known[next(iter(self._known))]
+        known = _Known(account, receipt.xtr, key, lease, receipt.source, signed, pattern, event)
+        self._known[payload[:4] + payload[12:_MAC] + payload[end:]] = known
