@@ -17,6 +17,7 @@ from types import TracebackType
 
 from accelerator.host import Host
 from accelerator.interface import Interface
+from accelerator.scale_up import ScaleUpEndpoint
 from controller.app.mapping_system import MappingSystem
 from controller.app.network import InProcessNetwork
 from controller.app.router import Router
@@ -31,7 +32,7 @@ from softswitch.ports import HostPort, make_link
 from softswitch.reference.trace import Event as TraceEvent
 from softswitch.switch import Switch
 from topologies.plan import PortPlan, SwitchPlan, plan
-from topologies.roles import ENCAPSULATIONS, eids_of, mapping_systems, xtr_config
+from topologies.roles import DOMAINS, ENCAPSULATIONS, SPRAYS, eids_of, mapping_systems, names_of, xtr_config
 from topologies.schema import SwitchConfig, Topology
 
 COMPILED = Path(__file__).resolve().parents[1] / "p4src" / "compiled" / "v1model"
@@ -71,7 +72,7 @@ class Fabric:
     Attributes, all by name:
         switches: every softswitch; controls: the control of each.
         routers: the xTRs; mapping_systems: the Map-Servers.
-        interfaces: the accelerators' network interfaces; hosts: their IPv4 addresses.
+        interfaces: the accelerators' network interfaces; hosts: their IPv4 addresses; endpoints: their AccIDs.
         access_ports: the port of a switch that an accelerator is plugged into.
         network: what the control messages travel through, with a record of them.
         p4runtime: address of the switches' P4Runtime server.
@@ -92,6 +93,7 @@ class Fabric:
         self.mapping_systems: dict[str, MappingSystem] = {}
         self.interfaces: dict[str, Interface] = {}
         self.hosts: dict[str, Host] = {}
+        self.endpoints: dict[str, ScaleUpEndpoint] = {}
         self.access_ports: dict[tuple[str, str], HostPort] = {}
         self._trace = trace
         self.p4runtime = p4runtime or ""
@@ -190,6 +192,8 @@ class Fabric:
             interface = self.interfaces[accelerator.name] = Interface(mac(accelerator.mac))
             if accelerator.ip is not None:
                 self.hosts[accelerator.name] = Host(accelerator.ip, interface)
+            if accelerator.scale_up_iid is not None:
+                self.endpoints[accelerator.name] = ScaleUpEndpoint(accelerator.acc_id, interface)
         for name, planned in self.plans.items():
             for port in planned.ports:
                 if port.access:
@@ -226,8 +230,15 @@ class Fabric:
             target = Target(address, planned.index, election_id=time.time_ns(), takes_over=True)
             control = SwitchControl(switch.name, target, pipeline, self._tables(switch.name))
             self.controls[switch.name] = control
-            if switch.rloc is not None:
-                router = Router(switch.name, xtr_config(self.topology, switch), self.network, control)
+            if switch.rloc is not None and switch.pod is not None:
+                router = Router(
+                    switch.name,
+                    xtr_config(self.topology, switch),
+                    self.network,
+                    control,
+                    names=names_of(self.topology.pod(switch.pod)),
+                    scale_up_iids=self.topology.instance_ids("scale-up"),
+                )
                 self.routers[switch.name] = router
                 self.switches[switch.name].on_port_status = router.port_status
                 self._stack.callback(router.stop)
@@ -257,13 +268,25 @@ class Fabric:
         """What a switch has from the start: its place in the underlay, and the Instance-IDs."""
         switch, planned = self.topology.switch(name), self.plans[name]
         tables = RouterTables(switch.rloc)
-        tables.configure(hash_rotation(self.topology, switch))
+        site = 0 if switch.pod is None else self.topology.pod(switch.pod).site_id
+        tables.configure(hash_rotation(self.topology, switch), site=site)
         for port in planned.ports:
             if not port.access:
                 tables.add_core_port(port.number)
         for rloc, ports in planned.routes.items():
             tables.set_route(rloc, [next_hop(port) for port in ports])
-        if switch.rloc is not None:
+        if switch.rloc is not None and switch.pod is not None:
             for instance in self.topology.instances:
-                tables.add_instance(instance.iid, ENCAPSULATIONS[instance.encapsulation], instance.unknown == "punt")
+                tables.add_instance(
+                    instance.iid,
+                    ENCAPSULATIONS[instance.encapsulation],
+                    instance.unknown == "punt",
+                    domain=DOMAINS[instance.domain],
+                    spray=SPRAYS[instance.spray],
+                )
+            for subnet in self.topology.pod(switch.pod).subnets:
+                tables.add_home_prefix(subnet.iid, subnet.prefix)
+            for router in self.topology.xtrs(switch.pod):
+                if router.rloc is not None:
+                    tables.add_pod_rloc(router.rloc, site)
         return tables

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from controller.app.accelerator_names import AcceleratorNames
-from controller.dataplane.codepoints import Encapsulation
+from controller.dataplane.codepoints import Domain, Encapsulation, Spray
 from controller.lisp import Algorithm, Eid, Key
 from controller.mapping import AuthorisedXtr, MapServerConfig, NameScope, Pod, fabric_map_server, pod_map_server
 from controller.xtr import XtrConfig, access_xtr, border_xtr
@@ -18,7 +18,14 @@ _ALGORITHMS = {
     "hmac-sha256-128-hkdf": Algorithm.HMAC_SHA256_128_HKDF,
 }
 
-ENCAPSULATIONS = {"lisp": Encapsulation.LISP, "vxlan-gpe": Encapsulation.VXLAN_GPE}
+ENCAPSULATIONS = {
+    "lisp": Encapsulation.LISP,
+    "lisp-gpe": Encapsulation.LISP_GPE,
+    "vxlan": Encapsulation.VXLAN,
+    "vxlan-gpe": Encapsulation.VXLAN_GPE,
+}
+DOMAINS = {"scale-out": Domain.SCALE_OUT, "scale-up": Domain.SCALE_UP}
+SPRAYS = {"flow": Spray.FLOW, "tolerant": Spray.TOLERANT, "every": Spray.EVERY}
 
 
 def key_of(config: KeyConfig) -> Key:

@@ -56,12 +56,16 @@ class KeyConfig(Model):
 
 
 class InstanceConfig(Model):
-    """One Instance-ID: a tenant's segment in one domain."""
+    """One Instance-ID: a tenant's segment in one domain.
+
+    `spray`: packets are spread by flow, or one by one where they say that they tolerate it, or always.
+    """
 
     iid: InstanceIdNumber
     name: Name
     domain: Literal["scale-out", "scale-up"]
-    encapsulation: Literal["lisp", "vxlan-gpe"] = "vxlan-gpe"
+    encapsulation: Literal["lisp", "lisp-gpe", "vxlan", "vxlan-gpe"] = "vxlan-gpe"
+    spray: Literal["flow", "tolerant", "every"] = "flow"
     unknown: Literal["punt", "drop"] = "punt"
 
     @model_validator(mode="after")

@@ -101,9 +101,8 @@ def _frame(mark: str, frame: bytes) -> Text:
     return Text.assemble(f"  {mark}   ", (" / ".join(describe_frame(frame)[1:]), "dim" if mark == "in " else ""))
 
 
-def _strip(hop: Hop, port: int, frame: bytes) -> bytes:
-    """Frames from and to the controller carry a header of six octets in front."""
-    return frame[6:] if port == CPU_PORT else frame
+# Octets in front of a frame from and to the controller: packet_out_h and packet_in_h.
+_PACKET_OUT, _PACKET_IN = 6, 8
 
 
 def show_hop(console: Console, fabric: Fabric, number: int, hop: Hop) -> None:
@@ -113,13 +112,13 @@ def show_hop(console: Console, fabric: Fabric, number: int, hop: Hop) -> None:
     role = fabric.topology.switch(hop.switch).role
     where = f" ({role}) from {_port(plan, hop.ingress_port)} to {outcome}"
     console.print(Text.assemble(f"{number}. ", (hop.switch, "bold"), where))
-    console.print(_frame("in ", _strip(hop, hop.ingress_port, hop.received)))
+    console.print(_frame("in ", hop.received[_PACKET_OUT if hop.ingress_port == CPU_PORT else 0 :]))
     for lookup in hop.lookups:
         # Keyless tables are the compiler's own, or say something about every packet.
         if lookup.key:
             console.print(_lookup(lookup))
     for port, frame in hop.sent:
-        console.print(_frame("out", _strip(hop, port, frame)))
+        console.print(_frame("out", frame[_PACKET_IN if port == CPU_PORT else 0 :]))
 
 
 def show_walk(console: Console, fabric: Fabric, hops: Iterable[Hop]) -> None:

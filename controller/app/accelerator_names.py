@@ -19,7 +19,7 @@ _MAX_ACC_ID = 0xFFFFFFFF
 class AcceleratorNames:
     """The names of one PoD's accelerators: `prefix`, then the AccID, as in "POD-D-AccID-7" (draft section 6.2)."""
 
-    prefix: str
+    prefix: str = "AccID-"
 
     def eid(self, iid: int, acc_id: int) -> Eid:
         """The EID of an accelerator in Scale-Up Instance-ID `iid`. Raises ValueError for an AccID above 32 bits."""

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
+from controller.app.accelerator_names import AcceleratorNames
+from controller.app.attachments import Attachments
 from controller.app.network import Transport
 from controller.app.process import MachineProcess
+from controller.app.punted import destination_of
 from controller.app.switch_control import SwitchControl
+from controller.dataplane.addresses import AccId
+from controller.dataplane.addresses import Eid as DataPlaneEid
 from controller.dataplane.codepoints import SUBMIT, DropReason, PuntReason
 from controller.dataplane.entries import NextHop, Rloc
 from controller.dataplane.router_tables import Changes
-from controller.lisp import Action, Eid, IPAddress
+from controller.lisp import Action, DistinguishedName, Eid, IPAddress, Metadata
 from controller.lisp.constants import PRIORITY_UNUSABLE
 from controller.p4rt.packetio import PacketIn
 from controller.xtr import (
@@ -42,20 +47,17 @@ _NEGATIVE: dict[int, DropReason] = {
     Action.DROP_AUTH: DropReason.NEGATIVE_AUTH,
 }
 
-# Octets of an Ethernet header, and where in an IPv4 header the destination stands.
-_ETHERNET = 14
-_DESTINATION = slice(_ETHERNET + 16, _ETHERNET + 20)
 
-
-def usable(locators: Iterable[Locator]) -> list[list[Rloc]]:
+def usable(locators: Iterable[Locator], versions: frozenset[int] = frozenset({4})) -> list[list[Rloc]]:
     """The locators that packets go to, by weight (RFC 9301 section 5.4); then those that stand in for them, and so on.
 
-    Lower priority values come first. A weight of 0 takes no traffic while another locator of its priority can; where
-    all weights are 0 the choice is left to this router: equal shares.
+    `versions`: the IP versions that this router has an RLOC of. Lower priority values come first. A weight of 0 takes
+    no traffic while another locator of its priority can; where all weights are 0 the choice is left to this router:
+    equal shares.
     """
     tiers: dict[tuple[int, bool], list[Rloc]] = {}
     for locator in locators:
-        if locator.priority != PRIORITY_UNUSABLE and isinstance(locator.rloc, IPv4Address):
+        if locator.priority != PRIORITY_UNUSABLE and locator.rloc.version in versions:
             place = locator.priority, locator.weight == 0
             tiers.setdefault(place, []).append(Rloc(locator.rloc, locator.weight or 1))
     return [tiers[place] for place in sorted(tiers)]
@@ -70,13 +72,26 @@ class Router(MachineProcess[Xtr]):
         resubmitted: packets that went back down after their destination had been resolved.
     """
 
-    def __init__(self, name: str, config: XtrConfig, transport: Transport, control: SwitchControl) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: XtrConfig,
+        transport: Transport,
+        control: SwitchControl,
+        *,
+        names: AcceleratorNames | None = None,
+        scale_up_iids: frozenset[int] = frozenset(),
+    ) -> None:
+        """`names`: of the PoD's accelerators; `scale_up_iids`: the Instance-IDs of the Scale-Up domain."""
         super().__init__(name, Xtr(config, self.now()), config.rlocs[0], transport)
         self.control = control
         self.punted = 0
         self.resubmitted = 0
-        self._attached: dict[Eid, NextHop] = {}
+        self._names = names or AcceleratorNames()
+        self._attached = Attachments(self._names, scale_up_iids)
+        self._acc_ids: dict[Eid, AccId] = {}
         self._advertised: set[Eid] = set()
+        self._versions = frozenset(rloc.version for rloc in config.rlocs)
         self._down_ports: set[int] = set()
         self._cut_off: set[IPAddress] = set()
         self.replication: dict[Eid, Replication] = {}
@@ -90,17 +105,23 @@ class Router(MachineProcess[Xtr]):
     def attach(self, eid: Eid, next_hop: NextHop) -> None:
         """An accelerator with this EID is on a port now (SO-PATH-1): database first, then its registration.
 
-        Raises ValueError when the EID is no IPv4 host.
+        The EID is the address of a host, or the name of an accelerator of the PoD. Raises ValueError for any other, and
+        when the port belongs to another accelerator or tenant.
         """
-        if not isinstance(eid.target, IPv4Network) or not eid.is_host:
-            raise ValueError(f"{eid}: an accelerator is attached by the address of a host")
-        self._attached[eid] = next_hop
-        self.control.apply(self.control.tables.add_access_port(next_hop.port, self.machine.config.site_id, eid.iid))
-        self.perform(self.machine.attach(eid, self.now()))
+        port = self._attached.add(eid, next_hop)
+        entry = self.control.tables.add_access_port(
+            next_hop.port,
+            self.machine.config.site_id,
+            port.scale_out_iid,
+            scale_up_iid=port.scale_up_iid,
+            acc_id=port.acc_id,
+        )
+        self.control.apply(entry)
+        self.perform(self.machine.attach_all([self._local(eid)], self.now()))
 
     def detach(self, eid: Eid) -> None:
         """The accelerator with this EID is gone (SO-PATH-5)."""
-        self._attached.pop(eid, None)
+        self._attached.remove(eid)
         self.perform(self.machine.detach(eid, self.now()))
 
     def port_status(self, port: int, up: bool) -> None:
@@ -113,9 +134,9 @@ class Router(MachineProcess[Xtr]):
         changed = sorted(self._cut_off ^ cut_off)
         self._cut_off = cut_off
         self.perform(self.machine.rlocs_routed(changed, up))
-        eids = [eid for eid, next_hop in self._attached.items() if next_hop.port == port]
+        eids = self._attached.on_port(port)
         if up:
-            self.perform(self.machine.attach_all(map(LocalEid, eids), self.now()))
+            self.perform(self.machine.attach_all(map(self._local, eids), self.now()))
         else:
             self.perform(self.machine.withdraw(eids, self.now(), Cause.FAILED))
 
@@ -132,7 +153,7 @@ class Router(MachineProcess[Xtr]):
                 for packet in packets:
                     self.resubmitted += 1
                     self.control.packet_out(packet, mode=SUBMIT, iid=eid.iid)
-            case RlocReachability(rloc=IPv4Address() as rloc, reachable=reachable):
+            case RlocReachability(rloc=rloc, reachable=reachable):
                 self.control.apply(self.control.tables.set_reachable(rloc, reachable))
             case _:
                 super().handle(output)
@@ -144,12 +165,19 @@ class Router(MachineProcess[Xtr]):
         if reason != PuntReason.UNKNOWN_DESTINATION:
             log.info("%s: a packet of %d octets for this router itself", self.name, len(packet.payload))
             return
-        octets = packet.payload[_DESTINATION]
         iid = packet.metadata["iid"]
-        if len(octets) != 4 or not isinstance(iid, int):
-            log.warning("%s: packet-in of %d octets: no IPv4 header", self.name, len(packet.payload))
+        assert isinstance(iid, int)
+        try:
+            eid = destination_of(packet.payload, iid, self._names)
+        except ValueError as error:
+            log.warning("%s: packet-in of Instance-ID %d: %s", self.name, iid, error)
             return
-        self.perform(self.machine.miss(Eid.of(iid, IPv4Address(octets)), self.now(), packet.payload))
+        self.perform(self.machine.miss(eid, self.now(), packet.payload))
+
+    def _local(self, eid: Eid) -> LocalEid:
+        """An attached accelerator's database entry: a name is registered with the AccID beside each RLOC."""
+        acc_id = self._names.acc_id(eid)
+        return LocalEid(eid, metadata=None if acc_id is None else Metadata(acc_id=acc_id))
 
     def _replicate(self, group: Eid, entry: Replication | None) -> None:
         """What becomes of packets to a group is known; the data plane has no stage for it yet."""
@@ -159,17 +187,41 @@ class Router(MachineProcess[Xtr]):
             self.replication[group] = entry
 
     def _map_cache(self, eid: Eid, entry: MapCacheEntry | None) -> None:
-        if isinstance(eid.target, IPv4Network):
-            self.control.apply(self._translate(eid, eid.target, entry))
+        target = self._target(eid, entry)
+        if target is not None:
+            self.control.apply(self._translate(eid, target, entry))
 
-    def _translate(self, eid: Eid, prefix: IPv4Network, entry: MapCacheEntry | None) -> Changes:
+    def _target(self, eid: Eid, entry: MapCacheEntry | None) -> DataPlaneEid | None:
+        """What the data plane knows an EID as; None if it has nothing to do with it."""
+        if isinstance(eid.target, (IPv4Network, IPv6Network)):
+            return eid.target
+        if not isinstance(eid.target, DistinguishedName):
+            return None
+        if entry is None:
+            return self._acc_ids.pop(eid, None)
+        told = self._names.acc_id_of(entry)
+        known = self._acc_ids.get(eid)
+        if told is None:
+            return known
+        taken = AccId(told)
+        holders = (other for other, number in self._acc_ids.items() if number == taken and other.iid == eid.iid)
+        holder = next(holders, eid)
+        if holder != eid:
+            log.warning("%s: %s says it is AccID %d, which %s is: not forwarded to", self.name, eid, told, holder)
+            return None
+        if known is not None and known != taken:
+            self.control.apply(self.control.tables.remove(eid.iid, known))
+        self._acc_ids[eid] = taken
+        return taken
+
+    def _translate(self, eid: Eid, prefix: DataPlaneEid, entry: MapCacheEntry | None) -> Changes:
         tables = self.control.tables
         if entry is None:
             return tables.remove(eid.iid, prefix)
         if entry.kind is Kind.LOCAL:
             return tables.set_local(eid.iid, prefix, self._attached[eid])
         if entry.kind is Kind.FORWARD:
-            return tables.set_forward(eid.iid, prefix, *usable(entry.locators))
+            return tables.set_forward(eid.iid, prefix, *usable(entry.locators, self._versions))
         if entry.action == Action.SEND_MAP_REQUEST:
             return tables.set_unknown(eid.iid, prefix)
         # Natively-Forward has nowhere to go either: EIDs are not routable in the underlay.
@@ -178,7 +230,7 @@ class Router(MachineProcess[Xtr]):
 
     def _advertise(self, eid: Eid, advertised: bool) -> None:
         """A PoD's own subnet: its hosts have entries of their own, everything else in it is unknown."""
-        if not isinstance(eid.target, IPv4Network) or advertised == (eid in self._advertised):
+        if not isinstance(eid.target, (IPv4Network, IPv6Network)) or advertised == (eid in self._advertised):
             return
         tables = self.control.tables
         if advertised:

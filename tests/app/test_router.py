@@ -37,7 +37,10 @@ def test_the_best_priority_by_weight(
 
 
 def test_a_locator_that_the_underlay_cannot_reach_is_left_out() -> None:
-    assert usable((Locator(IPv6Address("2001:db8::1"), 1, 100), Locator(ONE, 2, 100))) == [[Rloc(ONE, 100)]]
+    other = IPv6Address("2001:db8::1")
+    locators = (Locator(other, 1, 100), Locator(ONE, 2, 100))
+    assert usable(locators) == [[Rloc(ONE, 100)]]
+    assert usable(locators, frozenset({4, 6})) == [[Rloc(other, 100)], [Rloc(ONE, 100)]]
 
 
 @given(
