@@ -13,7 +13,7 @@ from p4.v1 import p4runtime_pb2
 
 from controller.app.describe import unwrap
 from controller.app.network import Recorded
-from controller.lisp import DecodeError, Eid, EidRecord, Message
+from controller.lisp import DecodeError, DistinguishedName, Eid, EidRecord, Message
 from controller.p4rt.entities import DirectCounter, TableEntry
 from controller.p4rt.matches import Exact, Lpm
 from topologies.inprocess import Fabric
@@ -23,11 +23,17 @@ from topologies.walk import Hop, TraceRecorder
 
 FIGURE1 = Path(__file__).resolve().parents[2] / "topologies" / "figure1.yaml"
 IID = 4097
+SCALE_UP_IID = 8193
 
 
 def eid(prefix: str) -> Eid:
     """An EID of the tenant of Figure 1."""
     return Eid.of(IID, IPv4Network(prefix))
+
+
+def acc(pod: str, number: int) -> Eid:
+    """An accelerator of Figure 1 by its name in the mapping system of its PoD."""
+    return Eid(SCALE_UP_IID, DistinguishedName(f"POD-{pod}-AccID-{number}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +134,11 @@ class Observer:
         """Lets the accelerator's router resolve a destination: of a burst before that only a few packets are kept."""
         await self.walk(source, destination, port=39999)
 
-    def locators(self, switch: str, prefix: str) -> list[str] | None:
+    def locators(self, switch: str, prefix: str | Eid) -> list[str] | None:
         """The RLOC-set of exactly this EID-prefix in a router's map-cache, by name; None without an entry."""
+        wanted = eid(prefix) if isinstance(prefix, str) else prefix
         for entry in self.fabric.routers[switch].machine.map_cache():
-            if entry.eid == eid(prefix):
+            if entry.eid == wanted:
                 return [self.fabric.name_of(locator.rloc) for locator in entry.locators]
         return None
 
@@ -141,6 +148,16 @@ class Observer:
         query = p4runtime_pb2.Entity()
         query.table_entry.table_id = client.codec.info.tables[table].id
         return [entity for entity in await client.read_entities(query) if isinstance(entity, TableEntry)]
+
+    async def scale_up(self, source: str, destination: int, *, entropy: int = 1, count: int = 1) -> list[Hop]:
+        """Sends Scale-Up messages from an accelerator, each a flow of its own; returns the hops of all of them."""
+        self.recorder.take()
+        self.recorder.on = True
+        for number in range(count):
+            self.fabric.endpoints[source].send_message(destination, b"payload", entropy=entropy + number)
+        await self.settle()
+        self.recorder.on = False
+        return self.recorder.take()
 
     async def hits(self, switch: str, prefix: str) -> int:
         """Packets that hit the entry for exactly this EID-prefix, by the switch's direct counter."""

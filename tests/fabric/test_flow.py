@@ -75,7 +75,9 @@ async def test_what_crosses_the_fabric_carries_the_scale_out_instance_id(fabric:
 @pytest.mark.requirement("DP-6", "DP-1", "SO-FLOW-1")
 @pytest.mark.requirement("DP-5", partial=True)  # Scale-Out
 async def test_the_same_with_lisp_encapsulation(tmp_path: Path) -> None:
-    topology = figure1(tmp_path, ("encapsulation: vxlan-gpe", "encapsulation: lisp"))
+    topology = figure1(
+        tmp_path, ("domain: scale-out, encapsulation: vxlan-gpe", "domain: scale-out, encapsulation: lisp")
+    )
     async with observed(topology) as fabric:
         hops = await fabric.walk("acc1", "40.0.0.7")
         frames = [hop_at(hops, *switches).sent[0][1] for switches in (("A1",), ("A3", "A4"), ("D3", "D4"))]

@@ -6,10 +6,21 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from controller.lisp import DistinguishedName, Eid, InstanceId, MapNotify, MapNotifyAck, MapRegister, MapRequest, verify
+from controller.lisp import (
+    AfiList,
+    DistinguishedName,
+    Eid,
+    InstanceId,
+    MapNotify,
+    MapNotifyAck,
+    MapRegister,
+    MapRequest,
+    VendorSpecific,
+    verify,
+)
 from controller.p4rt.actions import Action
 from controller.p4rt.matches import Exact, Lpm
-from tests.fabric.observe import IID, Observer, eid, way
+from tests.fabric.observe import IID, SCALE_UP_IID, Observer, acc, eid, way
 from topologies.roles import key_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -87,7 +98,7 @@ async def test_every_eid_of_every_message_is_an_instance_id_lcaf(fabric: Observe
     for seen in fabric.seen():
         for record in getattr(seen.message, "records", ()):
             assert isinstance(record.eid, InstanceId)
-            assert record.eid.iid == IID
+            assert record.eid.iid in (IID, SCALE_UP_IID)
             count += 1
     assert count > 200
 
@@ -202,7 +213,8 @@ async def test_every_mapping_system_knows_its_own_only(fabric: Observer) -> None
     for pod, subnet in PODS.items():
         known = fabric.fabric.mapping_systems[f"SU-MS-{pod}"].machine.registrations()
         addresses = {view.eid for view in known} - {eid("0.0.0.0/0"), Eid.of(IID, DistinguishedName("pETR"))}
-        assert addresses == {eid(subnet), *(eid(host) for host in ACCELERATORS if eid(subnet).covers(eid(host)))}
+        hosts = {host: number for number, host in enumerate(ACCELERATORS, 1) if eid(subnet).covers(eid(host))}
+        assert addresses == {eid(subnet), *map(eid, hosts), *(acc(pod, number) for number in hosts.values())}
     everywhere = fabric.fabric.mapping_systems["SO-MS"].machine.registrations()
     assert {view.eid for view in everywhere} == {eid(subnet) for subnet in PODS.values()}
 
@@ -235,7 +247,7 @@ RESERVED = {1: 0x002F8000, 2: 0x01FFFF00, 3: 0x01FFE200, 4: 0x0FFFFF00, 5: 0x0FF
 
 @pytest.mark.requirement("IANA-1")
 async def test_only_assigned_code_points_are_on_the_wire(fabric: Observer) -> None:
-    """Types 1 to 5 and 8, no reserved bit, actions 0 to 5, and of all LCAFs the Instance-ID alone."""
+    """Types 1 to 5 and 8, no reserved bit, actions 0 to 5; LCAFs 1, 2 and 255."""
     await fabric.walk("acc1", "50.0.0.1")  # a negative answer is among them
     actions = set()
     for seen in fabric.seen():
@@ -250,6 +262,10 @@ async def test_only_assigned_code_points_are_on_the_wire(fabric: Observer) -> No
             actions.add(int(record.action))
             assert isinstance(record.eid, InstanceId)
             for locator in record.locators:
-                assert isinstance(locator.address, IPv4Address)
+                if record.eid.iid == IID:
+                    assert isinstance(locator.address, IPv4Address)
+                else:  # the AccID beside the RLOC (RFC 9306)
+                    assert isinstance(locator.address, AfiList)
+                    assert [type(element) for element in locator.address.elements] == [IPv4Address, VendorSpecific]
     assert actions <= set(range(6))
     assert {0, 3} <= actions

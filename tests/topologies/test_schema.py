@@ -44,11 +44,11 @@ def test_figure_1_has_the_parts_of_the_draft(figure1: Topology) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("role: access", "role: acces", r"t\.yaml:38: switches\[0\]\.role = 'acces': Input should be 'access'"),
+        ("role: access", "role: acces", r"t\.yaml:39: switches\[0\]\.role = 'acces': Input should be 'access'"),
         (
             "rloc: 192.0.2.1}",
             "rloc: 192.0.2.300}",
-            r"t\.yaml:38: switches\[0\]\.rloc = '192\.0\.2\.300': .*IPv4 address",
+            r"t\.yaml:39: switches\[0\]\.rloc = '192\.0\.2\.300': .*IPv4 address",
         ),
         ("iid: 4097, name", "iid: 16777216, name", r"t\.yaml:6: instances\[0\]\.iid = 16777216: .*less than or equal"),
         (
