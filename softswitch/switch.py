@@ -98,6 +98,7 @@ class Switch:
         self.on_digest: Callable[[DigestList], None] | None = None
         self.on_idle_timeout: Callable[[str, list[Entry]], None] | None = None
         self.on_port_status: Callable[[int, bool], None] | None = None
+        self.on_ports_changed: Callable[[], None] | None = None  # for the P4Runtime server, as on_packet_in
         self.unsent = 0  # packets for ports that are not there, or for a controller that is not there
         self._make_engine = engine
         self._started_ns = clock()
@@ -152,12 +153,16 @@ class Switch:
             del self._ports[number]
             raise
         self._was_up[number] = port.is_up
+        if self.on_ports_changed is not None:
+            self.on_ports_changed()
         return attached
 
     def remove_port(self, number: int) -> None:
         """Close a port. KeyError if there is none."""
         self._ports.pop(number).port.close()
         self._was_up.pop(number, None)
+        if self.on_ports_changed is not None:
+            self.on_ports_changed()
 
     def close(self) -> None:
         """Close all ports."""
@@ -229,12 +234,14 @@ class Switch:
 
     def poll_ports(self) -> None:
         """Report ports that have gone up or down."""
-        for number, attached in self._ports.items():
-            up = attached.is_up
-            if self._was_up.get(number) != up:
-                self._was_up[number] = up
-                if self.on_port_status is not None:
-                    self.on_port_status(number, up)
+        changed = {number for number, attached in self._ports.items() if self._was_up.get(number) != attached.is_up}
+        for number in changed:
+            self._was_up[number] = self._ports[number].is_up
+        if changed and self.on_ports_changed is not None:
+            self.on_ports_changed()
+        for number in changed:
+            if self.on_port_status is not None:
+                self.on_port_status(number, self._was_up[number])
 
     @staticmethod
     def _follow(engine: Engine, port: int, packet: bytes) -> list[Output]:
@@ -285,7 +292,7 @@ class Switch:
 
     def _port_is_up(self, number: int) -> bool:
         attached = self._ports.get(number)
-        return attached is not None and attached.is_up
+        return number == self.cpu_port or (attached is not None and attached.is_up)
 
     def _require_engine(self) -> Engine:
         if self._engine is None:

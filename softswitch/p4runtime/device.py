@@ -23,6 +23,7 @@ from softswitch.p4runtime.errors import (
 from softswitch.p4runtime.notes import NO_NOTE, entry_key
 from softswitch.p4runtime.pipeline import Pipeline, VerifiedConfig, verify
 from softswitch.p4runtime.reader import read_batch
+from softswitch.p4runtime.replication import ports_changed
 from softswitch.p4runtime.table_reads import encode_entry
 from softswitch.p4runtime.transfer import transfer
 from softswitch.p4runtime.writer import write_batch
@@ -65,6 +66,7 @@ class Device:
         switch.on_packet_in = self._packet_in
         switch.on_digest = self._digest
         switch.on_idle_timeout = self._idle_timeout
+        switch.on_ports_changed = self._ports_changed
 
     @property
     def pipeline(self) -> Pipeline:
@@ -241,6 +243,10 @@ class Device:
         message = encode_list(self._running, digest_list, time.time_ns())
         if message is not None:
             self._to_primaries(p4rt.StreamMessageResponse(digest=message))
+
+    def _ports_changed(self) -> None:
+        if self._running is not None:
+            ports_changed(self._running)
 
     def _idle_timeout(self, table_name: str, entries: list[Entry]) -> None:
         """Reports idle entries, each at most once in its timeout."""

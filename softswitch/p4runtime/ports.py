@@ -33,6 +33,17 @@ def replica_port(replica: p4rt.Replica, where: str) -> int:
     return _checked(replica.egress_port, where)
 
 
+def backup_port(backup: p4rt.BackupReplica, where: str) -> int:
+    """The egress port of a backup replica.
+
+    Raises:
+        P4RuntimeError: INVALID_ARGUMENT, naming `where`, if it is unset or wider than v1model's 9 bits.
+    """
+    if not backup.port:
+        raise invalid_argument(f"{where}: the backup replica's port is not set")
+    return _checked(decode_unsigned(backup.port, _PORT_BITS, f"{where}: backup port"), where)
+
+
 def watch_port(member: Watching, where: str) -> int | None:
     """The port that a member of a group depends on, None for none (unset, empty, or the integer 0).
 

@@ -7,10 +7,11 @@ from typing import Final
 
 from p4.v1 import p4runtime_pb2 as p4rt
 
+from softswitch.p4runtime.bytestring import encode_unsigned
 from softswitch.p4runtime.errors import invalid_argument, not_found, out_of_range, unimplemented
 from softswitch.p4runtime.notes import put
 from softswitch.p4runtime.pipeline import Pipeline
-from softswitch.p4runtime.ports import canonical_replica, replica_port
+from softswitch.p4runtime.ports import backup_port, canonical_replica, replica_port
 from softswitch.p4runtime.undo import UndoLog
 from softswitch.state import CloneSession, Replica
 
@@ -80,7 +81,8 @@ def _write_group(pipeline: Pipeline, undo: UndoLog, kind: Update.Type, message: 
         undo.push(lambda: state.create_group(group_id, old))
         put(pipeline.notes.multicast_groups, group_id, None, undo)
         return
-    replicas, canonical = _replicas(message.replicas, where)
+    canonical = _canonical(message.replicas, where)
+    replicas = _chosen(pipeline, canonical)
     if kind == Update.INSERT:
         state.create_group(group_id, replicas)
         undo.push(lambda: state.delete_group(group_id))
@@ -105,7 +107,8 @@ def _write_session(pipeline: Pipeline, undo: UndoLog, kind: Update.Type, message
         return
     if message.class_of_service:
         raise unimplemented(f"{where}: class_of_service {message.class_of_service}; bmv2 has one class only")
-    replicas, canonical = _replicas(message.replicas, where)
+    canonical = _canonical(message.replicas, where)
+    replicas = _chosen(pipeline, canonical)
     session = CloneSession(session_id, tuple(replicas), 0, message.packet_length_bytes)
     if kind == Update.INSERT:
         state.create(session)
@@ -120,14 +123,61 @@ def _write_session(pipeline: Pipeline, undo: UndoLog, kind: Update.Type, message
     put(pipeline.notes.clone_sessions, session_id, note, undo)
 
 
-def _replicas(messages: Sequence[p4rt.Replica], where: str) -> tuple[list[Replica], list[p4rt.Replica]]:
-    """What the data plane needs, and the messages as they are read back."""
-    replicas: list[Replica] = []
+def ports_changed(pipeline: Pipeline) -> None:
+    """Chooses anew among replicas and their backups, since a port has gone up or down."""
+    notes, state = pipeline.notes, pipeline.state
+    for group_id, group in notes.multicast_groups.items():
+        if _with_backups(group.replicas):
+            state.multicast.modify_group(group_id, _chosen(pipeline, group.replicas))
+    for session_id, session in notes.clone_sessions.items():
+        if _with_backups(session.replicas):
+            chosen = tuple(_chosen(pipeline, session.replicas))
+            state.clone_sessions.modify(CloneSession(session_id, chosen, 0, session.packet_length_bytes))
+
+
+def _with_backups(replicas: Sequence[p4rt.Replica]) -> bool:
+    return any(replica.backup_replicas for replica in replicas)
+
+
+def _chosen(pipeline: Pipeline, replicas: Sequence[p4rt.Replica]) -> list[Replica]:
+    """For each replica the first of itself and its backups whose port is up; itself if none is."""
+    return [_preferred(pipeline, replica) for replica in replicas]
+
+
+def _preferred(pipeline: Pipeline, replica: p4rt.Replica) -> Replica:
+    own = Replica(replica_port(replica, ""), replica.instance)
+    if not replica.backup_replicas:
+        return own
+    backups = [Replica(backup_port(backup, ""), backup.instance) for backup in replica.backup_replicas]
+    return next((choice for choice in (own, *backups) if pipeline.state.port_is_up(choice.port)), own)
+
+
+def _canonical(messages: Sequence[p4rt.Replica], where: str) -> list[p4rt.Replica]:
+    """The replicas as they are read back.
+
+    Raises:
+        P4RuntimeError: INVALID_ARGUMENT, naming `where`, for a bad port or instance, for a pair of them that is given
+            twice, and for a backup on the port that it is to stand in for.
+    """
+    seen: set[tuple[int, int]] = set()
+    canonical = []
     for message in messages:
-        if message.backup_replicas:
-            raise unimplemented(f"{where}: backup_replicas; bmv2 has none")
-        if message.instance > _MAX_INSTANCE:
-            raise invalid_argument(f"{where}: instance {message.instance} is not in 0..{_MAX_INSTANCE}")
-        replicas.append(Replica(replica_port(message, where), message.instance))
-    canonical = [canonical_replica(message, replica.port) for message, replica in zip(messages, replicas, strict=True)]
-    return replicas, canonical
+        port = replica_port(message, where)
+        copy = canonical_replica(message, port)
+        _check_pair(port, message.instance, seen, where)
+        for backup in message.backup_replicas:
+            spare = backup_port(backup, where)
+            if spare == port:
+                raise invalid_argument(f"{where}: the replica of port {port} has a backup on the same port")
+            _check_pair(spare, backup.instance, seen, where)
+            copy.backup_replicas.add(port=encode_unsigned(spare), instance=backup.instance)
+        canonical.append(copy)
+    return canonical
+
+
+def _check_pair(port: int, instance: int, seen: set[tuple[int, int]], where: str) -> None:
+    if instance > _MAX_INSTANCE:
+        raise invalid_argument(f"{where}: instance {instance} is not in 0..{_MAX_INSTANCE}")
+    if (port, instance) in seen:
+        raise invalid_argument(f"{where}: port {port} with instance {instance} is given twice")
+    seen.add((port, instance))

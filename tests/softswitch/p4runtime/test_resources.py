@@ -242,6 +242,15 @@ def replica(port: int, instance: int = 0) -> p4rt.Replica:
     return p4rt.Replica(port=port.to_bytes(1 + port // 256, "big"), instance=instance)
 
 
+def backed(primary: p4rt.Replica, *backups: p4rt.Replica) -> p4rt.Replica:
+    """A replica and those that stand in for it, the preferred one first."""
+    return p4rt.Replica(
+        port=primary.port,
+        instance=primary.instance,
+        backup_replicas=[p4rt.BackupReplica(port=backup.port, instance=backup.instance) for backup in backups],
+    )
+
+
 async def test_multicast(rig: Rig) -> None:
     controller = await rig.primary(EDGE)
     flood = EDGE.table_entry("bridge", {"dst": 0x0A}, EDGE.action("flood", 5))
@@ -260,8 +269,6 @@ async def test_multicast(rig: Rig) -> None:
 async def test_bad_multicast_groups(rig: Rig) -> None:
     controller = await rig.primary(EDGE)
     await controller.write(insert(multicast(5, replica(1))))
-    backup = replica(1)
-    backup.backup_replicas.add(port=b"\x02")
     for update, code in (
         (insert(multicast(5)), EXISTS),
         (modify(multicast(6)), NOT_FOUND),
@@ -273,12 +280,64 @@ async def test_bad_multicast_groups(rig: Rig) -> None:
         (modify(multicast(5, replica(512))), INVALID),
         (modify(multicast(5, p4rt.Replica(egress_port=512))), INVALID),
         (modify(multicast(5, p4rt.Replica(instance=1))), INVALID),
-        (modify(multicast(5, backup)), UNIMPLEMENTED),
+        (modify(multicast(5, backed(replica(1), replica(1, 2)))), INVALID),
+        (modify(multicast(5, backed(replica(1), replica(2), replica(2)))), INVALID),
+        (modify(multicast(5, backed(replica(1), replica(3)), replica(3))), INVALID),
+        (modify(multicast(5, backed(replica(1), replica(512)))), INVALID),
+        (modify(multicast(5, backed(replica(1), replica(2, 65536)))), INVALID),
+        (modify(multicast(5, backed(replica(1), p4rt.Replica(instance=1)))), INVALID),
         (insert(p4rt.Entity(packet_replication_engine_entry=p4rt.PacketReplicationEngineEntry())), INVALID),
     ):
         assert await refused(controller, update) == code, update
     assert await unread(controller, multicast(6)) == NOT_FOUND
     assert await controller.read(multicast(0)) == [multicast(5, replica(1))]
+
+
+async def test_backup_replicas_stand_in_for_ports_that_are_down(rig: Rig) -> None:
+    controller = await rig.primary(EDGE)
+    flood = EDGE.table_entry("bridge", {"dst": 0x0A}, EDGE.action("flood", 5))
+    group = multicast(5, replica(0, 1), backed(replica(1, 1), replica(2, 2), replica(3, 3)))
+    await controller.write(insert(flood), insert(group))
+
+    def flooded() -> list[int]:
+        rig.switch.poll_ports()
+        rig.switch.inject(0, FRAME)
+        return [len(rig.sent(port)) for port in range(4)]
+
+    assert flooded() == [1, 1, 0, 0]
+    rig.wires[1].is_up = False
+    assert flooded() == [1, 0, 1, 0]
+    rig.switch.remove_port(2)
+    assert flooded() == [1, 0, 0, 1]
+    rig.wires[3].is_up = False
+    assert flooded() == [1, 1, 0, 0]  # nobody is left, so it goes where it would
+    rig.wires[3].is_up = True
+    assert flooded() == [1, 0, 0, 1]
+    rig.wires[1].is_up = True
+    assert flooded() == [1, 1, 0, 0]
+    assert await controller.read(multicast(5)) == [group]
+
+
+async def test_a_clone_session_has_backups_too_and_the_controller_s_port_is_up(rig: Rig) -> None:
+    controller = await rig.primary(EDGE)
+    acl = EDGE.table_entry("acl", {"ingress_port": 1}, EDGE.action("copy_to_controller"), priority=1)
+    session = clone(100, backed(replica(510, 1), replica(3, 3)), length=16)
+    await controller.write(insert(session), insert(acl))
+    rig.switch.inject(1, FRAME)
+    await controller.receive("packet")
+    await controller.write(modify(clone(100, backed(replica(2), replica(3)))))
+    rig.wires[2].is_up = False
+    rig.switch.poll_ports()
+    rig.switch.inject(1, FRAME)
+    assert [len(rig.sent(port)) for port in (2, 3)] == [0, 1]
+
+
+async def test_backups_survive_a_reconciliation(rig: Rig) -> None:
+    controller = await rig.primary(EDGE)
+    group = multicast(5, backed(replica(1, 1), replica(2, 2)))
+    await controller.write(insert(group))
+    await controller.set_pipeline("RECONCILE_AND_COMMIT", EDGE.config)
+    assert await controller.read(multicast(0)) == [group]
 
 
 async def test_clone_sessions(rig: Rig) -> None:
