@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from softswitch.p4runtime.errors import Code, P4RuntimeError, failed_precondition, invalid_argument, resource_exhausted
+from softswitch.p4runtime.roles import RoleConfig
 
 MAX_CLIENTS_PER_ROLE: Final = 16
 
@@ -26,6 +27,7 @@ class Notice(Generic[ClientT]):
         client: whom to tell.
         role: the role's name, "" for the default role.
         election_id: the highest election id ever seen for the role, None if there was none.
+        config: that of the role's latest primary.
         code: OK to the primary; to a backup ALREADY_EXISTS if there is a primary and NOT_FOUND if there is none.
     """
 
@@ -33,12 +35,14 @@ class Notice(Generic[ClientT]):
     role: str
     election_id: int | None
     code: Code
+    config: RoleConfig | None = None
 
 
 @dataclass(slots=True)
 class _Role(Generic[ClientT]):
     clients: dict[ClientT, int | None] = field(default_factory=dict)
     primary: ClientT | None = None
+    config: RoleConfig | None = None
     highest: int | None = None
 
 
@@ -49,8 +53,10 @@ class Arbitration(Generic[ClientT]):
         self._roles: dict[str, _Role[ClientT]] = {"": _Role()}
         self._role_of: dict[ClientT, str] = {}
 
-    def announce(self, client: ClientT, role: str, election_id: int | None) -> list[Notice[ClientT]]:
-        """A client announces itself, or announces another election id.
+    def announce(
+        self, client: ClientT, role: str, election_id: int | None, config: RoleConfig | None = None
+    ) -> list[Notice[ClientT]]:
+        """A client announces itself, or announces another election id; the configuration counts if it is primary.
 
         Returns:
             Whom to tell what, in this order; a new primary hears last, when every other client knows of it.
@@ -66,6 +72,10 @@ class Arbitration(Generic[ClientT]):
             other != client and known == election_id for other, known in members.clients.items()
         ):
             raise invalid_argument(f"election id {election_id} is in use by another client of role {role!r}")
+        if config is not None:
+            for name, others in self._roles.items():
+                if name != role and others.clients and others.config is not None:
+                    config.check_beside(others.config, name)
         if current is None and len(members.clients) >= MAX_CLIENTS_PER_ROLE:
             raise resource_exhausted(f"role {role!r} has {MAX_CLIENTS_PER_ROLE} clients already")
 
@@ -73,7 +83,7 @@ class Arbitration(Generic[ClientT]):
         members.clients[client] = election_id
         self._role_of[client] = role
         if election_id is not None and (members.highest is None or election_id >= members.highest):
-            members.primary, members.highest = client, election_id
+            members.primary, members.highest, members.config = client, election_id, config
         elif was_primary:
             members.primary = None
         else:
@@ -115,9 +125,22 @@ class Arbitration(Generic[ClientT]):
         role = self._role_of.get(client)
         return role is not None and self._roles[role].primary == client
 
-    def primaries(self) -> Iterator[ClientT]:
-        """The primary of every role that has one; each of them has full pipeline access."""
-        return (members.primary for members in self._roles.values() if members.primary is not None)
+    def config(self, role: str) -> RoleConfig | None:
+        """The configuration of a role, None for full pipeline access.
+
+        Raises:
+            P4RuntimeError: NOT_FOUND for a role that no client ever announced.
+        """
+        members = self._roles.get(role)
+        if members is None:
+            raise P4RuntimeError(Code.NOT_FOUND, f"no client has ever announced role {role!r}")
+        return members.config
+
+    def primaries(self) -> Iterator[tuple[ClientT, RoleConfig | None]]:
+        """The primary of every role that has one, and the role's configuration, None for full pipeline access."""
+        for members in self._roles.values():
+            if members.primary is not None:
+                yield members.primary, members.config
 
     def _notices(self, role: str) -> list[Notice[ClientT]]:
         members = self._roles[role]
@@ -131,4 +154,4 @@ class Arbitration(Generic[ClientT]):
             code = Code.NOT_FOUND
         else:
             code = Code.OK if client == members.primary else Code.ALREADY_EXISTS
-        return Notice(client, role, members.highest, code)
+        return Notice(client, role, members.highest, code, members.config)

@@ -24,6 +24,7 @@ from softswitch.p4runtime.notes import NO_NOTE, entry_key
 from softswitch.p4runtime.pipeline import Pipeline, VerifiedConfig, verify
 from softswitch.p4runtime.reader import read_batch
 from softswitch.p4runtime.replication import ports_changed
+from softswitch.p4runtime.roles import RoleConfig, visible
 from softswitch.p4runtime.table_reads import encode_entry
 from softswitch.p4runtime.transfer import transfer
 from softswitch.p4runtime.writer import write_batch
@@ -137,24 +138,31 @@ class Device:
             BatchError: some updates are.
         """
         self.check_primary(request)
-        write_batch(self.pipeline, request.updates, request.atomicity)
+        role = self.arbitration.config(request.role)
+        write_batch(self.pipeline, request.updates, request.atomicity, role)
 
-    def read(self, requests: Sequence[p4rt.Entity]) -> tuple[list[p4rt.Entity], list[P4RuntimeError | None]]:
-        """The entities asked for, and one outcome for every request.
+    def read(self, request: p4rt.ReadRequest) -> tuple[list[p4rt.Entity], list[P4RuntimeError | None]]:
+        """The entities asked for, as far as they belong to the role, and one outcome for each of the entities asked.
 
         Raises:
-            P4RuntimeError: FAILED_PRECONDITION before a pipeline is set.
+            P4RuntimeError: FAILED_PRECONDITION before a pipeline is set, NOT_FOUND for an unknown role.
         """
-        return read_batch(self.pipeline, requests)
+        role = self.arbitration.config(request.role)
+        found, outcomes = read_batch(self.pipeline, request.entities)
+        return visible(role, found), outcomes
 
     def check_primary(self, request: p4rt.WriteRequest | SetRequest) -> None:
         """Lets a request of the primary pass.
 
         Raises:
-            P4RuntimeError: NOT_FOUND for an unknown role, PERMISSION_DENIED if it is not the primary's.
+            P4RuntimeError: NOT_FOUND for an unknown role, PERMISSION_DENIED if it is not the primary's, or if the role
+                may not push a pipeline.
         """
         election_id = as_int(request.election_id) if request.HasField("election_id") else None
         self.arbitration.check_primary(request.role, election_id)
+        role = self.arbitration.config(request.role)
+        if isinstance(request, SetRequest) and role is not None and not role.can_push_pipeline:
+            raise permission_denied(f"role {request.role!r} may not push a pipeline")
 
     def packet_out(self, client: Client, packet: p4rt.PacketOut) -> None:
         """Sends a controller's packet into the switch.
@@ -177,17 +185,20 @@ class Device:
             P4RuntimeError: the acknowledgement is ignored.
         """
         self._check_stream(client)
+        config = self.arbitration.config(client.role.name if client.role is not None else "")
+        if config is not None and not config.covers(ack.digest_id):
+            raise permission_denied(f"digest ack: P4 id {ack.digest_id} does not belong to this role")
         if self._running is None:
             raise failed_precondition("digest ack: no forwarding pipeline config has been set for this device")
         acknowledge(self._running, ack)
 
-    def announce(self, client: Client, role: str, election_id: int | None) -> None:
+    def announce(self, client: Client, role: str, election_id: int | None, config: RoleConfig | None = None) -> None:
         """A client's arbitration update; tells everyone whom it concerns.
 
         Raises:
             P4RuntimeError: the client's stream has to be closed with this error.
         """
-        self._tell(self.arbitration.announce(client, role, election_id))
+        self._tell(self.arbitration.announce(client, role, election_id, config))
 
     def leave(self, client: Client) -> None:
         """A client's stream has closed; tells everyone whom it concerns."""
@@ -220,13 +231,18 @@ class Device:
             )
             if notice.client.role is not None:
                 update.role.CopyFrom(notice.client.role)
+                update.role.ClearField("config")
+            if notice.config is not None:
+                update.role.config.CopyFrom(notice.config.message)
             if notice.election_id is not None:
                 update.election_id.CopyFrom(as_uint128(notice.election_id))
             notice.client.send(p4rt.StreamMessageResponse(arbitration=update))
 
-    def _to_primaries(self, message: p4rt.StreamMessageResponse) -> None:
-        for client in self.arbitration.primaries():
-            client.send(message)
+    def _to_primaries(self, message: p4rt.StreamMessageResponse, p4_id: int) -> None:
+        """What an object of the P4Info tells, to the primaries of the roles that it belongs to."""
+        for client, role in self.arbitration.primaries():
+            if role is None or role.covers(p4_id):
+                client.send(message)
 
     def _packet_in(self, packet: bytes) -> None:
         if self._running is None:
@@ -235,14 +251,16 @@ class Device:
         if message is None:
             log.warning("a packet of %d octets is too short for its packet_in header", len(packet))
             return
-        self._to_primaries(p4rt.StreamMessageResponse(packet=message))
+        for client, role in self.arbitration.primaries():
+            if role is None or role.hears_packet(message):
+                client.send(p4rt.StreamMessageResponse(packet=message))
 
     def _digest(self, digest_list: DigestList) -> None:
         if self._running is None:
             return
         message = encode_list(self._running, digest_list, time.time_ns())
         if message is not None:
-            self._to_primaries(p4rt.StreamMessageResponse(digest=message))
+            self._to_primaries(p4rt.StreamMessageResponse(digest=message), message.digest_id)
 
     def _ports_changed(self) -> None:
         if self._running is not None:
@@ -266,7 +284,7 @@ class Device:
         for entry in due:
             note = pipeline.notes.entries.get(entry_key(table_name, entry), NO_NOTE)
             notification.table_entry.append(encode_entry(pipeline, table, entry, note))
-        self._to_primaries(p4rt.StreamMessageResponse(idle_timeout_notification=notification))
+        self._to_primaries(p4rt.StreamMessageResponse(idle_timeout_notification=notification), table.id)
 
 
 def as_int(number: p4rt.Uint128) -> int:

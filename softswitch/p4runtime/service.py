@@ -50,7 +50,7 @@ class P4RuntimeService(p4runtime_pb2_grpc.P4RuntimeServicer):
     async def Read(self, request: p4rt.ReadRequest, context: Context) -> None:  # noqa: N802
         """Streams the entities asked for, those of the good requests before the error of the others."""
         try:
-            entities, outcomes = self._device(request.device_id).read(request.entities)
+            entities, outcomes = self._device(request.device_id).read(request)
         except P4RuntimeError as error:
             await _abort(context, error)
         with contextlib.suppress(asyncio.CancelledError):  # gRPC cancels the call of a client that is gone

@@ -18,6 +18,7 @@ from softswitch.p4runtime.errors import (
     permission_denied,
     unimplemented,
 )
+from softswitch.p4runtime.roles import decode_config
 
 log = logging.getLogger(__name__)
 
@@ -81,14 +82,15 @@ class Stream:
         if device is None:
             raise P4RuntimeError(Code.NOT_FOUND, f"there is no device with id {update.device_id}")
         role = update.role if update.HasField("role") else None
-        if role is not None and role.HasField("config"):
-            raise invalid_argument("role.config: no role configuration is known here; leave it unset for full access")
+        config = decode_config(role.config) if role is not None and role.HasField("config") else None
+        if config is not None and role is not None and not role.name:
+            raise invalid_argument("role.config: the default role has full pipeline access and no configuration")
         if role is not None and role.id and not role.name:
             raise unimplemented(f"role.id {role.id}: numeric roles were deprecated in P4Runtime 1.4; use role.name")
         election_id = as_int(update.election_id) if update.HasField("election_id") else None
         if self._device is None:
             self.role = role
-        device.announce(self, role.name if role is not None else "", election_id)
+        device.announce(self, role.name if role is not None else "", election_id, config)
         self._device = device
 
     def _pass_on(self, request: p4rt.StreamMessageRequest, kind: str | None) -> None:

@@ -19,6 +19,7 @@ from softswitch.p4runtime.errors import BatchError, Code, P4RuntimeError, invali
 from softswitch.p4runtime.pipeline import Pipeline
 from softswitch.p4runtime.profiles import write_group, write_member
 from softswitch.p4runtime.replication import write_replication
+from softswitch.p4runtime.roles import RoleConfig
 from softswitch.p4runtime.tables import write_table_entry
 from softswitch.p4runtime.undo import UndoLog
 from softswitch.p4runtime.valuesets import write_value_set
@@ -36,11 +37,15 @@ def write_batch(
     pipeline: Pipeline,
     updates: Sequence[Update],
     atomicity: WriteRequest.Atomicity = WriteRequest.CONTINUE_ON_ERROR,
+    role: RoleConfig | None = None,
 ) -> None:
     """Applies updates in their order.
 
     An update that fails changes nothing. With CONTINUE_ON_ERROR the others are applied nevertheless; with
     ROLLBACK_ON_ERROR and DATAPLANE_ATOMIC nothing is changed then, and the other updates are reported as ABORTED.
+
+    Args:
+        role: what the client may write, None for everything.
 
     Raises:
         P4RuntimeError: INVALID_ARGUMENT for an unknown atomicity.
@@ -52,7 +57,7 @@ def write_batch(
     undo = UndoLog()
     outcomes: list[P4RuntimeError | None] = []
     for index, update in enumerate(updates):
-        error = _attempt(pipeline, undo, update)
+        error = _attempt(pipeline, undo, update, role)
         outcomes.append(error)
         if error is not None and all_or_nothing:
             undo.roll_back()
@@ -63,9 +68,11 @@ def write_batch(
         raise BatchError("updates", outcomes)
 
 
-def _attempt(pipeline: Pipeline, undo: UndoLog, update: Update) -> P4RuntimeError | None:
+def _attempt(pipeline: Pipeline, undo: UndoLog, update: Update, role: RoleConfig | None) -> P4RuntimeError | None:
     mark = undo.mark()
     try:
+        if role is not None:
+            role.check_entity(update.entity)
         _apply(pipeline, undo, update)
     except P4RuntimeError as error:
         undo.roll_back(mark)

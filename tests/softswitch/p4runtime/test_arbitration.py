@@ -106,7 +106,7 @@ async def test_each_role_has_its_own_primary(rig: Rig) -> None:
     assert caught.value.code() == grpc.StatusCode.NOT_FOUND
 
 
-async def test_a_role_configuration_is_refused(rig: Rig) -> None:
+async def test_a_role_configuration_of_an_unknown_kind_is_refused(rig: Rig) -> None:
     client = Controller(rig.stub, "routes")
     await client.announce(1, role=p4rt.Role(config=any_pb2.Any(type_url="example.org/config")))
     assert await client.closed() == grpc.StatusCode.INVALID_ARGUMENT
