@@ -15,6 +15,7 @@ from rich.console import Console
 
 from accelerator.host import Host
 from accelerator.packets import ECHO_REPLY, ICMP
+from controller.app import commands
 from controller.app.network import write_pcap
 from topologies import story
 from topologies.inprocess import Fabric, NotConvergedError
@@ -28,6 +29,7 @@ from topologies.yaml_source import TopologyError
 ANSWER_TIMEOUT = 10.0
 
 app = typer.Typer(help="A LISP-based network for AI infrastructure.", no_args_is_help=True, add_completion=True)
+commands.add_to(app)
 
 
 @app.callback()

@@ -1,60 +1,9 @@
-"""YAML with positions: data for validation, and the line of every field for its error messages."""
+"""Topology files are configuration files like any other; their errors have a name of their own."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from controller.app.yaml_source import FileError, Path_, place, read_yaml
 
-import yaml
+TopologyError = FileError
 
-Path_ = tuple[str | int, ...]
-
-
-class TopologyError(ValueError):
-    """A topology file is wrong. The text names file, line, field, value and reason, one problem a line."""
-
-
-def _positions(node: yaml.Node, path: Path_, lines: dict[Path_, int]) -> None:
-    lines[path] = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            _positions(value, (*path, key.value), lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _positions(value, (*path, index), lines)
-
-
-def read_yaml(file: Path) -> tuple[Any, dict[Path_, int]]:
-    """The data of a YAML file, and the line (from 1) of every value by its path.
-
-    Raises TopologyError when the file cannot be read or is not YAML.
-    """
-    try:
-        text = file.read_text()
-    except OSError as error:
-        raise TopologyError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise TopologyError(f"{file}: not UTF-8 text: octet {error.start}") from error
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise TopologyError(f"{file}:{line}: not YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise TopologyError(f"{file}: not YAML: {error}") from error
-    lines: dict[Path_, int] = {}
-    if node is not None:
-        _positions(node, (), lines)
-    return data, lines
-
-
-def place(file: Path, lines: dict[Path_, int], path: Path_) -> str:
-    """`file:line: field` of a path; the line is that of the nearest value that exists."""
-    known = path
-    while known and known not in lines:
-        known = known[:-1]
-    field = ""
-    for part in path:
-        field += f"[{part}]" if isinstance(part, int) else f".{part}" if field else part
-    return f"{file}:{lines.get(known, 1)}: {field or 'topology'}"
+__all__ = ["Path_", "TopologyError", "place", "read_yaml"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -51,6 +51,7 @@ class MachineProcess(Generic[MachineT]):
     Attributes:
         machine: the protocol core.
         events: what it reported, oldest first.
+        on_event: is given each of them as well.
     """
 
     def __init__(self, name: str, machine: MachineT, address: IPAddress, transport: Transport) -> None:
@@ -58,6 +59,7 @@ class MachineProcess(Generic[MachineT]):
         self.machine = machine
         self.address = address
         self.events: deque[Noted] = deque(maxlen=EVENT_LIMIT)
+        self.on_event: Callable[[Event], None] = lambda event: log.debug("%s: %s", name, event)
         self._transport = transport
         self._timer: asyncio.TimerHandle | None = None
 
@@ -66,9 +68,9 @@ class MachineProcess(Generic[MachineT]):
         """The event loop's clock, in seconds."""
         return asyncio.get_running_loop().time()
 
-    def listen(self) -> None:
-        """From now on, datagrams for this machine reach it."""
-        self._transport.listen(self.address, self._receive)
+    def listen(self, address: IPAddress | None = None) -> None:
+        """From now on, datagrams to `address`, by default the machine's first, reach it."""
+        self._transport.listen(address or self.address, self._receive)
 
     def stop(self) -> None:
         """No timer fires any more."""
@@ -83,7 +85,7 @@ class MachineProcess(Generic[MachineT]):
                 self._transport.send(output.datagram)
             elif isinstance(output, Event):
                 self.events.append(Noted(self.now(), output))
-                log.debug("%s: %s", self.name, output)
+                self.on_event(output)
             else:
                 self.handle(output)
         self._schedule()

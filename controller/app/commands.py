@@ -1,0 +1,70 @@
+"""The commands that run one process each: `lispfabric map-server`, `lispfabric xtr`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from controller.app.daemon import run_map_server, run_xtr
+from controller.app.map_server_settings import MapServerSettings, map_server_config
+from controller.app.settings import read
+from controller.app.xtr_settings import XtrSettings, xtr_config
+from controller.app.yaml_source import FileError
+from controller.mapping import StoreError
+from controller.p4rt.errors import P4RuntimeError
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="Configuration file (YAML).")]
+Check = Annotated[bool, typer.Option("--check", help="Only check the configuration file.")]
+
+
+def map_server(config: Config, check: Check = False) -> None:
+    """Run a Map-Server and Map-Resolver at UDP 4342 until it is interrupted; logs go to standard error."""
+    with _errors():
+        file = read(config, MapServerSettings)
+        if check:
+            map_server_config(file)
+        else:
+            _run(run_map_server(file))
+
+
+def xtr(
+    config: Config,
+    switch: Annotated[str | None, typer.Option(help="P4Runtime server of the switch: host:port or unix:path.")] = None,
+    check: Check = False,
+) -> None:
+    """Run the control plane of an xTR at UDP 4342 until it is interrupted; logs go to standard error."""
+    with _errors():
+        file = read(config, XtrSettings)
+        if check:
+            xtr_config(file)
+        else:
+            _run(run_xtr(file, switch))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the commands part of an application."""
+    app.command("map-server")(map_server)
+    app.command("xtr")(xtr)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    logging.getLogger("controller.app").setLevel(min(logging.INFO, logging.getLogger().level))
+    asyncio.run(work)
+
+
+class _errors:  # noqa: N801 - used as a context manager
+    """Turns what a user can do something about into one line and exit code 1."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (FileError, OSError, StoreError, P4RuntimeError)):
+            print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
+            raise typer.Exit(1) from None

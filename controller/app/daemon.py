@@ -1,0 +1,161 @@
+"""Map-Server and xTR as processes of their own: over real UDP, until a signal ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+
+from controller.app.event_log import EventLog
+from controller.app.map_server_settings import MapServerSettings, map_server_config
+from controller.app.mapping_system import MappingSystem
+from controller.app.process import MachineProcess
+from controller.app.router import Router
+from controller.app.settings import ConfigurationFile
+from controller.app.switch_control import SwitchControl
+from controller.app.udp import UdpOptions, UdpTransport
+from controller.app.xtr_settings import SwitchSettings, XtrSettings, xtr_config
+from controller.dataplane.router_tables import RouterTables
+from controller.lisp import CONTROL_PORT, Endpoint, IPAddress
+from controller.mapping import MemoryStore, Store
+from controller.mapping.machine import Event
+from controller.mapping.sqlite_store import SqliteStore
+from controller.p4rt.pipeline import Pipeline
+from controller.p4rt.target import Target
+from controller.xtr import DatabaseChange, MapCacheChange, Xtr, XtrConfig
+
+log = logging.getLogger(__name__)
+
+COMPILED = Path(__file__).resolve().parents[2] / "p4src" / "compiled" / "v1model"
+
+# Seconds that acknowledgements of the last deregistrations are waited for.
+_FAREWELL = 3.0
+
+
+class _Stopped:
+    """Set by SIGINT or SIGTERM."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop, number)
+
+    def _stop(self, number: int) -> None:
+        log.info("%s: stopping", signal.Signals(number).name)
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+async def run_map_server(file: ConfigurationFile[MapServerSettings]) -> None:
+    """Serve until a signal comes. Raises FileError, OSError when the address cannot be had, StoreError."""
+    settings, config = file.settings, map_server_config(file)
+    stopped = _Stopped()
+    with ExitStack() as stack:
+        store: Store = MemoryStore()
+        if settings.store is not None:
+            store = SqliteStore(file.folder / settings.store.file, power_safe=settings.store.power_safe)
+            stack.callback(store.close)
+        transport = stack.enter_context(UdpTransport(UdpOptions(path_mtu=settings.path_mtu)))
+        system = MappingSystem(settings.name, config, transport, store)
+        system.on_event = EventLog(settings.name)
+        stack.callback(system.stop)
+        system.listen()
+        system.perform(())  # what was under way before a restart goes on
+        _say_listening(settings.name, config.address)
+        await stopped.wait()
+
+
+async def run_xtr(file: ConfigurationFile[XtrSettings], switch: str | None = None) -> None:
+    """Control a switch, or no switch, until a signal comes.
+
+    `switch`: address of its P4Runtime server, in place of the file's. Raises FileError, OSError when an RLOC cannot be
+    had, P4RuntimeError when the switch cannot be programmed.
+    """
+    settings, config = file.settings, xtr_config(file)
+    stopped = _Stopped()
+    async with AsyncExitStack() as stack:
+        transport = stack.enter_context(UdpTransport(UdpOptions(path_mtu=settings.path_mtu)))
+        if settings.switch is None and switch is None:
+            process: MachineProcess[Xtr] = _ControlPlane(settings.name, config, transport)
+        else:
+            known = settings.switch or SwitchSettings()
+            control = _switch_control(file, known, config, switch or known.address)
+            process = Router(settings.name, config, transport, control)
+            await stack.enter_async_context(control)
+        process.on_event = EventLog(settings.name)
+        stack.callback(process.stop)
+        for rloc in config.rlocs:
+            process.listen(rloc)
+        _say_listening(settings.name, *config.rlocs)
+        process.perform(process.machine.start(process.now()))
+        for accelerator in settings.accelerators:
+            if isinstance(process, Router):
+                process.attach(accelerator.eid(), accelerator.next_hop())
+            else:
+                process.perform(process.machine.attach(accelerator.eid(), process.now()))
+        await stopped.wait()
+        if settings.withdraw_on_exit:
+            await _withdraw(process)
+
+
+class _ControlPlane(MachineProcess[Xtr]):
+    """An xTR without a switch: it says what it would have told one."""
+
+    def __init__(self, name: str, config: XtrConfig, transport: UdpTransport) -> None:
+        super().__init__(name, Xtr(config, self.now()), config.rlocs[0], transport)
+
+    def handle(self, output: object) -> None:
+        """Log a change of the tables."""
+        match output:
+            case MapCacheChange(eid=eid, entry=None):
+                log.info("%s: map-cache: %s is gone", self.name, eid)
+            case MapCacheChange(eid=eid, entry=entry) if entry is not None:
+                rlocs = " ".join(f"{loc.rloc}({loc.priority}/{loc.weight})" for loc in entry.locators) or "-"
+                log.info("%s: map-cache: %s %s %s", self.name, eid, entry.kind.value, rlocs)
+            case DatabaseChange(eid=eid, entry=entry):
+                log.info("%s: database: %s %s", self.name, eid, entry.state.value if entry else "is gone")
+            case _:
+                log.info("%s: %s", self.name, output)
+
+
+def _say_listening(name: str, *addresses: IPAddress) -> None:
+    log.info("%s: listening at %s", name, ", ".join(str(Endpoint(address, CONTROL_PORT)) for address in addresses))
+
+
+def _switch_control(
+    file: ConfigurationFile[XtrSettings], settings: SwitchSettings, config: XtrConfig, address: str
+) -> SwitchControl:
+    """The control of the switch, with all that does not depend on mappings in its tables."""
+    p4info, program = COMPILED / "fabric.p4info.txtpb", COMPILED / "fabric.json"
+    if settings.pipeline is not None:
+        p4info, program = file.folder / settings.pipeline.p4info, file.folder / settings.pipeline.device_config
+    by_version = {rloc.version: rloc for rloc in reversed(config.rlocs)}
+    tables = RouterTables(*by_version.values())
+    tables.configure(settings.hash_rotation, site=config.site_id & 0xFFFFFFFF)
+    for port in settings.core_ports:
+        tables.add_core_port(port)
+    for instance in settings.instances:
+        tables.add_instance(instance.iid, instance.tunnel, instance.unknown == "punt")
+    for route in settings.routes:
+        tables.set_route(route.rloc, [hop.next_hop() for hop in route.next_hops])
+    # An election id that grows with every start lets a new control plane take over from one that hangs.
+    target = Target(address, settings.device_id, election_id=time.time_ns(), takes_over=True)
+    return SwitchControl(file.settings.name, target, Pipeline.from_files(p4info, program), tables)
+
+
+async def _withdraw(process: MachineProcess[Xtr]) -> None:
+    """Deregister everything, and wait for the acknowledgements, but not long."""
+    machine = process.machine
+    process.perform(machine.withdraw([entry.eid for entry in machine.database()], process.now()))
+    try:
+        async with asyncio.timeout(_FAREWELL):
+            while machine.database():  # noqa: ASYNC110 - the machine has nobody to wake
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        left = [str(entry.eid) for entry in machine.database()]
+        process.on_event(Event("withdrawal-unacknowledged", {"eids": " ".join(left)}))
