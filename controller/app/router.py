@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network
 
+from controller.app import too_big
 from controller.app.accelerator_names import AcceleratorNames
 from controller.app.attachments import Attachments
 from controller.app.network import Transport
@@ -162,6 +163,9 @@ class Router(MachineProcess[Xtr]):
         """A packet that the switch did not know what to do with."""
         self.punted += 1
         reason = packet.metadata["reason"]
+        if reason == PuntReason.TOO_BIG:
+            self._too_big(packet)
+            return
         if reason != PuntReason.UNKNOWN_DESTINATION:
             log.info("%s: a packet of %d octets for this router itself", self.name, len(packet.payload))
             return
@@ -185,6 +189,14 @@ class Router(MachineProcess[Xtr]):
             self.replication.pop(group, None)
         else:
             self.replication[group] = entry
+
+    def _too_big(self, packet: PacketIn) -> None:
+        """A packet that does not fit into the tunnel: its fragments go on, or its sender is told."""
+        mtu, iid = packet.metadata["mtu"], packet.metadata["iid"]
+        assert isinstance(mtu, int)
+        assert isinstance(iid, int)
+        for frame in too_big.answers(packet.payload, mtu, self.machine.config.rlocs):
+            self.control.packet_out(frame, mode=SUBMIT, iid=iid)
 
     def _map_cache(self, eid: Eid, entry: MapCacheEntry | None) -> None:
         target = self._target(eid, entry)

@@ -190,9 +190,9 @@ class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
             self.fail(f"another packet came to the controller\n{_compare(Mask(frame), Ether(packet.payload))}")
         return packet
 
-    def expect_no_punt(self) -> None:
-        """No packet comes to the controller within the negative timeout."""
-        packet = self.switch.packet_in(ptf.ptfutils.default_negative_timeout)
+    def expect_no_punt(self, timeout: float | None = None) -> None:
+        """No packet comes to the controller within `timeout` seconds, by default the negative timeout."""
+        packet = self.switch.packet_in(ptf.ptfutils.default_negative_timeout if timeout is None else timeout)
         if packet is not None:
             self.fail(f"a packet came to the controller: {dict(packet.metadata)} {Ether(packet.payload)!r}")
 
@@ -205,7 +205,7 @@ class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
         while time.monotonic() < deadline and not self.dropped_since(before).total() >= count:
             time.sleep(0.005)
         self.expect_nothing()
-        self.expect_no_punt()
+        self.expect_no_punt(0)  # the wait for frames was one for packets to the controller too
         self.assertEqual(self.dropped_since(before), Counter({reason: count}))
 
     @contextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
-from scapy.layers.inet import IP, UDP, in4_chksum
-from scapy.layers.inet6 import IPv6, in6_chksum
+from scapy.layers.inet import ICMP, IP, UDP, IPerror, in4_chksum
+from scapy.layers.inet6 import ICMPv6PacketTooBig, IPerror6, IPv6, in6_chksum
 from scapy.layers.l2 import Ether
 from scapy.packet import NoPayload, Packet, Padding, Raw
 from scapy.utils import checksum
@@ -17,10 +17,10 @@ _TUNNELS = Lisp, LispGpe, Vxlan, VxlanGpe
 
 
 def layers(frame: bytes) -> list[Packet]:
-    """The headers of a frame from the outside in, without the data at their end."""
+    """The headers of a frame from the outside in, without the data at their end or a packet that ICMP quotes."""
     found: list[Packet] = []
     layer: Packet = Ether(frame)
-    while not isinstance(layer, NoPayload | Raw | Padding):
+    while not isinstance(layer, NoPayload | Raw | Padding | IPerror | IPerror6):
         found.append(layer)
         layer = layer.payload
     return found
@@ -53,6 +53,10 @@ def faults(frame: bytes) -> list[str]:
                     found.append(f"{where}: checksum {layer.chksum:#06x}")
             elif isinstance(outside, IPv6) and not isinstance(layer.payload, _TUNNELS):
                 found.append(f"{where}: no checksum")
+        elif isinstance(layer, ICMP) and checksum(octets) != 0:
+            found.append(f"{where}: checksum {layer.chksum:#06x}")
+        elif isinstance(layer, ICMPv6PacketTooBig) and in6_chksum(58, outside, octets) != 0:  # type: ignore[no-untyped-call]
+            found.append(f"{where}: checksum {layer.cksum:#06x}")
         elif isinstance(layer, ScaleUp) and layer.length != room - 24:
             found.append(f"{where}: length {layer.length}, {room - 24} octets follow")
     return found
