@@ -25,6 +25,10 @@ MAX_GROUP_SIZE = 64
 # The largest packet that goes to an RLOC where nobody says otherwise, octets: the usual jumbo frame's.
 DEFAULT_MTU = 9000
 
+# A rate limit that limits nothing, octets a second. Written even where there is none: bmv2 gives a new entry whatever
+# limit an earlier one had in its place. A multiple of 10**6, which bmv2 keeps exactly.
+UNLIMITED = MeterConfig(cir=10**12, cburst=2**31, pir=10**12, pburst=2**31)
+
 # What the data plane counts time in, milliseconds: 2**10 microseconds.
 TICK_MS = 1.024
 
@@ -148,7 +152,7 @@ def instance(
     domain: Domain = Domain.SCALE_OUT,
     spray: Spray = Spray.FLOW,
     sample_share: int = 0,
-    limit: MeterConfig | None = None,
+    limit: MeterConfig = UNLIMITED,
 ) -> TableEntry:
     """Instance-ID `iid` is served here; unknown destinations go to the controller, or are dropped.
 

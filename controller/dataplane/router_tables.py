@@ -85,7 +85,7 @@ class RouterTables:
         domain: Domain = Domain.SCALE_OUT,
         spray: Spray = Spray.FLOW,
         sample_share: int = 0,
-        limit: MeterConfig | None = None,
+        limit: MeterConfig = entries.UNLIMITED,
     ) -> Changes:
         """Packets of an Instance-ID are served; as `entries.instance`."""
         entry = entries.instance(
