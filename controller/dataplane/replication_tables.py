@@ -8,7 +8,7 @@ from zlib import crc32
 from controller.dataplane import replication
 from controller.dataplane.addresses import IPAddress
 from controller.dataplane.changes import Changes, DesiredState
-from controller.dataplane.entries import NextHop
+from controller.dataplane.entries import NextHop, source_for
 from controller.dataplane.numbers import Numbers
 from controller.dataplane.replication import ListKey, Receiver, ReplicaRouter, ReplicationList
 
@@ -34,8 +34,13 @@ class ReplicationTables:
         self._replicas = Numbers(replication.REPLICA_LIMIT)
 
     def put(self, wanted: ReplicationList) -> Changes:
-        """This is a group's list from now on. Raises ValueError for a router that cannot be tunnelled to."""
+        """This is a group's list from now on.
+
+        Raises ValueError for a router that cannot be tunnelled to, OverflowError when there are no numbers left.
+        """
         key = wanted.key
+        for router in wanted.routers:
+            source_for(router.rloc, self._source_rlocs)
         before = self._targets(self._lists.get(key))
         after = self._targets(wanted)
         changes = Changes()
