@@ -2,6 +2,7 @@
 
 from controller.mapping.config import (
     AuthorisedXtr,
+    ConfiguredSubscription,
     GroupScope,
     MapServerConfig,
     NameScope,
@@ -10,13 +11,16 @@ from controller.mapping.config import (
     SitePrefix,
 )
 from controller.mapping.dump import ContributionView, PendingNotify, RegistrationView
+from controller.mapping.limits import Limits
 from controller.mapping.machine import ConfigError, Event, NonceSource, Send
 from controller.mapping.roles import Pod, fabric_map_server, pod_map_server
 from controller.mapping.server import MapServer
 from controller.mapping.store import (
     Change,
     Contribution,
+    Forgotten,
     MemoryStore,
+    NonceFloor,
     Receipt,
     Snapshot,
     Store,
@@ -31,15 +35,19 @@ __all__ = [
     "AuthorisedXtr",
     "Change",
     "ConfigError",
+    "ConfiguredSubscription",
     "Contribution",
     "ContributionView",
     "Event",
+    "Forgotten",
     "GroupScope",
+    "Limits",
     "MapServer",
     "MapServerConfig",
     "MemoryStore",
     "NameScope",
     "NegativePolicy",
+    "NonceFloor",
     "NonceSource",
     "PendingNotify",
     "Pod",

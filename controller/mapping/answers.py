@@ -5,7 +5,7 @@ RFC 9301 §8.3 as the draft changes it (choices C8 and C17).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
@@ -22,6 +22,8 @@ class AnswerKind(Enum):
     """A registered EID-prefix covers the EID."""
     HOLE = auto()
     """Nothing is or may be registered around the EID, and there is a pETR for that."""
+    OUTSIDE = auto()
+    """Nothing is or may be registered around the EID, and there is no pETR either."""
     NEGATIVE = auto()
     """No way to the EID."""
 
@@ -54,7 +56,7 @@ class Answers:
         if length > eid.target.prefixlen:  # registered or configured prefixes lie inside
             return Answer(AnswerKind.NEGATIVE, eid, self.placeholder(eid))
         hole = shortened(eid, length)
-        kind = AnswerKind.NEGATIVE if self.petr(eid.iid, eid.target.version) is None else AnswerKind.HOLE
+        kind = AnswerKind.OUTSIDE if self.petr(eid.iid, eid.target.version) is None else AnswerKind.HOLE
         return Answer(kind, hole, self.hole_record(hole))
 
     def match(self, eid: Eid) -> tuple[Eid, Mapping] | None:
@@ -114,6 +116,10 @@ class Answers:
         """
         action = Action.DROP if is_group(eid) else Action.SEND_MAP_REQUEST
         return EidRecord.for_eid(eid, self._policy.placeholder_ttl, action=action)
+
+    def temporary(self, eid: Eid) -> EidRecord:
+        """The record for an EID that is followed although nobody has registered it (choice C8b)."""
+        return replace(self._unregistered(eid), ttl=self._policy.temporary_ttl)
 
     def _unregistered(self, eid: Eid) -> EidRecord:
         # Dropping a whole range of a PoD would cut off hosts that register later (choice C8).

@@ -27,7 +27,8 @@ from controller.lisp.constants import (
     XTR_ID_LENGTH,
 )
 from controller.lisp.replication import scale_up_group_number
-from controller.mapping.machine import check_iid, check_path_mtu, check_unique, fail
+from controller.mapping.limits import Limits
+from controller.mapping.machine import COUNTER_LIMIT, check_iid, check_path_mtu, check_unique, fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +99,28 @@ class AuthorisedXtr:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfiguredSubscription:
+    """A subscription that an xTR of the site has without asking for it (RFC 9437 §5).
+
+    `nonce`: the initial one, which the xTR is configured with too. `locked`: the xTR can neither change nor end
+    it, and it is never given up.
+    """
+
+    xtr_id: bytes
+    eid: Eid
+    itr_rlocs: tuple[IPAddress, ...]
+    nonce: int
+    locked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class SiteConfig:
     """A LISP site, here a PoD: `site_id` 64 bits, what it may register, its keys and its xTRs.
 
     `keys` serve registrations and publications alike (choice of wire reference 3.6); the first one is used
     towards an xTR that has not registered anything yet. `petr_iids`: instance-IDs in which the site's pxTRs
     may register the gateway for unknown destinations (choice C17). `groups`: what its xTRs may join.
+    `subscriptions`: what its xTRs are subscribed to by configuration.
     """
 
     site_id: int
@@ -114,6 +131,7 @@ class SiteConfig:
     petr_iids: frozenset[int] = frozenset()
     name: str = ""
     groups: tuple[GroupScope, ...] = ()
+    subscriptions: tuple[ConfiguredSubscription, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +140,7 @@ class NegativePolicy:
 
     `unregistered`: an EID of a PoD or a Scale-Up name. `outside`: any other EID. `refused`: lifetime of a
     refused subscription. `placeholder`: lifetime of a prefix subscribed to before anybody registered it.
+    `temporary`: subscriptions for what nobody registered are taken for `temporary_ttl` (choice C8b).
     """
 
     unregistered_action: Action = Action.DROP
@@ -130,6 +149,8 @@ class NegativePolicy:
     outside_ttl: int = NEGATIVE_TTL_NOT_LISP
     refused_ttl: int = NEGATIVE_TTL_NOT_LISP
     placeholder_ttl: int = NEGATIVE_TTL_NOT_LISP
+    temporary: bool = False
+    temporary_ttl: int = NEGATIVE_TTL_NOT_LISP
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +164,7 @@ class MapServerConfig:
     packet that no path fragments (RFC 9301 §5). `window`: unacknowledged publications per subscription; what
     does not fit waits and is merged. `reply_table`: destinations whose Map-Reply rate is remembered.
     `refresh_table`: Map-Registers whose repetitions are recognized without reading them; 0 for none.
+    `limits`: what xTRs may occupy.
 
     Raises ConfigError for the first thing that does not fit together.
     """
@@ -163,6 +185,7 @@ class MapServerConfig:
     window: int = 64
     reply_table: int = 65536
     refresh_table: int = 65536
+    limits: Limits = field(default_factory=Limits)
     decode_options: DecodeOptions = field(default_factory=DecodeOptions)
 
     def __post_init__(self) -> None:
@@ -186,8 +209,9 @@ def _check_server(config: MapServerConfig) -> None:
             fail(name, getattr(config, name), "must be at least 1")
     if config.refresh_table < 0:
         fail("refresh_table", config.refresh_table, "must be at least 0")
+    config.limits.check("limits")
     policy = config.negative
-    for name in ("unregistered_ttl", "outside_ttl", "refused_ttl", "placeholder_ttl"):
+    for name in ("unregistered_ttl", "outside_ttl", "refused_ttl", "placeholder_ttl", "temporary_ttl"):
         if not 1 <= getattr(policy, name) < 2**31:
             fail(f"negative.{name}", getattr(policy, name), "must be 1 minute or more")
 
@@ -195,9 +219,6 @@ def _check_server(config: MapServerConfig) -> None:
 def _check_site(place: str, site: SiteConfig) -> None:
     if not 0 <= site.site_id < 2**64:
         fail(f"{place}.site_id", site.site_id, "must have 64 bits")
-    if not site.keys:
-        fail(f"{place}.keys", "()", "a site needs a key")
-    check_unique(f"{place}.keys.key_id", [key.key_id for key in site.keys])
     for index, prefix in enumerate(site.prefixes):
         if not isinstance(prefix.eid.target, (IPv4Network, IPv6Network)):
             fail(f"{place}.prefixes[{index}]", prefix.eid, "is no prefix; names go to `names`")
@@ -220,6 +241,15 @@ def _check_site(place: str, site: SiteConfig) -> None:
         for rloc in xtr.rlocs:
             if rloc.is_multicast or rloc.is_unspecified:
                 fail(f"{here}.rlocs", rloc, "is no unicast address")
+    known = {xtr.xtr_id: xtr.rlocs for xtr in site.xtrs}
+    for index, one in enumerate(site.subscriptions):
+        here = f"{place}.subscriptions[{index}]"
+        if one.xtr_id not in known:
+            fail(f"{here}.xtr_id", one.xtr_id.hex(), "is no xTR of the site")
+        if not one.itr_rlocs or not set(one.itr_rlocs) <= set(known[one.xtr_id]):
+            fail(f"{here}.itr_rlocs", " ".join(map(str, one.itr_rlocs)), "are not RLOCs of that xTR")
+        if not 0 <= one.nonce <= COUNTER_LIMIT:
+            fail(f"{here}.nonce", one.nonce, "leaves no nonces to continue with")
 
 
 def _check_between_sites(sites: tuple[SiteConfig, ...]) -> None:
@@ -227,14 +257,10 @@ def _check_between_sites(sites: tuple[SiteConfig, ...]) -> None:
     xtrs = [xtr for site in sites for xtr in site.xtrs]
     check_unique("sites.xtrs.xtr_id", [xtr.xtr_id.hex() for xtr in xtrs])
     check_unique("sites.xtrs.rloc", [rloc for xtr in xtrs for rloc in xtr.rlocs])
-    owner_of_secret: dict[bytes, int] = {}
+    check_keys([(f"sites[{index}].keys", site.keys) for index, site in enumerate(sites)])
     owned: list[tuple[int, Eid]] = []
     scopes: list[tuple[int, NameScope]] = []
     for index, site in enumerate(sites):
-        for key in site.keys:
-            if owner_of_secret.setdefault(key.secret, index) != index:
-                other = owner_of_secret[key.secret]
-                fail(f"sites[{index}].keys", f"key {key.key_id}", f"has the secret of sites[{other}] (9301 §5.6)")
         for number, prefix in enumerate(site.prefixes):
             for other, taken in owned:
                 if other != index and (taken.covers(prefix.eid) or prefix.eid.covers(taken)):
@@ -250,6 +276,18 @@ def _check_between_sites(sites: tuple[SiteConfig, ...]) -> None:
                         f"overlaps {held.begins_with!r} of sites[{other}] in instance-ID {scope.iid}",
                     )
             scopes.append((index, scope))
+
+
+def check_keys(by_place: list[tuple[str, tuple[Key, ...]]]) -> None:
+    """Every site has keys, with key ids of their own and secrets that no other site has (RFC 9301 §5.6)."""
+    owner: dict[bytes, str] = {}
+    for place, keys in by_place:
+        if not keys:
+            fail(place, "()", "a site needs a key")
+        check_unique(f"{place}.key_id", [key.key_id for key in keys])
+        for key in keys:
+            if owner.setdefault(key.secret, place) != place:
+                fail(place, f"key {key.key_id}", f"has the secret of {owner[key.secret]} (9301 §5.6)")
 
 
 def _nested(one: str, other: str) -> bool:

@@ -31,11 +31,12 @@ class FlightKey(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """A Map-Notify that was sent `sent` times and is not acknowledged."""
+    """A Map-Notify that was sent `sent` times and is not acknowledged; `others`: where it can be sent instead."""
 
     channel: ChannelKey
     key: FlightKey
     payload: bytes
+    others: tuple[Endpoint, ...] = ()
     sent: int = 0
 
 
@@ -78,14 +79,24 @@ class Delivery:
         """All channels that have something to tell."""
         return iter(self._channels.values())
 
-    def launch(self, channel: Channel, key: FlightKey, payload: bytes, now: float) -> Send:
-        """Send a Map-Notify for the first time."""
-        flight = Flight(channel.key, key, payload)
+    def launch(
+        self, channel: Channel, key: FlightKey, payload: bytes, now: float, others: tuple[Endpoint, ...] = ()
+    ) -> Send:
+        """Send a Map-Notify for the first time; `others`: where to send it when nobody answers."""
+        flight = Flight(channel.key, key, payload, others)
         channel.flights[key] = self._flights[key] = flight
         for eid in key.eids:
             channel.waiting.pop(eid, None)
             channel.carrier[eid] = flight
         return self._transmit(flight, now)
+
+    def redirect(self, flight: Flight, now: float) -> Send:
+        """Begin anew with the next of the other places that a Map-Notify can be sent to."""
+        channel = self._channels[flight.channel]
+        self.land(flight)
+        self._channels[flight.channel] = channel
+        key = flight.key._replace(destination=flight.others[0])
+        return self.launch(channel, key, flight.payload, now, flight.others[1:])
 
     def land(self, flight: Flight) -> None:
         """Forget a flight: acknowledged, overtaken by news or given up."""

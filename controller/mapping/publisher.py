@@ -7,9 +7,8 @@ time, always the newest (choice C20), and a burst of changes shares messages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from ipaddress import IPv4Network, IPv6Network
 
 from controller.lisp import (
     CONTROL_PORT,
@@ -19,15 +18,16 @@ from controller.lisp import (
     Eid,
     EidRecord,
     Endpoint,
+    Key,
     MapNotify,
     MapNotifyAck,
     sign,
     verify,
 )
-from controller.lisp.replication import source_of
 from controller.mapping.answers import Answers
+from controller.mapping.audience import Audience
 from controller.mapping.delivery import Channel, ChannelKey, Delivery, Flight, FlightKey
-from controller.mapping.machine import Event, NonceUse, Packing, Send, dropped
+from controller.mapping.machine import Event, NonceUse, Pace, Packing, Send, dropped
 from controller.mapping.registry import MappingChange
 from controller.mapping.state import MapServerState
 from controller.mapping.store import Subscription, SubscriptionKind, XtrKey
@@ -36,8 +36,11 @@ from controller.mapping.store import Subscription, SubscriptionKind, XtrKey
 class Publisher:
     """Keeps subscribers and members of RLOC-sets up to date."""
 
-    def __init__(self, state: MapServerState, answers: Answers, packing: Packing) -> None:
+    def __init__(self, state: MapServerState, answers: Answers, packing: Packing, now: float) -> None:
+        limits = state.config.limits
         self._state = state
+        self._audience = Audience(state, answers)
+        self._pace = Pace(limits.notify_rate, limits.notify_burst, now)
         self._answers = answers
         self._packing = packing
         self._delivery = Delivery(state.endpoint, state.config.notify_delays)
@@ -55,11 +58,14 @@ class Publisher:
         subscribed = state.subscriptions.following(change.eid)
         if state.sites.is_petr(change.eid):  # no part of any range, but the answer for every hole
             subscribed = [subscription for subscription in subscribed if subscription.eid == change.eid]
-            self._mark_holes(change)
+            for hole in self._audience.holes(change):
+                self._mark(ChannelKey(hole.xtr, hole.eid), hole.eid)
         for subscription in subscribed:
+            if subscription.kind is SubscriptionKind.TEMPORARY and subscription.eid == change.eid:
+                state.keep_subscription(replace(subscription, kind=SubscriptionKind.MAPPING))
             self._mark(ChannelKey(subscription.xtr, subscription.eid), change.eid)
         told = {subscription.xtr for subscription in subscribed} | {informed}
-        for xtr in sorted(self._members(change) - told, key=str):
+        for xtr in sorted(self._audience.members(change) - told, key=str):
             self._mark(ChannelKey(xtr, None), change.eid)
         fields = {"eid": str(change.eid), "before": _rlocs(change.before), "after": _rlocs(change.after)}
         return [Event("mapping-changed", fields)]
@@ -88,6 +94,13 @@ class Publisher:
         record = self.content(subscription, subscription.eid)
         return self._launch(self._delivery.channel(key), subscription, [record], subscription.nonce, now, endpoint)
 
+    def say_once(self, xtr: XtrKey, nonce: int, eid: Eid, endpoint: Endpoint) -> list[Send | Event]:
+        """Confirm an unsubscription that ended nothing; it is not repeated, for nothing is kept of it."""
+        key = self._state.notify_key(xtr)
+        if key is None:
+            return []
+        return [Send(Datagram(self._state.endpoint, endpoint, self._signed(nonce, [self.content(None, eid)], key)))]
+
     def close(self, subscription: Subscription) -> None:
         """Stop telling an xTR about a subscription that ended."""
         self._delivery.close(ChannelKey(subscription.xtr, subscription.eid))
@@ -115,12 +128,15 @@ class Publisher:
             return dropped(datagram, "authentication-failed", message="map-notify-ack", detail=str(error))
         self._delivery.land(flight)
         self._ready[flight.channel] = None
+        self._prefer(flight)
         return Event("map-notify-acknowledged", {"xtr": str(flight.channel.xtr), "nonce": message.nonce})
 
     def flush(self, now: float) -> list[Send | Event]:
-        """Send what is marked, as far as the windows allow."""
+        """Send what is marked, as far as the windows and the pace allow: who got nothing is first the next time."""
         outputs: list[Send | Event] = []
         for key in list(self._ready):
+            if self._pace.waits(now):
+                break
             del self._ready[key]
             outputs += self._flush_channel(key, now)
         return outputs
@@ -129,12 +145,15 @@ class Publisher:
         """Repeat what is not acknowledged, and end what is in vain."""
         outputs: list[Send | Event] = []
         for flight, repetition in self._delivery.due(now):
-            outputs += [repetition] if repetition is not None else self._give_up(flight)
+            if repetition is not None:
+                self._pace.charge(now)
+            outputs += [repetition] if repetition is not None else self._unacknowledged(flight, now)
         return outputs
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
-        return self._delivery.next_deadline()
+        deadlines = (self._delivery.next_deadline(), self._pace.ready_at() if self._ready else None)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     @property
     def ready(self) -> bool:
@@ -152,6 +171,8 @@ class Publisher:
                 return self._answers.hole_record(eid)
             if subscription.kind is SubscriptionKind.TABLE and self._state.registry.view(eid) is None:
                 return self._answers.placeholder(eid)
+            if subscription.kind is SubscriptionKind.TEMPORARY and self._state.registry.view(eid) is None:
+                return self._answers.temporary(eid)
         return self._state.registry.view(eid) or EidRecord.for_eid(eid, 0)
 
     def _resume_inside(self, subscription: Subscription) -> None:
@@ -177,33 +198,6 @@ class Publisher:
             if record.key not in subscription.muted
             and next(around(record.key, xtr), subscription).eid == subscription.eid
         ]
-
-    def _members(self, change: MappingChange) -> set[XtrKey]:
-        """Who belongs to the RLOC-set, before or now, and the pxTRs of their sites (SO-MS-5)."""
-        members = set(change.xtrs)
-        for record in (change.before, change.after):
-            for locator in record.locators if record else ():
-                owner = self._state.sites.xtr_at(locator.rloc) if locator.rloc else None
-                if owner is not None:
-                    members.add(owner)
-        for site_id in {xtr.site_id for xtr in change.xtrs}:
-            members |= self._state.sites.borders(site_id)
-        source = source_of(change.eid)
-        if source is not None:  # whoever registered the source has the packets to replicate (RFC 8378 §5.2)
-            match = self._answers.match(source)
-            members |= set(match[1].contributions) if match is not None else set()
-        return members
-
-    def _mark_holes(self, change: MappingChange) -> None:
-        """The pETR set changed: so did the answer for every range without registrations (choice C17)."""
-        name, _ = self._state.sites.petr_eids(change.eid.iid, 4)
-        shadowed = change.eid != name and self._state.registry.view(name) is not None
-        for subscription in self._state.subscriptions.holes(change.eid.iid):
-            target = subscription.eid.target
-            assert isinstance(target, (IPv4Network, IPv6Network))  # names and MAC addresses have no holes
-            _, default = self._state.sites.petr_eids(change.eid.iid, target.version)
-            if change.eid == name or (change.eid == default and not shadowed):
-                self._mark(ChannelKey(subscription.xtr, subscription.eid), subscription.eid)
 
     def _mark(self, key: ChannelKey, eid: Eid) -> None:
         channel = self._delivery.channel(key)
@@ -245,6 +239,9 @@ class Publisher:
             return []
         outputs: list[Send | Event] = []
         while channel.waiting and len(channel.flights) < self._state.config.window:
+            if not self._pace.admit(now):
+                self._ready[key] = None
+                break
             subscription = self._subscription(key)
             # A message is filled, not searched for the best filling: this many always suffice.
             first = list(channel.waiting)[: self._packing.most_records]
@@ -276,22 +273,50 @@ class Publisher:
         endpoint: Endpoint | None = None,
     ) -> list[Send | Event]:
         xtr = channel.key.xtr
-        if endpoint is None:
-            endpoint = (
-                Endpoint(subscription.itr_rlocs[0], CONTROL_PORT)
-                if subscription is not None
-                else self._state.notify_endpoint(xtr)
-            )
+        endpoints = (endpoint,) if endpoint is not None else self._endpoints(xtr, subscription)
         key = self._state.notify_key(xtr)
-        if endpoint is None or key is None:  # a site that is not in the configuration any more
+        if not endpoints or key is None:  # a site that is not in the configuration any more
             for record in records:
                 channel.waiting.pop(record.key, None)
             return [Event("map-notify-impossible", {"xtr": str(xtr)})]
+        payload = self._signed(nonce, records, key)
+        eids = frozenset(record.key for record in records)
+        return [self._delivery.launch(channel, FlightKey(endpoints[0], nonce, eids), payload, now, endpoints[1:])]
+
+    def _endpoints(self, xtr: XtrKey, subscription: Subscription | None) -> tuple[Endpoint, ...]:
+        """Where an xTR can be told, in the order in which that is tried."""
+        if subscription is not None:
+            return tuple(Endpoint(rloc, CONTROL_PORT) for rloc in subscription.itr_rlocs)
+        endpoint = self._state.notify_endpoint(xtr)
+        return (endpoint,) if endpoint is not None else ()
+
+    def _signed(self, nonce: int, records: Sequence[EidRecord], key: Key) -> bytes:
         config = self._state.config
         notify = MapNotify(nonce, tuple(records))
-        payload = sign(notify, key, mac_scope=config.mac_scope, full_length=config.full_mac)
-        eids = frozenset(record.key for record in records)
-        return [self._delivery.launch(channel, FlightKey(endpoint, nonce, eids), payload, now)]
+        return sign(notify, key, mac_scope=config.mac_scope, full_length=config.full_mac)
+
+    def _prefer(self, flight: Flight) -> None:
+        """The ITR-RLOC that answered after others had not is the first to be tried from now on."""
+        subscription = self._subscription(flight.channel)
+        answered = flight.key.destination.address
+        if subscription is None or answered not in subscription.itr_rlocs[1:]:
+            return
+        others = tuple(rloc for rloc in subscription.itr_rlocs if rloc != answered)
+        self._state.keep_subscription(replace(subscription, itr_rlocs=(answered, *others)))
+
+    def _unacknowledged(self, flight: Flight, now: float) -> list[Send | Event]:
+        """A Map-Notify was repeated to the end: try the next ITR-RLOC, or give up (RFC 9437 §6)."""
+        if flight.others:
+            fields = {"xtr": str(flight.channel.xtr), "rloc": str(flight.key.destination.address)}
+            self._pace.charge(now)
+            return [Event("map-notify-redirected", fields), self._delivery.redirect(flight, now)]
+        xtr, eid = flight.channel
+        if eid is not None and self._state.sites.is_locked(xtr, eid):
+            # Nobody could subscribe again: it is told again, with the news of then, at the same slow pace.
+            for untold in sorted(self._delivery.close(flight.channel)):
+                self._mark(flight.channel, untold)
+            return [Event("map-notify-unacknowledged", {"xtr": str(xtr), "subscription": str(eid)})]
+        return self._give_up(flight)
 
     def _give_up(self, flight: Flight) -> list[Send | Event]:
         """End a subscription whose xTR does not acknowledge, and tell it once (RFC 9437 §5)."""
@@ -307,11 +332,9 @@ class Publisher:
         if wider is not None:  # the xTR may be reached by that one, or is given up on with it
             for missed in sorted(untold):
                 self._mark(ChannelKey(xtr, wider.eid), missed)
-        config = self._state.config
-        record = EidRecord.for_eid(subscription.eid, config.negative.refused_ttl, action=Action.DROP_AUTH)
-        payload = sign(
-            MapNotify(flight.key.nonce, (record,)), key, mac_scope=config.mac_scope, full_length=config.full_mac
-        )
+        ttl = self._state.config.negative.refused_ttl
+        record = EidRecord.for_eid(subscription.eid, ttl, action=Action.DROP_AUTH)
+        payload = self._signed(flight.key.nonce, [record], key)
         return [event, Send(Datagram(self._state.endpoint, flight.key.destination, payload))]
 
 

@@ -103,6 +103,10 @@ class RefreshTable:
             return (event,)
         return event, Send(Datagram(self._endpoint, destination if self._to_control_port else source, reply))
 
+    def clear(self) -> None:
+        """Recognize nothing that came before."""
+        self._known.clear()
+
     def learn(self, message: MapRegister, key: Key, receipt: Receipt, leases: Iterable[Lease], event: Event) -> None:
         """Remember a Map-Register all of whose records were just accepted, if one like it would change nothing.
 

@@ -145,6 +145,10 @@ class RegistrationHandler:
             return None
         if not record.locators:
             return "has no locators"
+        registry = self._state.registry
+        most = self._state.config.limits.registrations_per_xtr
+        if registry.registered_by(sender.xtr) >= most and registry.contribution(record.key, sender.xtr) is None:
+            return f"this xTR has registered {most} EIDs already"
         for locator in record.locators:
             rloc = locator.rloc
             if rloc is not None and (rloc.is_multicast or rloc.is_unspecified or rloc == _BROADCAST):
@@ -152,7 +156,7 @@ class RegistrationHandler:
             if rloc is not None and site.xtrs and not self._state.sites.is_rloc_of(site, rloc):
                 return f"locator {rloc} is no RLOC of site {site.site_id}"
             acc_id = locator.metadata.acc_id if locator.metadata is not None else None
-            holder = self._state.registry.named(record.key.iid, acc_id) if acc_id is not None else None
+            holder = registry.named(record.key.iid, acc_id) if acc_id is not None else None
             if holder not in (None, record.key):
                 return f"AccID {acc_id} is that of {holder}"
         return replication_problem(record, known.rlocs if known is not None else None)

@@ -46,6 +46,11 @@ class Registry:
         self.table: EidTable[Mapping] = EidTable()
         self._leases = LeaseQueue()
         self._by_acc_id: dict[tuple[int, int], Eid] = {}
+        self._registered: dict[XtrKey, int] = {}
+
+    def registered_by(self, xtr: XtrKey) -> int:
+        """How many EIDs an xTR has registered."""
+        return self._registered.get(xtr, 0)
 
     def named(self, iid: int, acc_id: int) -> Eid | None:
         """The EID that is registered with a binary accelerator id: a switch tells accelerators apart by it."""
@@ -65,6 +70,8 @@ class Registry:
         """Insert or replace a contribution, held by `lease`; returns the change of the mapping."""
         mapping = self.table.get(part.eid)
         parts = dict(mapping.contributions) if mapping else {}
+        if part.xtr not in parts:
+            self._registered[part.xtr] = self.registered_by(part.xtr) + 1
         parts[part.xtr] = part
         change = self._update(part.eid, parts)
         self.hold(part.eid, lease)
@@ -86,6 +93,7 @@ class Registry:
         if mapping is None or xtr not in mapping.contributions:
             return None
         self._leases.release(mapping.leases.pop(xtr), eid)
+        self._registered[xtr] -= 1
         return self._update(eid, {k: v for k, v in mapping.contributions.items() if k != xtr})
 
     def expire(self, now: float) -> Iterator[tuple[Eid, XtrKey]]:

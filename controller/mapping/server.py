@@ -8,6 +8,7 @@ from controller.lisp import (
     Datagram,
     DecodeError,
     Ecm,
+    Key,
     MapNotifyAck,
     MapRegister,
     MapRequest,
@@ -21,9 +22,11 @@ from controller.mapping.machine import Event, NonceSource, Packing, Send, droppe
 from controller.mapping.publisher import Publisher
 from controller.mapping.refresh import RefreshTable
 from controller.mapping.registration import RegistrationHandler
+from controller.mapping.replies import Replier
 from controller.mapping.requests import RequestHandler
 from controller.mapping.state import MapServerState
 from controller.mapping.store import Store, StoreError, Subscription, Withdrawn
+from controller.mapping.subscribing import SubscriptionHandler
 
 
 class MapServer:
@@ -43,10 +46,12 @@ class MapServer:
         self._state = MapServerState(config, store.load(), nonces or NonceSource.from_clock(now), now)
         answers = Answers(config, self._state.sites, self._state.registry)
         packing = Packing(config.address.version, config.path_mtu)
-        self._publisher = Publisher(self._state, answers, packing)
+        replier = Replier(self._state, answers, packing)
+        self._publisher = Publisher(self._state, answers, packing, now)
         self._refreshes = RefreshTable(self._state, config.refresh_table)
         self._registrations = RegistrationHandler(self._state, self._publisher, self._refreshes)
-        self._requests = RequestHandler(self._state, answers, packing, self._publisher)
+        self._subscriptions = SubscriptionHandler(self._state, answers, replier, self._publisher, now)
+        self._requests = RequestHandler(config.decode_options, replier, self._subscriptions)
         for subscription in self._state.subscriptions:
             if subscription.active:
                 self._publisher.resume(subscription)
@@ -76,13 +81,23 @@ class MapServer:
         """Do everything that is due at `now`."""
         self._due_at_start = None
         outputs = self._expire(now)
+        outputs += self._subscriptions.tick(now)
         outputs += self._publisher.tick(now)
         return self._commit(outputs + self._publisher.flush(now))
 
     def next_deadline(self) -> float | None:
         """When `tick` has to be called next, unless a datagram comes first."""
-        deadlines = (self._due_at_start, self._state.registry.next_deadline(), self._publisher.next_deadline())
+        parts = (self._state.registry, self._subscriptions, self._publisher)
+        deadlines = (self._due_at_start, *(part.next_deadline() for part in parts))
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def use_keys(self, site_id: int, keys: tuple[Key, ...]) -> None:
+        """From now on these are the keys of a site: keep the old one beside the new until all its xTRs have changed.
+
+        Raises ConfigError, and changes nothing, if they cannot be.
+        """
+        self._state.sites.use_keys(site_id, keys)
+        self._refreshes.clear()  # it recognizes messages by the keys of before
 
     def registrations(self) -> list[RegistrationView]:
         """All mappings with their contributions, in the order of their EIDs."""

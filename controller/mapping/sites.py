@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from controller.lisp import DistinguishedName, Eid, IPAddress, Key, NoAddress, is_group
-from controller.mapping.config import AuthorisedXtr, GroupScope, MapServerConfig, SiteConfig, SitePrefix
-from controller.mapping.machine import EidTable
+from controller.mapping.config import (
+    AuthorisedXtr,
+    ConfiguredSubscription,
+    GroupScope,
+    MapServerConfig,
+    SiteConfig,
+    SitePrefix,
+    check_keys,
+)
+from controller.mapping.machine import EidTable, fail
 from controller.mapping.store import XtrKey
 
 
@@ -23,6 +32,9 @@ class SiteDirectory:
         for site in config.sites:
             for prefix in site.prefixes:
                 self._prefixes[prefix.eid] = (site, prefix)
+        self._keys = {site.site_id: site.keys for site in config.sites}
+        configured = self.configured_subscriptions()
+        self._locked = frozenset((xtr, one.eid) for xtr, one in configured if one.locked)
         self._groups = frozenset(scope for site in config.sites for scope in site.groups)
         self._petr_iids = frozenset(iid for site in config.sites for iid in site.petr_iids)
 
@@ -54,8 +66,29 @@ class SiteDirectory:
 
     def key(self, site_id: int, key_id: int) -> Key | None:
         """The key of a site with that Key ID."""
-        site = self._sites.get(site_id)
-        return next((key for key in site.keys if key.key_id == key_id), None) if site else None
+        return next((key for key in self.keys(site_id) if key.key_id == key_id), None)
+
+    def keys(self, site_id: int) -> tuple[Key, ...]:
+        """The keys of a site; none if there is no such site."""
+        return self._keys.get(site_id, ())
+
+    def use_keys(self, site_id: int, keys: tuple[Key, ...]) -> None:
+        """From now on these are the keys of a site. Raises ConfigError if they cannot be."""
+        if site_id not in self._keys:
+            fail("site_id", site_id, "is no site")
+        changed = {**self._keys, site_id: keys}
+        check_keys([(f"keys of site {one}", held) for one, held in changed.items()])
+        self._keys = changed
+
+    def configured_subscriptions(self) -> Iterator[tuple[XtrKey, ConfiguredSubscription]]:
+        """The subscriptions of the configuration, and whose they are."""
+        for site in self._sites.values():
+            for one in site.subscriptions:
+                yield XtrKey(site.site_id, one.xtr_id), one
+
+    def is_locked(self, xtr: XtrKey, eid: Eid) -> bool:
+        """Whether a subscription is one that its xTR must not change."""
+        return (xtr, eid) in self._locked
 
     def registrable_by(self, eid: Eid) -> SiteConfig | None:
         """The first site that may register `eid`."""

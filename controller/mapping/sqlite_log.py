@@ -16,7 +16,7 @@ from typing import Final
 
 from controller.mapping.sqlite_rows import Row, RowError, Table
 
-TABLES: Final[tuple[Table, ...]] = ("contribution", "receipt", "subscription")
+TABLES: Final[tuple[Table, ...]] = ("contribution", "receipt", "subscription", "floor")
 
 _ENTRY: Final = struct.Struct("!BHI")  # table and whether removed, lengths of key and body; then both
 _CRC: Final = struct.Struct("!I")

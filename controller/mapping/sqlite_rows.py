@@ -28,6 +28,8 @@ from controller.lisp.records import RlocRecord
 from controller.mapping.store import (
     Change,
     Contribution,
+    Forgotten,
+    NonceFloor,
     Receipt,
     Subscription,
     SubscriptionKind,
@@ -35,16 +37,22 @@ from controller.mapping.store import (
     XtrKey,
 )
 
-Table: TypeAlias = Literal["contribution", "receipt", "subscription"]
+Table: TypeAlias = Literal["contribution", "receipt", "subscription", "floor"]
 
 _CONTRIBUTION: Final = struct.Struct("!dQ?")  # timeout, serial, proxy-reply; then the EID-record
 # Nonce, source port, whether replied, lengths of source RLOC and of the register; then these two and the reply.
 _RECEIPT: Final = struct.Struct("!QH?BH")
 _SUBSCRIPTION: Final = struct.Struct("!QB?")  # nonce, kind, active; then the EID with its ITR-RLOCs, muted EIDs
+_FLOOR: Final = struct.Struct("!Q")  # nonce
 _SITE_ID: Final = struct.Struct("!Q")
 _CRC: Final = struct.Struct("!I")
 
-_KINDS: Final = {SubscriptionKind.MAPPING: 1, SubscriptionKind.TABLE: 2, SubscriptionKind.HOLE: 3}
+_KINDS: Final = {
+    SubscriptionKind.MAPPING: 1,
+    SubscriptionKind.TABLE: 2,
+    SubscriptionKind.HOLE: 3,
+    SubscriptionKind.TEMPORARY: 4,
+}
 _KIND_OF: Final = {code: kind for kind, code in _KINDS.items()}
 
 
@@ -71,6 +79,10 @@ def encode_change(change: Change) -> Row:
             return Row("contribution", _eid(change.eid) + _xtr(change.xtr), None)
         case Subscription():
             return Row("subscription", _eid(change.eid) + _xtr(change.xtr), _subscription(change))
+        case Forgotten():
+            return Row("subscription", _eid(change.eid) + _xtr(change.xtr), None)
+        case NonceFloor():
+            return Row("floor", _xtr(change.xtr), _FLOOR.pack(change.nonce))
         case _:
             assert_never(change)
 
@@ -134,6 +146,15 @@ def decode_subscription(key: bytes, body: bytes, options: DecodeOptions) -> Subs
         return Subscription(eid, _xtr_after(key, _eid(eid)), kind, itr_rlocs, nonce, active, frozenset(muted))
     except (LispError, struct.error) as error:
         raise RowError(str(error)) from None
+
+
+def decode_floor(key: bytes, body: bytes, _: DecodeOptions) -> NonceFloor:
+    """Read a row of the table `floor`. Raises RowError."""
+    try:
+        (nonce,) = _FLOOR.unpack(body)
+    except struct.error as error:
+        raise RowError(str(error)) from None
+    return NonceFloor(_decode_xtr(key), nonce)
 
 
 def _contribution(change: Contribution) -> bytes:

@@ -34,6 +34,7 @@ from controller.mapping.sqlite_rows import (
     Table,
     checksummed,
     decode_contribution,
+    decode_floor,
     decode_receipt,
     decode_subscription,
     encode_change,
@@ -44,10 +45,11 @@ from controller.mapping.store import Change, Snapshot, StoreError
 log = logging.getLogger(__name__)
 
 _APPLICATION_ID: Final = 0x4C495350  # "LISP": tells our files from other programs'
-_SCHEMA_VERSION: Final = 2
+_SCHEMA_VERSION: Final = 3
+_OLDEST_VERSION: Final = 2
 # The row lives in the index of its key: one tree to change per row.
-_CREATE: Final = "CREATE TABLE {} (key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID"
-_CREATE_LOG: Final = "CREATE TABLE log (sequence INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT"
+_CREATE: Final = "CREATE TABLE IF NOT EXISTS {} (key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID"
+_CREATE_LOG: Final = "CREATE TABLE IF NOT EXISTS log (sequence INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT"
 _PUT: Final = {
     table: f"INSERT INTO {table} VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value" for table in TABLES
 }
@@ -125,6 +127,7 @@ class SqliteStore:
                 tuple(self._rows("contribution", decode_contribution, damaged)),
                 tuple(self._rows("receipt", decode_receipt, damaged)),
                 tuple(self._rows("subscription", decode_subscription, damaged)),
+                tuple(self._rows("floor", decode_floor, damaged)),
             )
         self.damaged = tuple(damaged)
         for row in damaged:
@@ -184,12 +187,12 @@ class SqliteStore:
         # write behind the machine's back, and no commit spends time on locks.
         self._execute("PRAGMA locking_mode = EXCLUSIVE")
         with self._transaction("EXCLUSIVE"):
-            new = self._identify()
+            outdated = self._identify()
         (mode,) = self._execute("PRAGMA journal_mode = WAL")
         if mode != "wal":
             raise StoreError(f"{self._file}: its file system allows no write-ahead log, only {mode}")
         self._execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
-        if new:
+        if outdated:
             with self._transaction():
                 for table in TABLES:
                     self._execute(_CREATE.format(table))
@@ -199,7 +202,7 @@ class SqliteStore:
         self._read_log()
 
     def _identify(self) -> bool:
-        """Whether the file is new; raises StoreError if it is not ours or not whole."""
+        """Whether tables are missing, as in a new file; raises StoreError if it is not ours or not whole."""
         (application,) = self._execute("PRAGMA application_id")
         (version,) = self._execute("PRAGMA user_version")
         (objects,) = self._execute("SELECT count(*) FROM sqlite_schema")
@@ -207,12 +210,12 @@ class SqliteStore:
             return True
         if application != _APPLICATION_ID:
             raise StoreError(f"{self._file}: is the database of another program (application id {application:#x})")
-        if version != _SCHEMA_VERSION:
+        if not isinstance(version, int) or not _OLDEST_VERSION <= version <= _SCHEMA_VERSION:
             raise StoreError(f"{self._file}: has schema version {version}, this program uses {_SCHEMA_VERSION}")
         (found,) = self._execute("PRAGMA quick_check(1)")
         if found != "ok":
             raise StoreError(f"{self._file}: is damaged: {found}")
-        return False
+        return version < _SCHEMA_VERSION  # version 2 had no table of floors
 
     @staticmethod
     def _is_long(stretch: Stretch) -> bool:
@@ -280,6 +283,8 @@ class SqliteStore:
         """Every error of SQLite becomes one that names the file."""
         try:
             yield
+        except UnicodeDecodeError as error:  # what SQLite took for text is none
+            raise StoreError(f"{self._file}: is damaged: {error}") from error
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without SQLite's extension of it
             raise StoreError(f"{self._file}: {_REASONS.get(code, error)}") from error

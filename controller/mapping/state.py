@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from controller.lisp import Endpoint, Key
+from controller.lisp import Eid, Endpoint, Key
 from controller.lisp.constants import CONTROL_PORT
 from controller.mapping.config import MapServerConfig
 from controller.mapping.leases import Lease
 from controller.mapping.machine import NonceSource
 from controller.mapping.registry import MappingChange, Registry
 from controller.mapping.sites import SiteDirectory
-from controller.mapping.store import Change, Contribution, Receipt, Snapshot, Subscription, Withdrawn, XtrKey
+from controller.mapping.store import (
+    Change,
+    Contribution,
+    Forgotten,
+    NonceFloor,
+    Receipt,
+    Snapshot,
+    Subscription,
+    SubscriptionKind,
+    Withdrawn,
+    XtrKey,
+)
 from controller.mapping.subscriptions import Subscriptions
 
 _RESTORED_TOGETHER: Final = 32  # as many as a message brings at most; releasing one from a long lease is slow
@@ -47,6 +58,7 @@ class MapServerState:
         self.subscriptions = Subscriptions()
         self.journal: list[Change] = []
         self._accounts: dict[XtrKey, Account] = {}
+        self._floors: dict[XtrKey, int] = {}
         self._serial = 0
         self._restore(snapshot, now)
 
@@ -85,14 +97,24 @@ class MapServerState:
         """Insert or replace a subscription."""
         self.journal.append(subscription)
         self.subscriptions.put(subscription)
+        forgotten = self.subscriptions.forget_oldest(subscription.xtr, self.config.limits.subscriptions_per_xtr)
+        if forgotten is not None:
+            floor = max(forgotten.nonce, self._floors.get(forgotten.xtr, -1))
+            self._floors[forgotten.xtr] = floor
+            self.journal += [Forgotten(forgotten.eid, forgotten.xtr), NonceFloor(forgotten.xtr, floor)]
+
+    def last_nonce(self, eid: Eid, xtr: XtrKey) -> int:
+        """The last nonce of a subscription, or of any that its xTR had and that was forgotten; -1 without any."""
+        held = self.subscriptions.get(eid, xtr)
+        return held.nonce if held is not None else self._floors.get(xtr, -1)
 
     def notify_key(self, xtr: XtrKey) -> Key | None:
         """The key that an xTR is known to hold: that of its last Map-Register, else its site's first."""
         latest = self._latest(xtr)
         if latest is not None and (key := self.sites.key(xtr.site_id, latest.key_id)) is not None:
             return key
-        site = self.sites.site(xtr.site_id)
-        return site.keys[0] if site else None
+        keys = self.sites.keys(xtr.site_id)
+        return keys[0] if keys else None
 
     def notify_endpoint(self, xtr: XtrKey) -> Endpoint | None:
         """Where an xTR can be notified: the source RLOC of its last Map-Register, else its configured one."""
@@ -111,7 +133,19 @@ class MapServerState:
             self.account(receipt.xtr).add(receipt)
         for subscription in snapshot.subscriptions:
             self.subscriptions.put(subscription)
+        self._floors = {floor.xtr: floor.nonce for floor in snapshot.floors}
+        self._configure_subscriptions()
         self._restore_contributions(snapshot.contributions, now)
+
+    def _configure_subscriptions(self) -> None:
+        """Make the subscriptions of the configuration, unless they go on from an earlier life."""
+        for xtr, configured in self.sites.configured_subscriptions():
+            held = self.subscriptions.get(configured.eid, xtr)
+            if held is not None and held.active:
+                continue
+            kind = SubscriptionKind.TABLE if self.sites.is_table(configured.eid) else SubscriptionKind.MAPPING
+            nonce = max(configured.nonce, self.last_nonce(configured.eid, xtr))
+            self.keep_subscription(Subscription(configured.eid, xtr, kind, configured.itr_rlocs, nonce))
 
     def _restore_contributions(self, parts: Iterable[Contribution], now: float) -> None:
         leases: dict[tuple[XtrKey, float], Lease] = {}  # the one to fill next

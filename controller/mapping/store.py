@@ -14,10 +14,23 @@ from enum import Enum
 from typing import NamedTuple, Protocol, TypeAlias
 
 from controller.lisp import Eid, Endpoint, IPAddress, RlocRecord
+from controller.mapping.machine.checks import StoreError
 
-
-class StoreError(Exception):
-    """The store could not make changes durable."""
+__all__ = [
+    "Change",
+    "Contribution",
+    "Forgotten",
+    "MemoryStore",
+    "NonceFloor",
+    "Receipt",
+    "Snapshot",
+    "Store",
+    "StoreError",
+    "Subscription",
+    "SubscriptionKind",
+    "Withdrawn",
+    "XtrKey",
+]
 
 
 class XtrKey(NamedTuple):
@@ -84,6 +97,8 @@ class SubscriptionKind(Enum):
     """Everything registered inside a prefix of the configuration, whether or not the prefix itself is."""
     HOLE = "hole"
     """A range in which nothing is registered: follows the pETR set (choice C17)."""
+    TEMPORARY = "temporary"
+    """An EID that nobody has registered yet (choice C8b); ends unless that happens or it is renewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +118,24 @@ class Subscription:
     muted: frozenset[Eid] = frozenset()
 
 
-Change: TypeAlias = Contribution | Withdrawn | Receipt | Subscription
-"""One thing to store. A Contribution, Receipt or Subscription replaces the one with the same key."""
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """An ended subscription that is not remembered any more."""
+
+    eid: Eid
+    xtr: XtrKey
+
+
+@dataclass(frozen=True, slots=True)
+class NonceFloor:
+    """No subscription that an xTR had and that was forgotten used a nonce above this one."""
+
+    xtr: XtrKey
+    nonce: int
+
+
+Change: TypeAlias = Contribution | Withdrawn | Receipt | Subscription | Forgotten | NonceFloor
+"""One thing to store. Each replaces the one of its kind with the same key, or removes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +145,7 @@ class Snapshot:
     contributions: tuple[Contribution, ...] = ()
     receipts: tuple[Receipt, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
+    floors: tuple[NonceFloor, ...] = ()
 
 
 class Store(Protocol):
@@ -133,6 +165,7 @@ class MemoryStore:
         self._contributions: dict[tuple[Eid, XtrKey], Contribution] = {}
         self._receipts: dict[tuple[XtrKey, int], Receipt] = {}
         self._subscriptions: dict[tuple[Eid, XtrKey], Subscription] = {}
+        self._floors: dict[XtrKey, NonceFloor] = {}
 
     def load(self) -> Snapshot:
         """Everything stored so far."""
@@ -140,6 +173,7 @@ class MemoryStore:
             tuple(self._contributions.values()),
             tuple(self._receipts.values()),
             tuple(self._subscriptions.values()),
+            tuple(self._floors.values()),
         )
 
     def commit(self, changes: Iterable[Change]) -> None:
@@ -154,3 +188,7 @@ class MemoryStore:
                     self._receipts[change.xtr, change.key_id] = change
                 case Subscription():
                     self._subscriptions[change.eid, change.xtr] = change
+                case Forgotten():
+                    self._subscriptions.pop((change.eid, change.xtr), None)
+                case NonceFloor():
+                    self._floors[change.xtr] = change

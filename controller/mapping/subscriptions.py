@@ -14,6 +14,10 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self._table: EidTable[dict[XtrKey, Subscription]] = EidTable()
+        self._active: dict[XtrKey, int] = {}
+        self._ended: dict[XtrKey, dict[Eid, None]] = {}
+        self.active = 0
+        """How many of all are active."""
 
     def get(self, eid: Eid, xtr: XtrKey) -> Subscription | None:
         """The subscription of `xtr` for exactly `eid`, ended or not."""
@@ -21,11 +25,39 @@ class Subscriptions:
 
     def put(self, subscription: Subscription) -> None:
         """Insert or replace."""
-        at = self._table.get(subscription.eid)
+        eid, xtr = subscription.eid, subscription.xtr
+        held = self.get(eid, xtr)
+        self._count(xtr, subscription.active - (held is not None and held.active))
+        ended = self._ended.setdefault(xtr, {})
+        ended.pop(eid, None)
+        if not subscription.active:
+            ended[eid] = None
+        at = self._table.get(eid)
         if at is None:
-            self._table[subscription.eid] = {subscription.xtr: subscription}
+            self._table[eid] = {xtr: subscription}
         else:
-            at[subscription.xtr] = subscription
+            at[xtr] = subscription
+
+    def active_of(self, xtr: XtrKey) -> int:
+        """How many active subscriptions an xTR has."""
+        return self._active.get(xtr, 0)
+
+    def forget_oldest(self, xtr: XtrKey, keep: int) -> Subscription | None:
+        """Remove and return the subscription of `xtr` that ended first, if more than `keep` have ended."""
+        ended = self._ended.get(xtr, {})
+        if len(ended) <= keep:
+            return None
+        eid = next(iter(ended))
+        del ended[eid]
+        at = self._table[eid]
+        gone = at.pop(xtr)
+        if not at:
+            self._table.pop(eid)
+        return gone
+
+    def _count(self, xtr: XtrKey, change: int) -> None:
+        self.active += change
+        self._active[xtr] = self._active.get(xtr, 0) + change
 
     def __iter__(self) -> Iterator[Subscription]:
         for _, at in self._table.items():

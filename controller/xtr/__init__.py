@@ -5,6 +5,7 @@ from controller.xtr.config import LocalEid, MappingSystemLink, XtrConfig
 from controller.xtr.entries import DatabaseEntry, DatabaseState, Kind, Locator, MapCacheEntry, Source
 from controller.xtr.multicast.config import MulticastConfig
 from controller.xtr.multicast.entries import Copies, Designation, Replication, ReplicationChange
+from controller.xtr.nonces import LinkNonces, MemoryNonceStore, NonceStore
 from controller.xtr.outputs import DatabaseChange, MapCacheChange, Output, Replay, RlocReachability
 from controller.xtr.probing import RlocHealth
 from controller.xtr.probing_config import Probing
@@ -22,13 +23,16 @@ __all__ = [
     "Designation",
     "Event",
     "Kind",
+    "LinkNonces",
     "LocalEid",
     "Locator",
     "MapCacheChange",
     "MapCacheEntry",
     "MappingSystemLink",
+    "MemoryNonceStore",
     "MulticastConfig",
     "NonceSource",
+    "NonceStore",
     "Output",
     "PendingView",
     "Probing",

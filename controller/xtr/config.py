@@ -19,7 +19,7 @@ from controller.lisp.constants import (
     REGISTER_TIMEOUT,
     XTR_ID_LENGTH,
 )
-from controller.mapping.machine import check_iid, check_path_mtu, check_unique, fail
+from controller.mapping.machine import COUNTER_LIMIT, check_iid, check_path_mtu, check_unique, fail
 from controller.xtr.multicast.config import MulticastConfig
 from controller.xtr.probing_config import Probing
 
@@ -30,7 +30,8 @@ class MappingSystemLink:
 
     `keys`: the first one signs, each is accepted. `prefixes` and `name_iids`: the EIDs it is asked for, by
     prefix (the longest match among all links decides) or, for names, by instance-ID. `subscribe`: the
-    EID-prefixes, or whole instance-IDs, subscribed to at the start and for good.
+    EID-prefixes, or whole instance-IDs, subscribed to at the start and for good. `configured`: those that the
+    mapping system knows of by configuration, with their initial nonces (RFC 9437 §5); they are not asked for.
     """
 
     name: str
@@ -39,6 +40,7 @@ class MappingSystemLink:
     prefixes: tuple[Eid, ...] = ()
     name_iids: frozenset[int] = frozenset()
     subscribe: tuple[Eid, ...] = ()
+    configured: tuple[tuple[Eid, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +209,12 @@ def _check_links(config: XtrConfig) -> None:
         place = f"links[{index}]"
         if link.address.version not in versions:
             fail(f"{place}.address", link.address, "no RLOC has this IP version")
-        if not link.keys:
-            fail(f"{place}.keys", "()", "a link needs a key")
-        check_unique(f"{place}.keys.key_id", [key.key_id for key in link.keys])
+        check_keys(f"{place}.keys", link.keys)
+        for eid, nonce in link.configured:
+            if not 0 <= nonce <= COUNTER_LIMIT:
+                fail(f"{place}.configured", nonce, f"leaves no nonces to continue with for {eid}")
+            if eid in link.subscribe:
+                fail(f"{place}.configured", eid, "is subscribed to as well")
         for eid in link.prefixes:
             if not isinstance(eid.target, (IPv4Network, IPv6Network)):
                 fail(f"{place}.prefixes", eid, "is no prefix; names go by instance-ID")
@@ -218,3 +223,10 @@ def _check_links(config: XtrConfig) -> None:
         for eid in link.subscribe:
             if isinstance(eid.target, NoAddress) and eid.iid not in link.name_iids:
                 fail(f"{place}.subscribe", eid, "is no instance-ID of its names")
+
+
+def check_keys(place: str, keys: tuple[Key, ...]) -> None:
+    """A link needs keys, with key ids of their own. Raises ConfigError."""
+    if not keys:
+        fail(place, "()", "a link needs a key")
+    check_unique(f"{place}.key_id", [key.key_id for key in keys])

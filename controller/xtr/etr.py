@@ -8,10 +8,11 @@ from typing import Final
 
 from controller.lisp import Eid, EidRecord, MapRegister, RlocRecord, XtrIdentity, sign, with_metadata
 from controller.lisp.constants import PRIORITY_UNUSABLE, TTL_REMOVE
-from controller.mapping.machine import Event, NonceSource, NonceUse, Packing, Send, TimerQueue, record_size
+from controller.mapping.machine import Event, Packing, Send, TimerQueue, record_size
 from controller.xtr.config import LocalEid, XtrConfig
 from controller.xtr.entries import DatabaseState
 from controller.xtr.links import Links
+from controller.xtr.nonces import NonceKeeper
 
 _REMEMBERED_NONCES: Final = 16
 
@@ -62,12 +63,11 @@ class Etr:
     What is due at the same time for the same mapping system shares Map-Registers, as many as fit.
     """
 
-    def __init__(self, config: XtrConfig, links: Links, nonces: NonceSource, now: float) -> None:
+    def __init__(self, config: XtrConfig, links: Links, nonces: NonceKeeper) -> None:
         self._config = config
         self._links = links
         self._identity = XtrIdentity(config.xtr_id, config.site_id)
-        self._first_nonce = {link.name: nonces.first(NonceUse.REGISTRATION, now) for link in config.links}
-        self._next_nonce = dict(self._first_nonce)
+        self._nonces = nonces
         self._packings = {
             link.name: Packing(link.address.version, config.path_mtu, identified=True) for link in config.links
         }
@@ -125,12 +125,6 @@ class Etr:
                 by_link.setdefault(name, []).append(eid)
         return [send for name, due in by_link.items() for send in self._register(name, due, now)]
 
-    def draw(self, link: str) -> int:
-        """The nonce of the next Map-Register for a mapping system: one counter for all (RFC 9301 §5.6)."""
-        nonce = self._next_nonce[link]
-        self._next_nonce[link] = nonce + 1
-        return nonce
-
     def refresh(self, eid: Eid, link: str, now: float) -> list[Send]:
         """Register an EID ahead of time, for the sake of the acknowledgement; not while one is waited for."""
         entry = self._database.get(eid)
@@ -138,10 +132,6 @@ class Etr:
         if entry is None or registration is None or registration.nonces:
             return []
         return self._register(link, [eid], now)
-
-    def issued(self, link: str, nonce: int) -> bool:
-        """Whether a Map-Register with that nonce was sent to a mapping system, ever since the start."""
-        return self._first_nonce[link] <= nonce < self._next_nonce[link]
 
     def acknowledged(self, link: str, nonce: int, eids: Iterable[Eid], now: float) -> list[tuple[Eid, float]]:
         """A mapping system took a Map-Register as far as it has `eids`; returns them with the time of asking.
@@ -234,7 +224,7 @@ class Etr:
         return sends
 
     def _register_one(self, name: str, eids: list[Eid], now: float) -> Send:
-        nonce = self.draw(name)
+        nonce = self._nonces.registration(name)
         self._outstanding[name, nonce] = set(eids)
         for eid in eids:
             self._expect(eid, name, nonce, now)
@@ -248,7 +238,7 @@ class Etr:
             want_notify=True,
             xtr=self._identity,
         )
-        payload = sign(register, link.keys[0], mac_scope=config.mac_scope, full_length=config.full_mac)
+        payload = sign(register, self._links.signing_key(link), mac_scope=config.mac_scope, full_length=config.full_mac)
         return self._links.send(link, payload)
 
     def _expect(self, eid: Eid, name: str, nonce: int, now: float) -> None:

@@ -6,6 +6,7 @@ from enum import Enum, auto
 
 from controller.lisp import Eid
 from controller.mapping.machine import EidTable, NonceUse
+from controller.xtr.nonces import NonceKeeper
 
 
 class Verdict(Enum):
@@ -25,7 +26,8 @@ class Ledger:
     with each other; an xTR's own subscriptions begin in a range that tells them apart.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, nonces: NonceKeeper) -> None:
+        self._nonces = nonces
         self._seen: dict[tuple[str, bool], EidTable[int]] = {}
 
     @staticmethod
@@ -33,14 +35,24 @@ class Ledger:
         """Whether a nonce continues that of a subscription."""
         return nonce >= NonceUse.SUBSCRIPTION.lowest
 
+    def is_acknowledgement(self, link: str, nonce: int) -> bool:
+        """Whether a nonce is that of a Map-Register that was sent to a link, ever since the start."""
+        return self._nonces.registered(link, nonce)
+
     def see(self, link: str, eid: Eid, nonce: int) -> None:
         """Note the nonce of what was just believed about `eid`."""
-        self._seen.setdefault((link, self.is_publication(nonce)), EidTable())[eid] = nonce
+        publication = self.is_publication(nonce)
+        self._nonces.believe(link, nonce, publication=publication)
+        self._seen.setdefault((link, publication), EidTable())[eid] = nonce
 
     def verdict(self, link: str, eid: Eid, nonce: int, floor: int = -1) -> Verdict:
-        """Judge the nonce of a notification about `eid`; what is not above `floor` is settled."""
-        seen = self._table(link, self.is_publication(nonce)).get(eid)
-        last = floor if seen is None else max(floor, seen)
+        """Judge the nonce of a notification about `eid`; what is not above `floor` is settled.
+
+        So is what an earlier life of the process has seen.
+        """
+        publication = self.is_publication(nonce)
+        seen = self._table(link, publication).get(eid)
+        last = max(floor, -1 if seen is None else seen, self._nonces.floor(link, publication=publication))
         if nonce == last:
             return Verdict.REPEATED
         return Verdict.NEW if nonce > last else Verdict.OLD

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network
 
 from controller.lisp import CONTROL_PORT, Datagram, Eid, Endpoint, IPAddress, Key
-from controller.mapping.machine import EidTable, Send
-from controller.xtr.config import MappingSystemLink, XtrConfig
+from controller.mapping.machine import EidTable, Send, fail
+from controller.xtr.config import MappingSystemLink, XtrConfig, check_keys
 
 
 class Links:
@@ -20,6 +20,7 @@ class Links:
         for link in config.links:
             for eid in link.prefixes:
                 self._by_prefix[eid] = link
+        self._keys = {link.name: link.keys for link in config.links}
         self._sources = {
             link.name: next(rloc for rloc in config.rlocs if rloc.version == link.address.version)
             for link in config.links
@@ -40,6 +41,21 @@ class Links:
         found = self._by_prefix.longest_match(eid)
         return found[1] if found else None
 
+    def signing_key(self, link: MappingSystemLink) -> Key:
+        """The key for what is sent to a link."""
+        return self._keys[link.name][0]
+
+    def key(self, link: MappingSystemLink, key_id: int) -> Key | None:
+        """The key of a link with that Key ID."""
+        return next((key for key in self._keys[link.name] if key.key_id == key_id), None)
+
+    def use_keys(self, name: str, keys: tuple[Key, ...]) -> None:
+        """From now on these are the keys of a link. Raises ConfigError if they cannot be."""
+        if name not in self._keys:
+            fail("link", name, "is no link")
+        check_keys(f"keys of {name}", keys)
+        self._keys[name] = keys
+
     def source(self, link: MappingSystemLink) -> IPAddress:
         """The own RLOC that speaks to a link."""
         return self._sources[link.name]
@@ -48,8 +64,3 @@ class Links:
         """A control message to the Map-Server of a link."""
         source, destination = Endpoint(self.source(link), CONTROL_PORT), Endpoint(link.address, CONTROL_PORT)
         return Send(Datagram(source, destination, payload))
-
-
-def key_of(link: MappingSystemLink, key_id: int) -> Key | None:
-    """The key of a link with that Key ID."""
-    return next((key for key in link.keys if key.key_id == key_id), None)

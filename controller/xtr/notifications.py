@@ -22,7 +22,7 @@ from controller.xtr.config import MappingSystemLink, XtrConfig
 from controller.xtr.entries import Source
 from controller.xtr.etr import Etr
 from controller.xtr.ledger import Ledger, Verdict
-from controller.xtr.links import Links, key_of
+from controller.xtr.links import Links
 from controller.xtr.multicast.multicast import Multicast
 from controller.xtr.outputs import Output
 from controller.xtr.resolver import Request, Resolver
@@ -61,7 +61,7 @@ class NotificationHandler:
         link = self._links.at(datagram.source.address)
         if link is None:
             return [dropped(datagram, "unknown-map-server", message="map-notify")]
-        key = key_of(link, message.key_id)
+        key = self._links.key(link, message.key_id)
         if key is None:
             return [dropped(datagram, "unknown-key", message="map-notify", field="key-id", value=message.key_id)]
         try:
@@ -72,7 +72,7 @@ class NotificationHandler:
             return [dropped(datagram, "no-records", message="map-notify", nonce=message.nonce)]
         if message.nonce > COUNTER_LIMIT:
             return [dropped(datagram, "nonce-exhausted", message="map-notify", field="nonce", value=message.nonce)]
-        if self._etr.issued(link.name, message.nonce):
+        if self._ledger.is_acknowledgement(link.name, message.nonce):
             return self._acknowledged(datagram, message, link, now)
         request = self._resolver.answered_by(message.nonce, link.name)
         if request is None:
@@ -269,7 +269,7 @@ class NotificationHandler:
 
     def _ack(self, datagram: Datagram, message: MapNotify, link: MappingSystemLink) -> Send:
         """The Map-Notify-Ack: same nonce and records, own MAC (RFC 9301 §5.7)."""
-        key = key_of(link, message.key_id)
+        key = self._links.key(link, message.key_id)
         assert key is not None  # the message was verified with it
         ack = MapNotifyAck(message.nonce, message.records)
         payload = sign(ack, key, mac_scope=self._config.mac_scope, full_length=self._config.full_mac)

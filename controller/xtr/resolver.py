@@ -20,9 +20,10 @@ from controller.lisp import (
     encode,
     with_metadata,
 )
-from controller.mapping.machine import Event, NonceSource, Send, TimerQueue
+from controller.mapping.machine import Event, Send, TimerQueue
 from controller.xtr.config import MappingSystemLink, XtrConfig
 from controller.xtr.links import Links
+from controller.xtr.nonces import NonceKeeper
 from controller.xtr.subscriptions import Subscriptions
 
 
@@ -58,7 +59,7 @@ class Request:
 class Resolver:
     """All requests under way."""
 
-    def __init__(self, config: XtrConfig, links: Links, subscriptions: Subscriptions, nonces: NonceSource) -> None:
+    def __init__(self, config: XtrConfig, links: Links, subscriptions: Subscriptions, nonces: NonceKeeper) -> None:
         self._config = config
         self._links = links
         self._subscriptions = subscriptions

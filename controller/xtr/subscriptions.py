@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
+from math import inf
 
 from controller.lisp import Eid
-from controller.mapping.machine import EidTable, NonceSource, NonceUse, TimerQueue
+from controller.mapping.machine import EidTable, TimerQueue
 from controller.xtr.config import XtrConfig
 from controller.xtr.ledger import Ledger
+from controller.xtr.nonces import NonceKeeper
 
 
 @dataclass(slots=True)
@@ -19,7 +21,8 @@ class Subscription:
     `base`: nonce of the latest confirmation that was nothing else for certain; whatever was published before
     is settled by it. `confirmed`: nonce of the latest confirmation. They differ after a renewal whose nonce
     the mapping system may have used for a publication at the same time (choice C19). `renew`: when to
-    subscribe again. `lasting`: from the configuration. `lost`: it ended; only its nonce still counts.
+    subscribe again; never for one that the mapping system has by configuration. `lasting`: from ours.
+    `lost`: it ended; only its nonce still counts.
     """
 
     link: str
@@ -46,7 +49,7 @@ class Duty(Enum):
 class Subscriptions:
     """Subscriptions by mapping system and EID-prefix."""
 
-    def __init__(self, config: XtrConfig, nonces: NonceSource, ledger: Ledger) -> None:
+    def __init__(self, config: XtrConfig, nonces: NonceKeeper, ledger: Ledger) -> None:
         self._config = config
         self._nonces = nonces
         self._ledger = ledger
@@ -70,11 +73,13 @@ class Subscriptions:
         held = self._tables[link].get(eid)
         if held is None or held.lost:
             return None
-        return max(self._ledger.highest(link, eid), held.confirmed) + 1
+        nonce = max(self._ledger.highest(link, eid), held.confirmed) + 1
+        self._nonces.used(link, nonce)
+        return nonce
 
     def fresh_nonce(self, link: str, eid: Eid, now: float) -> int:
         """A nonce greater than all known about `eid` that no publication can have had or will have."""
-        return max(self._ledger.highest(link, eid) + 1, self._nonces.first(NonceUse.SUBSCRIPTION, now))
+        return self._nonces.subscription(link, self._ledger.highest(link, eid), now)
 
     def confirm(self, link: str, eid: Eid, nonce: int, now: float, *, certain: bool, lasting: bool) -> None:
         """A mapping system confirmed a subscription for `eid` with that nonce."""
@@ -86,10 +91,14 @@ class Subscriptions:
         if self._config.sweep_after is not None:
             self._timers.set((link, eid, Duty.SWEEP), now + self._config.sweep_after)
 
+    def configure(self, link: str, eid: Eid, nonce: int) -> None:
+        """The mapping system has a subscription for `eid` with that initial nonce, without being asked."""
+        self._tables[link][eid] = Subscription(link, eid, nonce, nonce, inf, lasting=True)
+
     def renew_within(self, subscription: Subscription, lifetime: float, now: float) -> None:
         """Renew before a record that it brought, valid for `lifetime` seconds, runs out."""
         renew = now + lifetime * self._config.resubscribe_share
-        if renew < subscription.renew:
+        if renew < subscription.renew < inf:
             subscription.renew = renew
             self._timers.set((subscription.link, subscription.eid, Duty.RENEW), renew)
 

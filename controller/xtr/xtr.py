@@ -12,6 +12,7 @@ from controller.lisp import (
     DecodeError,
     Eid,
     IPAddress,
+    Key,
     MapNotify,
     MapReply,
     MapRequest,
@@ -29,6 +30,7 @@ from controller.xtr.links import Links
 from controller.xtr.map_cache import MapCache
 from controller.xtr.multicast.entries import Designation, Replication
 from controller.xtr.multicast.multicast import Multicast
+from controller.xtr.nonces import MemoryNonceStore, NonceKeeper, NonceStore
 from controller.xtr.notifications import NotificationHandler
 from controller.xtr.outputs import Output, Replay
 from controller.xtr.probing import Prober, RlocHealth
@@ -69,21 +71,27 @@ class Xtr:
     """An xTR without a data plane: the outputs tell what to put into one.
 
     `now` is the time in seconds of any clock that does not go backwards. `nonces` (by default from the wall
-    clock) gives the first nonces of registrations and subscriptions.
+    clock) gives the first nonces of registrations and subscriptions; `store` keeps those that must not be
+    forgotten, which are committed before a message that depends on them is returned. Raises StoreError if it
+    cannot be read.
     """
 
-    def __init__(self, config: XtrConfig, now: float, *, nonces: NonceSource | None = None) -> None:
+    def __init__(
+        self, config: XtrConfig, now: float, *, nonces: NonceSource | None = None, store: NonceStore | None = None
+    ) -> None:
         self.config = config
         source = nonces or NonceSource.from_clock(now)
+        names = [link.name for link in config.links]
+        self._nonces = NonceKeeper(names, store or MemoryNonceStore(), source, now)
         self._links = Links(config)
-        self._etr = Etr(config, self._links, source, now)
-        self._ledger = Ledger()
-        self._subscriptions = Subscriptions(config, source, self._ledger)
-        self._resolver = Resolver(config, self._links, self._subscriptions, source)
+        self._etr = Etr(config, self._links, self._nonces)
+        self._ledger = Ledger(self._nonces)
+        self._subscriptions = Subscriptions(config, self._nonces, self._ledger)
+        self._resolver = Resolver(config, self._links, self._subscriptions, self._nonces)
         self._tables = Tables(self._links, MapCache(config.rlocs, config.default_ttl), self._etr, self._resolver)
         self._prober = Prober(config, source)
         self._probe_responder = ProbeResponder(config, self._etr, self._tables.cache)
-        self._multicast = Multicast(config, self._links, self._etr, self._tables)
+        self._multicast = Multicast(config, self._links, self._nonces, self._etr, self._tables)
         self._replies = ReplyHandler(self._resolver, self._subscriptions, self._tables, self._multicast)
         self._notifications = NotificationHandler(
             config,
@@ -101,9 +109,11 @@ class Xtr:
         """Register what is advertised from the start, and subscribe to what is configured."""
         outputs = self.attach_all(self.config.database, now)
         for link in self.config.links:
+            for eid, nonce in link.configured:
+                self._subscriptions.configure(link.name, eid, nonce)
             for eid in link.subscribe:
                 outputs += self._resolver.ask(link, eid, now, lasting=True)
-        return outputs
+        return self._kept(outputs)
 
     def attach(
         self,
@@ -175,25 +185,25 @@ class Xtr:
             fail("group", group, f"is in another instance-ID than {receiver}")
         if not self._multicast.join(receiver, group):
             return []
-        return [*self._multicast.review(now), *self._follow(group, now)]
+        return self._kept([*self._multicast.review(now), *self._follow(group, now)])
 
     def leave(self, receiver: Eid, group: Eid, now: float) -> list[Output]:
         """An accelerator is not to receive `group` any more."""
         if not self._multicast.leave(receiver, group):
             return [Event("leave-ignored", {"eid": str(receiver), "group": str(group), "reason": "not joined"})]
-        return [*self._multicast.review(now), *self._unfollow(group, now)]
+        return self._kept([*self._multicast.review(now), *self._unfollow(group, now)])
 
     def follow(self, group: Eid, now: float) -> list[Output]:
         """Know who receives `group`: there is a source here. Raises ConfigError for what is no group."""
         if not is_group(group):
             fail("group", group, "is no group")
         self._sends_to.add(group)
-        return self._follow(group, now)
+        return self._kept(self._follow(group, now))
 
     def unfollow(self, group: Eid, now: float) -> list[Output]:
         """There is no source for `group` here any more."""
         self._sends_to.discard(group)
-        return self._unfollow(group, now)
+        return self._kept(self._unfollow(group, now))
 
     def miss(self, eid: Eid, now: float, packet: bytes | None = None) -> list[Output]:
         """The data plane had no entry for a packet to `eid` (a host EID, or a name): ask, with N=1.
@@ -208,15 +218,24 @@ class Xtr:
         link = self._links.responsible(eid)
         if link is None:
             return [Event("packet-dropped", {"eid": str(eid), "reason": "no mapping system for it"})]
-        return list(self._resolver.ask(link, eid, now, packet=packet))
+        return self._kept([*self._resolver.ask(link, eid, now, packet=packet)])
 
     def unsubscribe(self, eid: Eid, now: float, *, link: str | None = None) -> list[Output]:
-        """Take a subscription back, at the named link or at the one responsible for `eid`."""
+        """Take a subscription back, at the named link or at the one responsible for `eid`.
+
+        What a wider subscription brings is left out of it until `eid` is subscribed to again.
+        """
         found = self.config.link(link) if link is not None else self._links.responsible(eid)
-        held = self._subscriptions.get(found.name, eid) if found is not None else None
-        if found is None or held is None or held.lost:
+        if found is None or self._subscriptions.covering(found.name, eid) is None:
             return [Event("unsubscribe-ignored", {"eid": str(eid), "reason": "not subscribed"})]
-        return list(self._resolver.unsubscribe(found, eid, now))
+        return self._kept([*self._resolver.unsubscribe(found, eid, now)])
+
+    def use_keys(self, link: str, keys: tuple[Key, ...]) -> None:
+        """From now on the first of these keys signs what is sent to a link, and each is accepted from it.
+
+        Raises ConfigError, and changes nothing, if they cannot be.
+        """
+        self._links.use_keys(link, keys)
 
     def receive(self, datagram: Datagram, now: float) -> list[Output]:
         """Process one datagram from UDP port 4342. Whatever it contains, it raises nothing."""
@@ -299,7 +318,11 @@ class Xtr:
 
     def _watched(self, outputs: list[Output], now: float) -> list[Output]:
         """What follows from a change of the tables for groups and for probing."""
-        return self._prober.watch([*outputs, *self._multicast.review(now)], now)
+        return self._kept(self._prober.watch([*outputs, *self._multicast.review(now)], now))
+
+    def _kept(self, outputs: list[Output]) -> list[Output]:
+        """Make the nonces durable that these outputs use, and only then hand them out."""
+        return [*outputs, *self._nonces.commit()]
 
     def _with_reachability(self, entry: MapCacheEntry) -> MapCacheEntry:
         if entry.kind is not Kind.FORWARD:

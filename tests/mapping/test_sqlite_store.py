@@ -23,7 +23,9 @@ from controller.lisp import DecodeOptions, Eid, Endpoint, MacAddress, MapNotify,
 from controller.mapping import (
     Change,
     Contribution,
+    Forgotten,
     MemoryStore,
+    NonceFloor,
     Receipt,
     Snapshot,
     StoreError,
@@ -57,7 +59,7 @@ def file(tmp_path: Path) -> Path:
 
 def contents(snapshot: Snapshot) -> tuple[frozenset[object], ...]:
     """A snapshot without its order, in which nothing is there twice."""
-    parts = (snapshot.contributions, snapshot.receipts, snapshot.subscriptions)
+    parts = (snapshot.contributions, snapshot.receipts, snapshot.subscriptions, snapshot.floors)
     sets = tuple(frozenset(part) for part in parts)
     assert [len(part) for part in parts] == [len(part) for part in sets]
     return sets
@@ -88,6 +90,8 @@ def histories(draw: st.DrawFn) -> list[list[Change] | None]:
     changes: st.SearchStrategy[Change] = st.one_of(
         st.builds(Contribution, some_eids, some_xtrs, tuples_of(rloc_records, 0, 3), U32, times, st.booleans(), U64),
         st.builds(Withdrawn, some_eids, some_xtrs),
+        st.builds(Forgotten, some_eids, some_xtrs),
+        st.builds(NonceFloor, some_xtrs, U64),
         st.builds(
             Receipt,
             some_xtrs,
@@ -219,7 +223,18 @@ def foreign_database(file: Path) -> None:
 def later_schema(file: Path) -> None:
     filled(file, *ONE_OF_EACH)
     with closing(sqlite3.connect(file)) as database:
-        database.execute("PRAGMA user_version = 3")
+        database.execute("PRAGMA user_version = 4")
+
+
+def test_a_file_of_version_2_gets_what_it_lacks(file: Path) -> None:
+    filled(file, *ONE_OF_EACH)
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("DROP TABLE floor")
+        database.execute("PRAGMA user_version = 2")
+    before = stored(file)
+    assert contents(before) == contents(Snapshot((CONTRIBUTION,), (RECEIPT,), (SUBSCRIPTION,)))
+    filled(file, NonceFloor(XTR, 77))
+    assert stored(file).floors == (NonceFloor(XTR, 77),)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +242,7 @@ def later_schema(file: Path) -> None:
     [
         (lambda file: file.write_text("sites:\n" * 1000), "is not an SQLite database"),
         (foreign_database, r"is the database of another program \(application id 0x0\)"),
-        (later_schema, "has schema version 3, this program uses 2"),
+        (later_schema, "has schema version 4, this program uses 3"),
         (Path.mkdir, "cannot be opened or created"),
     ],
     ids=["text", "another program's", "later version", "directory"],

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from controller.lisp import Action, Algorithm, Key, MapNotify, NoAddress, sign, verify
 from controller.mapping.machine.nonces import NonceUse
-from controller.xtr import DatabaseChange, Send, Source
+from controller.xtr import DatabaseChange, MemoryNonceStore, Send, Source
 from controller.xtr.ledger import Ledger, Verdict
-from tests.mapping.harness import drop_reason, eid, events, ip, sends, unwrap
+from controller.xtr.nonces import NonceKeeper
+from tests.mapping.harness import drop_reason, eid, events, ip, nonce_source, sends, unwrap
 from tests.xtr.support import (
     EVERYTHING,
     GATEWAY,
@@ -437,7 +438,7 @@ def test_what_comes_beside_an_answer_does_not_replace_publications() -> None:
 
 
 def test_settled_nonces_are_forgotten_and_others_kept() -> None:
-    ledger = Ledger()
+    ledger = Ledger(NonceKeeper(("su", "so"), MemoryNonceStore(), nonce_source(1), 0.0))
     low = NonceUse.SUBSCRIPTION.lowest
     ledger.see("su", HOST, low + 5)
     ledger.see("su", OTHER, low + 9)
@@ -600,3 +601,52 @@ def test_a_member_notification_from_before_the_own_registration_does_not_hide_it
     assert bench.database()["40.0.0.7/32"][1] == ["192.0.40.2"]
     bench.acknowledge(outputs, record(HOST, "192.0.40.1", "192.0.40.2"))
     assert bench.database()["40.0.0.7/32"][1] == ["192.0.40.1", "192.0.40.2"]
+
+
+def test_a_more_specific_can_be_left_out_of_a_wider_subscription() -> None:
+    bench = XtrBench()
+    nonce = bench.subscribed(SUBNET, record(SUBNET, "192.0.40.3"), record(HOST, "192.0.40.2"))
+    (request,) = requests(bench.xtr.unsubscribe(HOST, 0.0))
+    assert (request.records[0].key, isinstance(request.itr_rlocs[0], NoAddress)) == (HOST, True)
+    heard = bench.notify(request.nonce, record(HOST, "192.0.40.2"))
+    assert changes(heard) == [("40.0.0.7/32", None)]
+    assert [found.eid for found in bench.xtr.subscriptions()] == [SUBNET]
+    bench.notify(nonce + 1, record(OTHER, "192.0.40.2"))
+    assert list(bench.entries()) == ["40.0.0.0/16", "40.0.0.8/32"], "the rest is still followed"
+
+
+def test_a_subscription_by_configuration_is_not_asked_for() -> None:
+    """RFC 9437 §5: both ends know the initial nonce, and what is published continues it."""
+    plain = XtrBench()
+    (link,) = plain.config.links
+    initial = NonceUse.SUBSCRIPTION.lowest + 77
+    bench = XtrBench(links=(replace(link, subscribe=(), configured=((SUBNET, initial),)),), accept_unsolicited=False)
+    assert requests(bench.xtr.start(0.0)) == []
+    assert drop_reason(bench.notify(initial - 1, record(HOST, "203.0.113.1"))) == "replay"
+    heard = bench.notify(initial + 1, record(SUBNET, "192.0.40.3"), record(HOST, "192.0.40.2"))
+    assert acks(heard) == [initial + 1]
+    assert bench.entries() == {"40.0.0.0/16": ("forward", ["192.0.40.3"]), "40.0.0.7/32": ("forward", ["192.0.40.2"])}
+    assert requests([output for _, output in bench.run(1000.0 * 60)]) == [], "nor renewed"
+
+
+def test_unsolicited_notifications_can_be_ignored() -> None:
+    bench = XtrBench(accept_unsolicited=False)
+    heard = bench.notify(MEMBER, record(HOST, "192.0.40.2"))
+    assert acks(heard) == [MEMBER]
+    assert [event.fields["reason"] for event in events(heard, "publication-ignored")] == ["unsolicited"]
+    assert bench.entries() == {}
+    bench.attach(HOST)
+    bench.notify(MEMBER + 1, record(HOST, "192.0.40.1", "192.0.40.2"))
+    assert bench.database()["40.0.0.7/32"][1] == ["192.0.40.1", "192.0.40.2"], "those about own EIDs are none"
+
+
+def test_a_temporary_subscription_is_kept_and_renewed() -> None:
+    """Choice C8b: a Map-Notify without locators confirms it, and drops until there is more to say."""
+    bench = XtrBench()
+    nonce = bench.confirm(bench.miss(HOST, b"lost"), record(HOST, ttl=15, action=Action.DROP))
+    assert bench.entries() == {"40.0.0.7/32": ("negative", [])}
+    (request,) = requests([output for _, output in bench.run(12 * 60.0)])
+    assert request.nonce > nonce
+    bench.notify(request.nonce, record(HOST, ttl=15, action=Action.DROP))
+    bench.notify(request.nonce + 1, record(HOST, "192.0.40.2"))
+    assert bench.entries() == {"40.0.0.7/32": ("forward", ["192.0.40.2"])}

@@ -19,7 +19,7 @@ from controller.lisp import (
     verify,
     with_metadata,
 )
-from controller.xtr import DatabaseChange, Event, Kind, MappingSystemLink, Send, XtrConfig
+from controller.xtr import ConfigError, DatabaseChange, Event, Kind, MappingSystemLink, Send, XtrConfig
 from tests.mapping.harness import ip, sends, unwrap
 from tests.xtr.support import (
     EVERYTHING,
@@ -285,3 +285,28 @@ def test_memory_is_bounded_while_a_map_server_is_silent() -> None:
     assert names(bench.notify(first.nonce, *first.records)) == ["late-acknowledgement"]
     (pending,) = bench.xtr.pending()
     assert (pending.what, pending.eid, pending.link) == ("registration", HOST, "scale-up")
+
+
+@pytest.mark.requirement("PR-REG-2")
+def test_with_t_bit_registrations_live_as_long_as_their_ttl() -> None:
+    bench = XtrBench(use_ttl=True, record_ttl=2)
+    (message,) = registers(bench.attach(HOST))
+    assert message.use_ttl
+    assert message.records[0].ttl == 2
+    with pytest.raises(ConfigError, match="record_ttl = 1: with use_ttl, registrations would expire"):
+        XtrBench(use_ttl=True, record_ttl=1)
+
+
+@pytest.mark.requirement("PR-REG-1")
+def test_after_a_change_registrations_can_be_refreshed_more_often() -> None:
+    """RFC 9301 §8.2: up to once in 20 seconds, for at most 5 minutes."""
+    bench = XtrBench(quick_register_for=300.0)
+    bench.acknowledge(bench.attach(HOST))
+    refreshed = []
+    for second in range(1, 421):
+        found = bench.run(float(second))
+        refreshed += times(found)
+        bench.acknowledge([output for _, output in found])
+    assert refreshed == [*(20.0 * number for number in range(1, 16)), 360.0, 420.0]
+    bench.acknowledge(bench.detach(HOST))
+    assert times(bench.run(1000.0)) == []

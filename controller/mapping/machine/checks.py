@@ -21,6 +21,10 @@ class ConfigError(ValueError):
         return f"{self.place} = {self.value}: {self.reason}"
 
 
+class StoreError(Exception):
+    """A store could not be read, or could not make changes durable."""
+
+
 def fail(place: str, value: object, reason: str) -> NoReturn:
     """Raise the ConfigError."""
     raise ConfigError(place, value, reason)

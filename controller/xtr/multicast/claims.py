@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -12,6 +11,7 @@ from controller.mapping.machine import Event, Send, TimerQueue
 from controller.xtr.config import XtrConfig
 from controller.xtr.links import Links
 from controller.xtr.multicast.election import Proof
+from controller.xtr.nonces import NonceKeeper
 
 _REMEMBERED_NONCES: Final = 16
 
@@ -39,12 +39,12 @@ class Claim:
 
 
 class Claims:
-    """All lists that this xTR is in, or is leaving. `nonce(link)` draws the nonce of the next Map-Register."""
+    """All lists that this xTR is in, or is leaving."""
 
-    def __init__(self, config: XtrConfig, links: Links, nonce: Callable[[str], int]) -> None:
+    def __init__(self, config: XtrConfig, links: Links, nonces: NonceKeeper) -> None:
         self._config = config
         self._links = links
-        self._nonce = nonce
+        self._nonces = nonces
         self._identity = XtrIdentity(config.xtr_id, config.site_id)
         self._locator = replication_locator(config.rlocs[:1])
         self._claims: dict[ClaimKey, Claim] = {}
@@ -131,7 +131,7 @@ class Claims:
     def _register(self, key: ClaimKey, claim: Claim, now: float) -> Send:
         config, link = self._config, self._links.named(key.link)
         claim.retry = min(2 * claim.retry, config.register_retry_max) if claim.sent else config.register_retry_first
-        nonce = self._nonce(key.link)
+        nonce = self._nonces.registration(key.link)
         claim.sent[nonce] = now
         self._by_nonce[key.link, nonce] = key
         if len(claim.sent) > _REMEMBERED_NONCES:
@@ -141,7 +141,7 @@ class Claims:
         ttl = TTL_REMOVE if claim.withdrawn else config.record_ttl
         record = EidRecord.for_eid(key.group, ttl, [self._locator], authoritative=True)
         register = MapRegister(nonce, (record,), proxy_reply=True, merge=True, want_notify=True, xtr=self._identity)
-        payload = sign(register, link.keys[0], mac_scope=config.mac_scope, full_length=config.full_mac)
+        payload = sign(register, self._links.signing_key(link), mac_scope=config.mac_scope, full_length=config.full_mac)
         return self._links.send(link, payload)
 
     def _settle(self, key: ClaimKey, claim: Claim) -> None:

@@ -17,6 +17,7 @@ from controller.xtr.multicast.claims import ClaimKey, Claims
 from controller.xtr.multicast.election import Proof, Unit, rank
 from controller.xtr.multicast.entries import Copies, Designation, Replication, ReplicationChange
 from controller.xtr.multicast.lists import ReplicationLists
+from controller.xtr.nonces import NonceKeeper
 from controller.xtr.tables import Tables
 
 Change: TypeAlias = Send | Event | ReplicationChange
@@ -42,7 +43,7 @@ class View(NamedTuple):
 class Multicast:
     """Receivers, elections and replication of one xTR. After every input, `review` says what changed."""
 
-    def __init__(self, config: XtrConfig, links: Links, etr: Etr, tables: Tables) -> None:
+    def __init__(self, config: XtrConfig, links: Links, nonces: NonceKeeper, etr: Etr, tables: Tables) -> None:
         settings = config.multicast
         self._config = config
         self._settings = settings
@@ -51,7 +52,7 @@ class Multicast:
         self._pod = settings.pod_link or config.links[0].name
         self._own = config.rlocs[0]
         self.lists = ReplicationLists(tuple(link.name for link in config.links))
-        self.claims = Claims(config, links, etr.draw)
+        self.claims = Claims(config, links, nonces)
         self._joined: dict[Eid, set[Eid]] = {}
         self._groups_of: dict[Eid, set[Eid]] = {}
         self._attached: dict[int, set[Eid]] = {}

@@ -1,0 +1,48 @@
+"""Who has to hear of a changed mapping without having subscribed to it, and which holes change with it."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+
+from controller.lisp.replication import source_of
+from controller.mapping.answers import Answers
+from controller.mapping.registry import MappingChange
+from controller.mapping.state import MapServerState
+from controller.mapping.store import Subscription, XtrKey
+
+
+class Audience:
+    """Finds the xTRs that a change concerns."""
+
+    def __init__(self, state: MapServerState, answers: Answers) -> None:
+        self._state = state
+        self._answers = answers
+
+    def members(self, change: MappingChange) -> set[XtrKey]:
+        """Who belongs to the RLOC-set, before or now, and the pxTRs of their sites (SO-MS-5)."""
+        members = set(change.xtrs)
+        for record in (change.before, change.after):
+            for locator in record.locators if record else ():
+                owner = self._state.sites.xtr_at(locator.rloc) if locator.rloc else None
+                if owner is not None:
+                    members.add(owner)
+        for site_id in {xtr.site_id for xtr in change.xtrs}:
+            members |= self._state.sites.borders(site_id)
+        source = source_of(change.eid)
+        if source is not None:  # whoever registered the source has the packets to replicate (RFC 8378 §5.2)
+            match = self._answers.match(source)
+            members |= set(match[1].contributions) if match is not None else set()
+        return members
+
+    def holes(self, change: MappingChange) -> list[Subscription]:
+        """Whose range without registrations has another answer now: the pETR set changed (choice C17)."""
+        name, _ = self._state.sites.petr_eids(change.eid.iid, 4)
+        shadowed = change.eid != name and self._state.registry.view(name) is not None
+        found: list[Subscription] = []
+        for subscription in self._state.subscriptions.holes(change.eid.iid):
+            target = subscription.eid.target
+            assert isinstance(target, (IPv4Network, IPv6Network))  # names and MAC addresses have no holes
+            _, default = self._state.sites.petr_eids(change.eid.iid, target.version)
+            if change.eid == name or (change.eid == default and not shadowed):
+                found.append(subscription)
+        return found

@@ -1,0 +1,135 @@
+"""Map-Reply: what is answered to a Map-Request, how often, and by whom (RFC 9301 §8.3)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from controller.lisp import (
+    CONTROL_PORT,
+    Datagram,
+    Ecm,
+    Eid,
+    EidRecord,
+    Endpoint,
+    IPAddress,
+    MapReply,
+    MapRequest,
+    NoAddress,
+    RequestRecord,
+    encode,
+)
+from controller.lisp.lcaf import find_ip
+from controller.mapping.answers import Answer, AnswerKind, Answers
+from controller.mapping.machine import Event, Packing, Send, dropped
+from controller.mapping.state import MapServerState
+from controller.mapping.store import XtrKey
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A Map-Request out of its envelope: `outer` is the datagram, `inner_source` the ECM's if there was one."""
+
+    outer: Datagram
+    message: MapRequest
+    payload: bytes
+    inner_source: Endpoint | None
+
+    @property
+    def port(self) -> int:
+        """Where the requester waits for the Map-Reply."""
+        return (self.inner_source or self.outer.source).port
+
+    @property
+    def rlocs(self) -> tuple[IPAddress, ...]:
+        """The ITR-RLOCs that are IP addresses, with or without metadata beside them."""
+        found = (find_ip(address) for address in self.message.itr_rlocs)
+        return tuple(rloc for rloc in found if rloc is not None)
+
+    @property
+    def unsubscribes(self) -> bool:
+        """A single ITR-RLOC of AFI 0 takes a subscription back (RFC 9437 §5)."""
+        return len(self.message.itr_rlocs) == 1 and isinstance(self.message.itr_rlocs[0], NoAddress)
+
+
+class ReplyLimiter:
+    """At most one Map-Reply per interval to each RLOC about each EID (RFC 9301 §5.4).
+
+    Remembers at most `size` pairs; under more load than that the oldest is forgotten.
+    """
+
+    def __init__(self, interval: float, size: int) -> None:
+        self._interval = interval
+        self._size = size
+        self._sent: OrderedDict[tuple[IPAddress, Eid], float] = OrderedDict()
+
+    def admit(self, rloc: IPAddress, eid: Eid, now: float) -> bool:
+        """Whether a reply may be sent now; if so it counts as sent."""
+        last = self._sent.get((rloc, eid))
+        if last is not None and now < last + self._interval:
+            return False
+        self._sent[rloc, eid] = now
+        self._sent.move_to_end((rloc, eid))
+        while len(self._sent) > self._size:
+            self._sent.popitem(last=False)
+        return True
+
+
+class Replier:
+    """Answers Map-Requests, or hands them on to the site."""
+
+    def __init__(self, state: MapServerState, answers: Answers, packing: Packing) -> None:
+        self._state = state
+        self._answers = answers
+        self._packing = packing
+        self._limiter = ReplyLimiter(state.config.reply_interval, state.config.reply_table)
+
+    def answer(self, request: Request, record: RequestRecord, now: float) -> list[Send | Event]:
+        """Reply, or let the site reply if it did not ask the Map-Server to."""
+        eid = record.key
+        match = self._answers.match(eid)
+        if match is not None and not match[1].proxy_reply:
+            return self.forward(request, eid, next(iter(match[1].contributions)), now)
+        return self.reply(request, eid, self.records(eid, self._answers.resolve(eid)), now)
+
+    def records(self, eid: Eid, answer: Answer) -> list[EidRecord]:
+        """The best match with all more-specifics (RFC 9301 §5.5), or what replaces too many of them."""
+        if answer.kind in (AnswerKind.HOLE, AnswerKind.OUTSIDE) or (answer.kind is AnswerKind.NEGATIVE and eid.is_host):
+            return [answer.record]
+        if self._state.sites.is_petr_default(answer.eid):
+            return [answer.record]
+        records = [answer.record, *self._answers.more_specifics(answer.eid)]
+        return records if self._packing.fits(records) else [self._answers.narrowed(eid, answer)]
+
+    def reply(self, request: Request, eid: Eid, records: list[EidRecord], now: float) -> list[Send | Event]:
+        """Answer with `records`, unless that was done a moment ago."""
+        rloc = self._nearest(request)
+        if not self._limiter.admit(rloc, eid, now):
+            return [Event("map-reply-suppressed", {"eid": str(eid), "rloc": str(rloc)})]
+        return self.reply_to(Endpoint(rloc, request.port), request, eid, records)
+
+    def reply_to(
+        self, destination: Endpoint, request: Request, eid: Eid, records: list[EidRecord]
+    ) -> list[Send | Event]:
+        """Answer with `records` at `destination`."""
+        reply = encode(MapReply(request.message.nonce, tuple(records)))
+        name = "map-request-answered" if records[0].locators else "map-request-denied"
+        fields = {"eid": str(eid), "prefix": str(records[0].key), "action": int(records[0].action)}
+        event = Event(name, {**fields, "rloc": str(destination.address)})
+        return [event, Send(Datagram(self._state.endpoint, destination, reply))]
+
+    def _nearest(self, request: Request) -> IPAddress:
+        version = self._state.config.address.version
+        return min(request.rlocs, key=lambda rloc: rloc.version != version)
+
+    def forward(self, request: Request, eid: Eid, xtr: XtrKey, now: float) -> list[Send | Event]:
+        """Hand the request on to an ETR, unchanged in an envelope of our own (RFC 9301 §8.3)."""
+        etr = self._state.notify_endpoint(xtr)
+        source = request.inner_source or request.outer.source
+        if etr is None or etr.address.version != source.address.version:
+            return [dropped(request.outer, "no-etr", message="map-request", eid=str(eid))]
+        if not self._limiter.admit(self._nearest(request), eid, now):
+            return [Event("map-reply-suppressed", {"eid": str(eid), "rloc": str(self._nearest(request))})]
+        ecm = Ecm(source.address, etr.address, source.port, CONTROL_PORT, request.payload, to_etr=True)
+        event = Event("map-request-forwarded", {"eid": str(eid), "etr": str(etr)})
+        return [event, Send(Datagram(self._state.endpoint, etr, encode(ecm)))]
