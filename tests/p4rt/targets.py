@@ -61,8 +61,9 @@ async def _bmv2(address: str) -> AsyncIterator[None]:
     target_options = ["--grpc-server-addr", address, "--cpu-port", str(CPU_PORT)]
     quiet = asyncio.subprocess.DEVNULL
     with tempfile.TemporaryDirectory() as folder:
-        # Of these a machine has one for all bmv2 processes, unless they are told otherwise.
-        options += ["--thrift-port", str(_free_port()), "--notifications-addr", f"ipc://{folder}/notifications"]
+        if await _with_thrift():
+            # Of these a machine has one for all bmv2 processes, unless they are told otherwise.
+            options += ["--thrift-port", str(_free_port()), "--notifications-addr", f"ipc://{folder}/notifications"]
         process = await asyncio.create_subprocess_exec(
             "simple_switch_grpc", *options, "--", *target_options, stdout=quiet, stderr=quiet
         )
@@ -73,6 +74,14 @@ async def _bmv2(address: str) -> AsyncIterator[None]:
             if process.returncode is None:
                 process.terminate()
             await process.wait()
+
+
+async def _with_thrift() -> bool:
+    """Whether bmv2 was built with Thrift, and so has the options that go with it."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec("simple_switch_grpc", "--help", stdout=pipe, stderr=pipe)
+    texts = await process.communicate()
+    return any(b"--thrift-port" in text for text in texts)
 
 
 async def _accepting(address: str, process: asyncio.subprocess.Process) -> None:
