@@ -89,7 +89,7 @@ def run(
     except (NotConvergedError, TopologyError, OSError) as error:
         raise _fail(str(error)) from None
     if not answered:
-        raise _fail(f"no answer from {destination} within {ANSWER_TIMEOUT} s")
+        raise _fail(f"no answer from {destination} within {ANSWER_TIMEOUT} s, or a Scale-Up message was lost")
 
 
 @app.command()
@@ -184,13 +184,32 @@ async def _run(topology: Topology, source: str, destination: str, target: IPv4Ad
             result = f"answered in {took * 1000:.1f} ms with {passed} control messages, by "
             console.print(f"\n[bold]Second packet[/]: {result}", end="")
             console.print(" > ".join(hop.switch for hop in recorder.take()))
+        arrived = await _scale_up(console, fabric, recorder, source)
         if capture is not None:
             count = write_pcap(capture, fabric.network.record)
             console.print(f"{count} control messages written to {capture}")
         if answered:
             reply = source_host.received[-1]
             console.print(f"\n[bold green]{destination} answered {source}[/]: 2 of 2 packets, TTL {reply.ttl}")
-    return answered
+    return answered and arrived
+
+
+async def _scale_up(console: Console, fabric: Fabric, recorder: TraceRecorder, source: str) -> bool:
+    """Shows a Scale-Up message to a neighbour in the PoD; True if it arrived, or if there is no such neighbour."""
+    peer = fabric.topology.neighbour(source)
+    if peer is None:
+        return True
+    sender, receiver = fabric.endpoints[source], fabric.endpoints[peer]
+    recorder.on = True
+    sender.send_message(receiver.acc_id, b"lispfabric")
+    await fabric.converge()
+    recorder.on = False
+    console.print(f"\n[bold]{source} sends {peer} a Scale-Up message (AccID {sender.acc_id} to {receiver.acc_id})[/]")
+    story.show_walk(console, fabric, recorder.take())
+    arrived = len(receiver.received) == 1
+    if arrived:
+        console.print(f"\n[bold green]{peer} has it[/]: hop limit {receiver.received[0].hop_limit}")
+    return arrived
 
 
 def main() -> None:

@@ -186,6 +186,16 @@ class Topology(Model):
         """The accelerator of that name; KeyError if there is none."""
         return {accelerator.name: accelerator for accelerator in self.accelerators}[name]
 
+    def neighbour(self, accelerator: str) -> str | None:
+        """Another accelerator that is in the same PoD and Scale-Up Instance-ID; None if there is none."""
+        here = self.accelerator(accelerator)
+        pod = self.switch(here.attached_to[0]).pod
+        for other in self.accelerators:
+            same = other.scale_up_iid == here.scale_up_iid and self.switch(other.attached_to[0]).pod == pod
+            if other.name != accelerator and other.scale_up_iid is not None and same:
+                return other.name
+        return None
+
     def mapping_systems(self) -> list[MappingSystemConfig]:
         """Those of the PoDs, and that of the Scale-Out fabric if there is one."""
         found = [pod.mapping_system for pod in self.pods]

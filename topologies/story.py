@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from rich.console import Console
 from rich.table import Table
@@ -75,8 +75,10 @@ def messages(fabric: Fabric, record: Iterable[Recorded]) -> list[str]:
 
 
 def _value(part: NamedValue) -> str:
-    if part.width == 32 and part.value > 0xFFFF:
+    if part.width in (32, 128) and 0xFFFF < part.value <= 0xFFFFFFFF:
         return str(IPv4Address(part.value))
+    if part.width == 128 and part.value > 0xFFFFFFFF:
+        return str(IPv6Address(part.value))
     if part.width == 48:
         return part.value.to_bytes(6, "big").hex(":")
     return str(part.value)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from accelerator.packets import ETHERTYPE_IPV4, UDP, Ipv4Packet, ethernet, udp
+from accelerator.scale_up import ETHERTYPE_SCALE_UP, Operation, ScaleUpPacket
 from controller.lisp import Tunnel, TunnelHeader
 from softswitch.reference.trace import Dropped, Received, Sent, TableApplied
 from topologies.frames import describe_frame
@@ -31,16 +32,38 @@ def test_a_tunnelled_packet() -> None:
     ]
 
 
+def test_a_scale_up_frame_in_and_out_of_a_tunnel() -> None:
+    frame = ethernet(MAC, MAC, ETHERTYPE_SCALE_UP, ScaleUpPacket(1, 2, b"x", Operation.STORE, hop_limit=63).encode())
+    assert describe_frame(frame)[1:] == ["Scale-Up AccID 1 > 2 store hops 63"]
+    for kind in (Tunnel.VXLAN, Tunnel.VXLAN_GPE, Tunnel.LISP_GPE):
+        header = TunnelHeader(kind, iid=8193, next_protocol=None if kind is Tunnel.VXLAN else 3).encode()
+        outer = Ipv4Packet(A1, A3, UDP, udp(A1, A3, 50000, kind.udp_port, header + frame)).encode()
+        told = describe_frame(ethernet(MAC, MAC, ETHERTYPE_IPV4, outer))
+        assert told[-2].endswith("iid 8193")
+        assert told[-1] == "Scale-Up AccID 1 > 2 store hops 63"
+
+
+def test_ipv6() -> None:
+    packet = (
+        bytes.fromhex("60000000 0008 11 40") + IPv6Address("2001:db8::1").packed + IPv6Address("2001:db8::7").packed
+    )
+    told = describe_frame(MAC + MAC + b"\x86\xdd" + packet + bytes.fromhex("9c40 12b7 0008 0000"))
+    assert told[1:] == ["IPv6 2001:db8::1 > 2001:db8::7 hops 64", "UDP 40000 > 4791"]
+    assert "no header" in describe_frame(MAC + MAC + b"\x86\xdd" + packet[:39])[-1]
+
+
 def test_what_cannot_be_read_is_said_at_its_place() -> None:
     assert describe_frame(b"short") == ["ethernet: 5 octets are no header"]
-    assert describe_frame(MAC + MAC + b"\x88\xb5")[1] == "EtherType 0x88b5"
+    assert describe_frame(MAC + MAC + b"\x88\xb6")[1] == "EtherType 0x88b6"
+    assert "no header" in describe_frame(MAC + MAC + b"\x88\xb5" + b"x")[-1]
     assert "no header" in describe_frame(MAC + MAC + b"\x08\x00" + b"x")[-1]
 
 
 @given(st.binary(max_size=120))
 def test_any_octets_are_described(frame: bytes) -> None:
     assert describe_frame(frame)
-    assert describe_frame(MAC + MAC + b"\x08\x00" + frame)
+    for kind in (b"\x08\x00", b"\x86\xdd", b"\x88\xb5"):
+        assert describe_frame(MAC + MAC + kind + frame)
 
 
 def test_hops_are_told_apart_by_switch_and_packet() -> None:
