@@ -16,6 +16,7 @@ from controller.app.settings import (
     Settings,
     XtrIdText,
 )
+from controller.lisp import PROFILES
 from controller.lisp.constants import NOTIFY_RETRY_DELAYS, REGISTER_TIMEOUT
 from controller.mapping import AuthorisedXtr, ConfigError, MapServerConfig, NameScope, SiteConfig, SitePrefix
 
@@ -53,6 +54,7 @@ class SiteSettings(Settings):
     names: tuple[NameScopeSettings, ...] = ()
     xtrs: tuple[AuthorisedXtrSettings, ...] = ()
     petr_iids: tuple[InstanceIdNumber, ...] = ()
+    profile: Literal["strict", "oor", "lispers"] = "strict"
 
 
 class StoreSettings(Settings):
@@ -102,4 +104,5 @@ def _site(file: ConfigurationFile[MapServerSettings], index: int, site: SiteSett
         tuple(AuthorisedXtr(bytes.fromhex(xtr.xtr_id), xtr.rlocs, xtr.border, xtr.name) for xtr in site.xtrs),
         frozenset(site.petr_iids),
         name=site.name,
+        profile=PROFILES[site.profile],
     )

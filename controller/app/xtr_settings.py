@@ -19,7 +19,7 @@ from controller.app.settings import (
 )
 from controller.dataplane.codepoints import Encapsulation
 from controller.dataplane.entries import NextHop
-from controller.lisp import Eid
+from controller.lisp import PROFILES, Eid
 from controller.lisp.constants import REGISTER_INTERVAL
 from controller.xtr import ConfigError, LocalEid, MappingSystemLink, Probing, XtrConfig
 
@@ -38,6 +38,7 @@ class LinkSettings(Settings):
     prefixes: tuple[EidSettings, ...] = ()
     name_iids: tuple[InstanceIdNumber, ...] = ()
     subscribe: tuple[EidSettings, ...] = ()
+    profile: Literal["strict", "oor", "lispers"] = "strict"
 
 
 class LocalEidSettings(EidSettings):
@@ -164,6 +165,7 @@ def xtr_config(file: ConfigurationFile[XtrSettings]) -> XtrConfig:
             tuple(prefix.eid() for prefix in link.prefixes),
             frozenset(link.name_iids),
             tuple(prefix.eid() for prefix in link.subscribe),
+            profile=PROFILES[link.profile],
         )
         for index, link in enumerate(settings.links)
     )

@@ -48,12 +48,17 @@ from controller.lisp.messages import (
 )
 from controller.lisp.metadata import Metadata, decode_metadata, encode_metadata, with_metadata
 from controller.lisp.options import DecodeOptions
+from controller.lisp.profile import LISPERS, OOR, PROFILES, STRICT, Profile
 from controller.lisp.records import Action, EidRecord, RequestRecord, RlocRecord, XtrIdentity, sort_locators
 from controller.lisp.replication import group_eid, is_group, replicas, replication_locator, scale_up_group_eid
 
 __all__ = [
     "CONTROL_PORT",
+    "LISPERS",
     "NO_ADDRESS",
+    "OOR",
+    "PROFILES",
+    "STRICT",
     "Action",
     "Address",
     "AfiList",
@@ -99,6 +104,7 @@ __all__ = [
     "OpaqueKey",
     "PathHop",
     "Prefix",
+    "Profile",
     "ReplicationEntry",
     "ReplicationList",
     "RequestRecord",

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
 from controller.lisp import (
+    STRICT,
     Action,
     DecodeOptions,
     DistinguishedName,
@@ -15,6 +16,7 @@ from controller.lisp import (
     IPAddress,
     Key,
     Prefix,
+    Profile,
     group_eid,
 )
 from controller.lisp.auth import MacScope
@@ -28,7 +30,7 @@ from controller.lisp.constants import (
 )
 from controller.lisp.replication import scale_up_group_number
 from controller.mapping.limits import Limits
-from controller.mapping.machine import COUNTER_LIMIT, check_iid, check_path_mtu, check_unique, fail
+from controller.mapping.machine import COUNTER_LIMIT, check_iid, check_path_mtu, check_profile_keys, check_unique, fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,8 @@ class SiteConfig:
     `keys` serve registrations and publications alike (choice of wire reference 3.6); the first one is used
     towards an xTR that has not registered anything yet. `petr_iids`: instance-IDs in which the site's pxTRs
     may register the gateway for unknown destinations (choice C17). `groups`: what its xTRs may join.
-    `subscriptions`: what its xTRs are subscribed to by configuration.
+    `subscriptions`: what its xTRs are subscribed to by configuration. `profile`: which implementation its xTRs
+    are, where that has to be tolerated.
     """
 
     site_id: int
@@ -132,6 +135,7 @@ class SiteConfig:
     name: str = ""
     groups: tuple[GroupScope, ...] = ()
     subscriptions: tuple[ConfiguredSubscription, ...] = ()
+    profile: Profile = STRICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +220,17 @@ def _check_server(config: MapServerConfig) -> None:
             fail(f"negative.{name}", getattr(policy, name), "must be 1 minute or more")
 
 
+def _check_profile(place: str, site: SiteConfig) -> None:
+    profile = site.profile
+    check_profile_keys(f"{place}.keys", site.keys, profile)
+    if profile is not STRICT and not site.xtrs:
+        fail(f"{place}.profile", profile.name, "is for xTRs that are listed")
+    if site.names and not profile.names:
+        fail(f"{place}.names", site.names[0].begins_with, f"profile {profile.name} knows no names")
+    if site.subscriptions and not profile.subscriptions:
+        fail(f"{place}.subscriptions", site.subscriptions[0].eid, f"profile {profile.name} knows no subscriptions")
+
+
 def _check_site(place: str, site: SiteConfig) -> None:
     if not 0 <= site.site_id < 2**64:
         fail(f"{place}.site_id", site.site_id, "must have 64 bits")
@@ -232,6 +247,7 @@ def _check_site(place: str, site: SiteConfig) -> None:
             fail(f"{place}.groups[{index}]", groups.groups, error.reason)
     for iid in site.petr_iids:
         check_iid(f"{place}.petr_iids", iid)
+    _check_profile(place, site)
     for index, xtr in enumerate(site.xtrs):
         here = f"{place}.xtrs[{index}]"
         if len(xtr.xtr_id) != XTR_ID_LENGTH:

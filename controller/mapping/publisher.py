@@ -21,8 +21,6 @@ from controller.lisp import (
     Key,
     MapNotify,
     MapNotifyAck,
-    sign,
-    verify,
 )
 from controller.mapping.answers import Answers
 from controller.mapping.audience import Audience
@@ -99,7 +97,9 @@ class Publisher:
         key = self._state.notify_key(xtr)
         if key is None:
             return []
-        return [Send(Datagram(self._state.endpoint, endpoint, self._signed(nonce, [self.content(None, eid)], key)))]
+        return [
+            Send(Datagram(self._state.endpoint, endpoint, self._signed(xtr, nonce, [self.content(None, eid)], key)))
+        ]
 
     def close(self, subscription: Subscription) -> None:
         """Stop telling an xTR about a subscription that ended."""
@@ -123,7 +123,8 @@ class Publisher:
         if key is None:
             return dropped(datagram, "unknown-key", message="map-notify-ack", field="key-id", value=message.key_id)
         try:
-            verify(datagram.payload, message, key, strict_scope=self._state.config.strict_scope)
+            profile = self._state.sites.profile(flight.channel.xtr.site_id)
+            profile.verify(datagram.payload, message, key, self._state.config)
         except AuthenticationError as error:
             return dropped(datagram, "authentication-failed", message="map-notify-ack", detail=str(error))
         self._delivery.land(flight)
@@ -279,7 +280,7 @@ class Publisher:
             for record in records:
                 channel.waiting.pop(record.key, None)
             return [Event("map-notify-impossible", {"xtr": str(xtr)})]
-        payload = self._signed(nonce, records, key)
+        payload = self._signed(xtr, nonce, records, key)
         eids = frozenset(record.key for record in records)
         return [self._delivery.launch(channel, FlightKey(endpoints[0], nonce, eids), payload, now, endpoints[1:])]
 
@@ -290,10 +291,9 @@ class Publisher:
         endpoint = self._state.notify_endpoint(xtr)
         return (endpoint,) if endpoint is not None else ()
 
-    def _signed(self, nonce: int, records: Sequence[EidRecord], key: Key) -> bytes:
-        config = self._state.config
+    def _signed(self, xtr: XtrKey, nonce: int, records: Sequence[EidRecord], key: Key) -> bytes:
         notify = MapNotify(nonce, tuple(records))
-        return sign(notify, key, mac_scope=config.mac_scope, full_length=config.full_mac)
+        return self._state.sites.profile(xtr.site_id).sign(notify, key, self._state.config)
 
     def _prefer(self, flight: Flight) -> None:
         """The ITR-RLOC that answered after others had not is the first to be tried from now on."""
@@ -334,7 +334,7 @@ class Publisher:
                 self._mark(ChannelKey(xtr, wider.eid), missed)
         ttl = self._state.config.negative.refused_ttl
         record = EidRecord.for_eid(subscription.eid, ttl, action=Action.DROP_AUTH)
-        payload = self._signed(flight.key.nonce, [record], key)
+        payload = self._signed(xtr, flight.key.nonce, [record], key)
         return [event, Send(Datagram(self._state.endpoint, flight.key.destination, payload))]
 
 

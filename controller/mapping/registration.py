@@ -15,8 +15,6 @@ from controller.lisp import (
     Key,
     MapNotify,
     MapRegister,
-    sign,
-    verify,
 )
 from controller.mapping.config import SiteConfig
 from controller.mapping.leases import MessageLeases
@@ -80,14 +78,14 @@ class RegistrationHandler:
                 continue
             accepted.append(record)
             changes += self._apply(message, record, leases)
-        reply = self._acknowledgement(message, accepted, sender.key)
+        reply = self._acknowledgement(message, accepted, sender)
         receipt = Receipt(sender.xtr, sender.key.key_id, message.nonce, datagram.payload, reply, datagram.source)
         self._state.keep_receipt(receipt)
         if accepted:
             eids = " ".join(str(record.key) for record in accepted)
             event = Event("map-register-accepted", {"xtr": str(sender.xtr), "eids": eids})
             outputs.append(event)
-            if len(accepted) == len(message.records):
+            if len(accepted) == len(message.records) and sender.site.profile.ordered_nonces:
                 self._refreshes.learn(message, sender.key, receipt, leases, event)
         outputs += self._reply(datagram, reply)
         for change in changes:
@@ -108,7 +106,7 @@ class RegistrationHandler:
         if key is None:
             raise _Refused("unknown-key", field="key-id", value=message.key_id, site=site.site_id)
         try:
-            verify(datagram.payload, message, key, strict_scope=config.strict_scope)
+            site.profile.verify(datagram.payload, message, key, config)
         except AuthenticationError as error:
             raise _Refused("authentication-failed", detail=str(error)) from None
         return _Sender(site, self._identify(datagram, message, site), key)
@@ -117,6 +115,8 @@ class RegistrationHandler:
         sites = self._state.sites
         at_source = sites.xtr_at(datagram.source.address)
         if message.xtr is None:
+            if not site.profile.identity and at_source is not None and at_source.site_id == site.site_id:
+                return at_source
             if self._state.config.require_identity:
                 raise _Refused("no-identity", field="I", value=0)
             if site.xtrs and (at_source is None or at_source.site_id != site.site_id):
@@ -132,8 +132,11 @@ class RegistrationHandler:
         last = self._state.account(sender.xtr).receipts.get(sender.key.key_id)
         if last is None or message.nonce > last.nonce:
             return None
+        unordered = not sender.site.profile.ordered_nonces
         if message.nonce == last.nonce and datagram.payload == last.register:
             return last
+        if unordered:
+            return None
         raise _Refused("replay", field="nonce", value=message.nonce, last=last.nonce, xtr=str(sender.xtr))
 
     def _problem(self, sender: _Sender, record: EidRecord) -> str | None:
@@ -187,16 +190,15 @@ class RegistrationHandler:
             return None
         return self._state.contribute(replace(part, serial=self._state.next_serial()), leases.of(timeout))
 
-    def _acknowledgement(self, message: MapRegister, accepted: list[EidRecord], key: Key) -> bytes | None:
+    def _acknowledgement(self, message: MapRegister, accepted: list[EidRecord], sender: _Sender) -> bytes | None:
         """The Map-Notify for M=1: the merged mappings, and withdrawals as they came (choice C5)."""
         if not message.want_notify or not accepted:
             return None
         records = tuple(
             record if record.is_withdrawal else self._publisher.content(None, record.key) for record in accepted
         )
-        config = self._state.config
         notify = MapNotify(message.nonce, records)
-        return sign(notify, key, mac_scope=config.mac_scope, full_length=config.full_mac)
+        return sender.site.profile.sign(notify, sender.key, self._state.config)
 
     def _reply(self, datagram: Datagram, reply: bytes | None) -> list[Send]:
         if reply is None:

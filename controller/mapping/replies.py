@@ -112,7 +112,8 @@ class Replier:
         self, destination: Endpoint, request: Request, eid: Eid, records: list[EidRecord]
     ) -> list[Send | Event]:
         """Answer with `records` at `destination`."""
-        reply = encode(MapReply(request.message.nonce, tuple(records)))
+        profile = self._state.sites.profile_at(request.outer.source.address)
+        reply = encode(MapReply(request.message.nonce, profile.records(records)))
         name = "map-request-answered" if records[0].locators else "map-request-denied"
         fields = {"eid": str(eid), "prefix": str(records[0].key), "action": int(records[0].action)}
         event = Event(name, {**fields, "rloc": str(destination.address)})

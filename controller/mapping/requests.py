@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from controller.lisp import Datagram, DecodeError, DecodeOptions, Ecm, Endpoint, MapRequest, decode
+from controller.lisp import Datagram, DecodeError, Ecm, Endpoint, MapRequest, decode
 from controller.mapping.machine import Event, Send, dropped
 from controller.mapping.replies import Replier, Request
+from controller.mapping.sites import SiteDirectory
 from controller.mapping.subscribing import SubscriptionHandler
 
 
 class RequestHandler:
     """Answers Map-Requests, bare or encapsulated: wire reference 4.2."""
 
-    def __init__(self, options: DecodeOptions, replier: Replier, subscriptions: SubscriptionHandler) -> None:
-        self._options = options
+    def __init__(self, sites: SiteDirectory, replier: Replier, subscriptions: SubscriptionHandler) -> None:
+        self._sites = sites
         self._replier = replier
         self._subscriptions = subscriptions
 
     def handle_ecm(self, datagram: Datagram, ecm: Ecm, now: float) -> list[Send | Event]:
         """Take a message out of its Encapsulated Control Message; only Map-Requests come in one."""
         try:
-            inner = decode(ecm.payload, self._options)
+            inner = decode(ecm.payload, self._sites.decode_options(datagram.source.address))
         except DecodeError as error:
             return [dropped(datagram, "malformed", message="ecm", field=error.field, detail=str(error))]
         if not isinstance(inner, MapRequest):

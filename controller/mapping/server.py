@@ -51,7 +51,7 @@ class MapServer:
         self._refreshes = RefreshTable(self._state, config.refresh_table)
         self._registrations = RegistrationHandler(self._state, self._publisher, self._refreshes)
         self._subscriptions = SubscriptionHandler(self._state, answers, replier, self._publisher, now)
-        self._requests = RequestHandler(config.decode_options, replier, self._subscriptions)
+        self._requests = RequestHandler(self._state.sites, replier, self._subscriptions)
         for subscription in self._state.subscriptions:
             if subscription.active:
                 self._publisher.resume(subscription)
@@ -70,7 +70,7 @@ class MapServer:
                 outputs += refreshed
                 continue
             try:
-                message = decode(datagram.payload, self.config.decode_options)
+                message = decode(datagram.payload, self._state.sites.decode_options(datagram.source.address))
             except DecodeError as error:
                 outputs.append(dropped(datagram, "malformed", field=error.field, detail=str(error)))
             else:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from controller.lisp import DistinguishedName, Eid, IPAddress, Key, NoAddress, is_group
+from controller.lisp import (
+    STRICT,
+    DecodeOptions,
+    DistinguishedName,
+    Eid,
+    IPAddress,
+    Key,
+    NoAddress,
+    Profile,
+    is_group,
+)
 from controller.mapping.config import (
     AuthorisedXtr,
     ConfiguredSubscription,
@@ -26,6 +36,14 @@ class SiteDirectory:
         self._petr_name = DistinguishedName(config.petr_name)
         self._sites = {site.site_id: site for site in config.sites}
         self._xtrs = {XtrKey(site.site_id, xtr.xtr_id): (site, xtr) for site in config.sites for xtr in site.xtrs}
+        self._options = config.decode_options
+        self._options_of = {
+            rloc: site.profile.decode_options(config.decode_options)
+            for site in config.sites
+            for xtr in site.xtrs
+            for rloc in xtr.rlocs
+            if site.profile is not STRICT
+        }
         self._by_rloc = {rloc: key for key, (_, xtr) in self._xtrs.items() for rloc in xtr.rlocs}
         self._site_of_xtr_id = {xtr.xtr_id: site.site_id for site in config.sites for xtr in site.xtrs}
         self._prefixes: EidTable[tuple[SiteConfig, SitePrefix]] = EidTable()
@@ -41,6 +59,20 @@ class SiteDirectory:
     def site(self, site_id: int) -> SiteConfig | None:
         """The site with that Site-ID."""
         return self._sites.get(site_id)
+
+    def profile(self, site_id: int) -> Profile:
+        """Which implementation the xTRs of a site are."""
+        site = self._sites.get(site_id)
+        return site.profile if site is not None else STRICT
+
+    def profile_at(self, address: IPAddress) -> Profile:
+        """Which implementation the xTR at an address is."""
+        xtr = self._by_rloc.get(address)
+        return self.profile(xtr.site_id) if xtr is not None else STRICT
+
+    def decode_options(self, source: IPAddress) -> DecodeOptions:
+        """How messages from an address are read: by what its owner has to be forgiven."""
+        return self._options_of.get(source, self._options)
 
     def xtr(self, key: XtrKey) -> AuthorisedXtr | None:
         """The authorised xTR with that Site-ID and xTR-ID."""

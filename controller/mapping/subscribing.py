@@ -40,7 +40,7 @@ class SubscriptionHandler:
 
     def begin(self, request: Request, record: RequestRecord, now: float) -> list[Send | Event]:
         """Process a record with N=1: wire reference 3.3."""
-        eid, xtr = record.key, _sender(request)
+        eid, xtr = record.key, self._sender(request)
         refusal = self._refusal(xtr, (request.outer.source.address, *request.rlocs))
         if refusal is not None:
             return self._refuse(request, eid, refusal, now)
@@ -68,7 +68,7 @@ class SubscriptionHandler:
 
     def end(self, request: Request, eid: Eid, now: float) -> list[Send | Event]:
         """Process a record with N=1 of a request whose only ITR-RLOC has AFI 0: wire reference 3.4."""
-        xtr, outer = _sender(request), request.outer.source.address
+        xtr, outer = self._sender(request), request.outer.source.address
         refusal = self._refusal(xtr, (outer,))
         if refusal is not None:
             fields = {"field": "xtr-id", "value": str(xtr), "action": int(refusal)}
@@ -112,6 +112,15 @@ class SubscriptionHandler:
     def next_deadline(self) -> float | None:
         """When the next temporary subscription ends."""
         return self._temporary.next_deadline()
+
+    def _sender(self, request: Request) -> XtrKey:
+        """Who says that it subscribes; one whose kind leaves the Site-ID out (0) is looked for."""
+        identity = request.message.xtr
+        assert identity is not None  # else it does not subscribe
+        home = self._state.sites.site_of_xtr_id(identity.xtr_id) if identity.site_id == 0 else None
+        if home is not None and self._state.sites.profile(home).short_trailer:
+            return XtrKey(home, identity.xtr_id)
+        return XtrKey(identity.site_id, identity.xtr_id)
 
     def _subject(self, eid: Eid) -> tuple[SubscriptionKind | None, Eid]:
         """What a subscription for `eid` follows, and under which EID-prefix; None if there is nothing."""
@@ -193,7 +202,7 @@ class SubscriptionHandler:
         if nonce > COUNTER_LIMIT:
             return dropped(request.outer, "nonce-exhausted", message="map-request", field="nonce", value=nonce)
         last = max(self._state.last_nonce(eid, xtr) for eid in eids)
-        if nonce > last:
+        if nonce > last or not self._state.sites.profile(xtr.site_id).ordered_nonces:
             return None
         fields = {"field": "nonce", "value": nonce, "last": last, "xtr": str(xtr)}
         return dropped(request.outer, "replay", message="map-request", **fields)
@@ -209,11 +218,6 @@ class SubscriptionHandler:
         for covering in list(self._state.subscriptions.around(eid, xtr)):
             if eid in covering.muted:
                 self._state.keep_subscription(replace(covering, muted=covering.muted - {eid}))
-
-
-def _sender(request: Request) -> XtrKey:
-    assert request.message.xtr is not None  # else it does not subscribe
-    return XtrKey(request.message.xtr.site_id, request.message.xtr.xtr_id)
 
 
 def _refused(request: Request, eid: Eid, action: Action) -> Event:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
-from controller.lisp import DecodeOptions, Eid, IPAddress, Key, Metadata, NoAddress, RlocRecord
+from controller.lisp import STRICT, DecodeOptions, Eid, IPAddress, Key, Metadata, NoAddress, Profile, RlocRecord
 from controller.lisp.auth import MacScope
 from controller.lisp.constants import (
     DEFAULT_OUI,
@@ -19,7 +19,7 @@ from controller.lisp.constants import (
     REGISTER_TIMEOUT,
     XTR_ID_LENGTH,
 )
-from controller.mapping.machine import COUNTER_LIMIT, check_iid, check_path_mtu, check_unique, fail
+from controller.mapping.machine import COUNTER_LIMIT, check_iid, check_path_mtu, check_profile_keys, check_unique, fail
 from controller.xtr.multicast.config import MulticastConfig
 from controller.xtr.probing_config import Probing
 
@@ -32,6 +32,7 @@ class MappingSystemLink:
     prefix (the longest match among all links decides) or, for names, by instance-ID. `subscribe`: the
     EID-prefixes, or whole instance-IDs, subscribed to at the start and for good. `configured`: those that the
     mapping system knows of by configuration, with their initial nonces (RFC 9437 §5); they are not asked for.
+    `profile`: which implementation it is, where that has to be tolerated.
     """
 
     name: str
@@ -41,6 +42,7 @@ class MappingSystemLink:
     name_iids: frozenset[int] = frozenset()
     subscribe: tuple[Eid, ...] = ()
     configured: tuple[tuple[Eid, int], ...] = ()
+    profile: Profile = STRICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,7 @@ def _check_links(config: XtrConfig) -> None:
         if link.address.version not in versions:
             fail(f"{place}.address", link.address, "no RLOC has this IP version")
         check_keys(f"{place}.keys", link.keys)
+        _check_profile(place, link)
         for eid, nonce in link.configured:
             if not 0 <= nonce <= COUNTER_LIMIT:
                 fail(f"{place}.configured", nonce, f"leaves no nonces to continue with for {eid}")
@@ -223,6 +226,15 @@ def _check_links(config: XtrConfig) -> None:
         for eid in link.subscribe:
             if isinstance(eid.target, NoAddress) and eid.iid not in link.name_iids:
                 fail(f"{place}.subscribe", eid, "is no instance-ID of its names")
+
+
+def _check_profile(place: str, link: MappingSystemLink) -> None:
+    profile = link.profile
+    check_profile_keys(f"{place}.keys", link.keys, profile)
+    if link.name_iids and not profile.names:
+        fail(f"{place}.name_iids", min(link.name_iids), f"profile {profile.name} knows no names")
+    if link.subscribe and not profile.subscriptions:
+        fail(f"{place}.subscribe", link.subscribe[0], f"profile {profile.name} knows no subscriptions")
 
 
 def check_keys(place: str, keys: tuple[Key, ...]) -> None:

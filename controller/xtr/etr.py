@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from controller.lisp import Eid, EidRecord, MapRegister, RlocRecord, XtrIdentity, sign, with_metadata
+from controller.lisp import Eid, EidRecord, MapRegister, RlocRecord, XtrIdentity, with_metadata
 from controller.lisp.constants import PRIORITY_UNUSABLE, TTL_REMOVE
 from controller.mapping.machine import Event, Packing, Send, TimerQueue, record_size
 from controller.xtr.config import LocalEid, XtrConfig
@@ -236,9 +236,9 @@ class Etr:
             use_ttl=config.use_ttl,
             merge=True,
             want_notify=True,
-            xtr=self._identity,
+            xtr=self._identity if link.profile.identity else None,
         )
-        payload = sign(register, self._links.signing_key(link), mac_scope=config.mac_scope, full_length=config.full_mac)
+        payload = link.profile.sign(register, self._links.signing_key(link), config)
         return self._links.send(link, payload)
 
     def _expect(self, eid: Eid, name: str, nonce: int, now: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 
-from controller.lisp import CONTROL_PORT, Datagram, Eid, Endpoint, IPAddress, Key
+from controller.lisp import CONTROL_PORT, Datagram, DecodeOptions, Eid, Endpoint, IPAddress, Key
 from controller.mapping.machine import EidTable, Send, fail
 from controller.xtr.config import MappingSystemLink, XtrConfig, check_keys
 
@@ -15,6 +15,7 @@ class Links:
     def __init__(self, config: XtrConfig) -> None:
         self._by_name = {link.name: link for link in config.links}
         self._by_address = {link.address: link for link in config.links}
+        self._options = config.decode_options
         self._by_iid = {iid: link for link in config.links for iid in link.name_iids}
         self._by_prefix: EidTable[MappingSystemLink] = EidTable()
         for link in config.links:
@@ -33,6 +34,11 @@ class Links:
     def at(self, address: IPAddress) -> MappingSystemLink | None:
         """The link whose Map-Server has that address."""
         return self._by_address.get(address)
+
+    def decode_options(self, source: IPAddress) -> DecodeOptions:
+        """How messages from an address are read: by what a Map-Server there has to be forgiven."""
+        link = self._by_address.get(source)
+        return self._options if link is None else link.profile.decode_options(self._options)
 
     def responsible(self, eid: Eid) -> MappingSystemLink | None:
         """The link to ask for `eid`: that of the longest matching prefix; for names that of the instance-ID."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from controller.lisp import (
     CONTROL_PORT,
     Action,
+    Algorithm,
     AuthenticationError,
     Datagram,
     Eid,
     EidRecord,
     Endpoint,
+    Key,
     MapNotify,
     MapNotifyAck,
     is_group,
     replicas,
-    sign,
-    verify,
 )
 from controller.mapping.machine import COUNTER_LIMIT, Event, Send, dropped
 from controller.xtr.config import MappingSystemLink, XtrConfig
@@ -29,6 +29,8 @@ from controller.xtr.resolver import Request, Resolver
 from controller.xtr.subscriptions import Subscription, Subscriptions
 from controller.xtr.tables import Tables
 
+# Acknowledges what came without a MAC.
+_NO_KEY = Key(0, Algorithm.NONE, b"")
 _REFUSALS = (Action.DROP_POLICY, Action.DROP_AUTH)
 
 
@@ -61,11 +63,13 @@ class NotificationHandler:
         link = self._links.at(datagram.source.address)
         if link is None:
             return [dropped(datagram, "unknown-map-server", message="map-notify")]
+        if message.algorithm == Algorithm.NONE and not link.profile.signed_publications:
+            return self._unsigned(datagram, message, link, now)
         key = self._links.key(link, message.key_id)
         if key is None:
             return [dropped(datagram, "unknown-key", message="map-notify", field="key-id", value=message.key_id)]
         try:
-            verify(datagram.payload, message, key, strict_scope=self._config.strict_scope)
+            link.profile.verify(datagram.payload, message, key, self._config)
         except AuthenticationError as error:
             return [dropped(datagram, "authentication-failed", message="map-notify", detail=str(error))]
         if not message.records:
@@ -110,6 +114,16 @@ class NotificationHandler:
         for eid in self._etr.outstanding(link.name, message.nonce):
             outputs.append(Event("registration-refused", {"eid": str(eid), "link": link.name}))
         return outputs
+
+    def _unsigned(self, datagram: Datagram, message: MapNotify, link: MappingSystemLink, now: float) -> list[Output]:
+        """Process a Map-Notify without MAC: it may speak of what is subscribed to at its link, and of nothing else."""
+        request = self._resolver.answered_by(message.nonce, link.name)
+        if request is not None and message.records and message.records[0].key.covers(request.key.eid):
+            return self._confirmed(datagram, message, link, request, now)
+        followed = [self._subscriptions.covering(link.name, record.key) for record in message.records]
+        if not followed or None in followed:
+            return [dropped(datagram, "authentication-failed", message="map-notify", detail="no MAC")]
+        return self._published(datagram, message, link, now)
 
     def _names_us(self, eid: Eid) -> bool:
         """Whether what is known of an own EID's RLOC-set has this xTR in it."""
@@ -177,13 +191,14 @@ class NotificationHandler:
                     outputs += self._lost(held, record, now)
                     stale = False
                 continue
-            publication = self._ledger.is_publication(message.nonce)
+            ordered = link.profile.ordered_nonces
+            publication = self._ledger.is_publication(message.nonce) or not ordered
             if not publication and self._published_before(link, eid):
                 outputs += self._uncounted(link, eid, now)
                 stale = False
                 continue
             floor = self._subscriptions.floor(link.name, eid) if publication else -1
-            verdict = self._ledger.verdict(link.name, eid, message.nonce, floor)
+            verdict = self._ledger.verdict(link.name, eid, message.nonce, floor) if ordered else Verdict.NEW
             stale &= verdict is Verdict.OLD
             if verdict is Verdict.NEW:
                 outputs += self._believe(record, link, message.nonce, now)
@@ -269,10 +284,10 @@ class NotificationHandler:
 
     def _ack(self, datagram: Datagram, message: MapNotify, link: MappingSystemLink) -> Send:
         """The Map-Notify-Ack: same nonce and records, own MAC (RFC 9301 §5.7)."""
-        key = self._links.key(link, message.key_id)
+        key = _NO_KEY if message.algorithm == Algorithm.NONE else self._links.key(link, message.key_id)
         assert key is not None  # the message was verified with it
         ack = MapNotifyAck(message.nonce, message.records)
-        payload = sign(ack, key, mac_scope=self._config.mac_scope, full_length=self._config.full_mac)
+        payload = link.profile.sign(ack, key, self._config)
         source = Endpoint(datagram.destination.address, CONTROL_PORT)
         return Send(Datagram(source, datagram.source, payload))
 

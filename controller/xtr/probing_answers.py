@@ -16,6 +16,7 @@ from controller.lisp import (
     IPAddress,
     MapReply,
     MapRequest,
+    RequestRecord,
     RlocRecord,
     encode,
 )
@@ -51,24 +52,28 @@ class ProbeResponder:
             return [dropped(datagram, "source-is-no-itr-rloc", message="map-request", **fields)]
         if not self._admit(now):
             return [Event("probe-not-answered", {"source": str(source), "reason": "rate"})]
-        records = tuple(self._record(record.key, probed) for record in message.records)
+        records = tuple(self._record(record, probed) for record in message.records)
         reply = MapReply(message.nonce, records, probe=True)
         return [Send(Datagram(Endpoint(probed, CONTROL_PORT), source, encode(reply)))]
 
-    def _record(self, eid: Eid, probed: IPAddress) -> EidRecord:
-        """The mapping with `probed` marked; without locators if the EID is not behind this router."""
+    def _record(self, asked: RequestRecord, probed: IPAddress) -> EidRecord:
+        """The mapping with `probed` marked; without locators if the EID is not behind this router.
+
+        An EID is written as it was asked for: there are probers that compare the octets.
+        """
+        eid = asked.key
         mapping = next(self._mappings(eid), None)
         if mapping is None:
-            return EidRecord.for_eid(eid, _UNKNOWN_TTL, authoritative=True)
+            return EidRecord(asked.eid, asked.mask_len, _UNKNOWN_TTL, authoritative=True)
         learned = self._cache.learned(mapping.local.eid)
         own = [replace(locator, local=True, reachable=True) for locator in mapping.locators]
         mine = {locator.rloc for locator in own}
         # RFC 9301 §5.4 wants the whole RLOC-set: what the mapping system told of the other routers of the Site.
         peers = [locator for locator in learned.record.locators if locator.rloc not in mine] if learned else []
         locators = [*own, *(replace(locator, local=False) for locator in peers)]
-        return EidRecord.for_eid(
-            mapping.local.eid, self._config.record_ttl, _marked(locators, probed), authoritative=True
-        )
+        found = mapping.local.eid
+        record = EidRecord.for_eid(found, self._config.record_ttl, _marked(locators, probed), authoritative=True)
+        return replace(record, eid=asked.eid, mask_len=asked.mask_len) if found == eid else record
 
     def _mappings(self, eid: Eid) -> Iterator[LocalMapping]:
         """The database entries that cover `eid`, the most specific first."""

@@ -187,6 +187,7 @@ class Resolver:
     def _send(self, request: Request, now: float) -> Send:
         link = self._links.named(request.key.link)
         subscribe = self._config.subscribe_on_miss or request.lasting or request.ends
+        subscribe = subscribe and link.profile.subscriptions
         nonce = self._subscription_nonce(request, now) if subscribe else self._nonces.unpredictable()
         request.nonces.add(nonce)
         self._by_nonce[nonce] = request
@@ -219,7 +220,7 @@ class Resolver:
         destination = link.address
         if isinstance(eid.target, (IPv4Network, IPv6Network)) and eid.target.version == source.version:
             destination = eid.target.network_address
-        return encode(Ecm(source, destination, CONTROL_PORT, CONTROL_PORT, encode(inner)))
+        return encode(Ecm(source, destination, CONTROL_PORT, CONTROL_PORT, link.profile.encode_request(inner)))
 
     def _pause(self, request: Request, now: float) -> list[Send | Event]:
         dropped = len(request.packets)

@@ -240,7 +240,7 @@ class Xtr:
     def receive(self, datagram: Datagram, now: float) -> list[Output]:
         """Process one datagram from UDP port 4342. Whatever it contains, it raises nothing."""
         try:
-            message = decode(datagram.payload, self.config.decode_options)
+            message = decode(datagram.payload, self._links.decode_options(datagram.source.address))
         except DecodeError as error:
             return [dropped(datagram, "malformed", field=error.field, detail=str(error))]
         match message:
@@ -363,6 +363,8 @@ class Xtr:
 
         If the confirmation may have been a publication, nothing is proved: then ask once more first.
         """
+        if not self._links.named(subscription.link).profile.ordered_nonces:
+            return []  # nonces prove nothing
         missing: list[Eid] = []
         for eid in self._tables.learned_from(subscription.link, subscription.eid):
             learned = self._tables.cache.learned(eid)

@@ -1,6 +1,14 @@
 """What every protocol machine is made of: outputs, timers, nonces and a table of EIDs. No protocol in it."""
 
-from controller.mapping.machine.checks import ConfigError, StoreError, check_iid, check_path_mtu, check_unique, fail
+from controller.mapping.machine.checks import (
+    ConfigError,
+    StoreError,
+    check_iid,
+    check_path_mtu,
+    check_profile_keys,
+    check_unique,
+    fail,
+)
 from controller.mapping.machine.eid_table import EidTable
 from controller.mapping.machine.nonces import COUNTER_LIMIT, NonceSource, NonceUse
 from controller.mapping.machine.outputs import Event, Send, dropped
@@ -22,6 +30,7 @@ __all__ = [
     "TimerQueue",
     "check_iid",
     "check_path_mtu",
+    "check_profile_keys",
     "check_unique",
     "dropped",
     "fail",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NoReturn
 
+from controller.lisp import Key, Profile
 from controller.lisp.constants import MAX_INSTANCE_ID, UNFRAGMENTED_IPV4, UNFRAGMENTED_IPV6
 
 
@@ -28,6 +29,14 @@ class StoreError(Exception):
 def fail(place: str, value: object, reason: str) -> NoReturn:
     """Raise the ConfigError."""
     raise ConfigError(place, value, reason)
+
+
+def check_profile_keys(place: str, keys: Iterable[Key], profile: Profile) -> None:
+    """Each key has to be one that the peers of a profile can use."""
+    for index, key in enumerate(keys):
+        problem = profile.problem_of(key)
+        if problem is not None:
+            fail(f"{place}[{index}]", f"key {key.key_id}", problem)
 
 
 def check_iid(place: str, iid: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from controller.lisp import Eid, EidRecord, MapRegister, XtrIdentity, replicas, replication_locator, sign
+from controller.lisp import Eid, EidRecord, MapRegister, XtrIdentity, replicas, replication_locator
 from controller.lisp.constants import TTL_REMOVE
 from controller.mapping.machine import Event, Send, TimerQueue
 from controller.xtr.config import XtrConfig
@@ -141,7 +141,7 @@ class Claims:
         ttl = TTL_REMOVE if claim.withdrawn else config.record_ttl
         record = EidRecord.for_eid(key.group, ttl, [self._locator], authoritative=True)
         register = MapRegister(nonce, (record,), proxy_reply=True, merge=True, want_notify=True, xtr=self._identity)
-        payload = sign(register, self._links.signing_key(link), mac_scope=config.mac_scope, full_length=config.full_mac)
+        payload = link.profile.sign(register, self._links.signing_key(link), config)
         return self._links.send(link, payload)
 
     def _settle(self, key: ClaimKey, claim: Claim) -> None:
