@@ -125,7 +125,8 @@ class RepeatsAreSuppressed(LimitTest):
             access_port(BLUE_PORT, SITE, BLUE, scale_up_iid=RED_UP, acc_id=ACC_HERE),
             instance(RED_UP, Encapsulation.VXLAN_GPE, True, domain=Domain.SCALE_UP),
         )
-        self.assertEqual(self.punts(BLUE_PORT, [scale_up(ACC_HERE, number)] * 2), 1)
+        self.send(CORE, arriving(CORE, tunnel(VxlanGpe(iid=RED_UP), udp(THERE, NOWHERE), src=PEER, dst=OWN)))
+        self.assertEqual(self.punts(BLUE_PORT, [scale_up(ACC_HERE, number)] * 2), 2)
         self.assertEqual(self.punts(BLUE_PORT, [scale_up(ACC_HERE, ACC_NOWHERE)] * 2), 1)
         with self.subTest("resolved"), self.no_drops():
             self.write(eid_rloc_set(RED, host(NOWHERE), TO_PEER))

@@ -177,6 +177,21 @@ class DesignatedBorderReplicates(ReplicationTest):
                 self.assertEqual(self.pruned() - before, Counter({DropReason.SPLIT_HORIZON: 2}))
 
 
+@requirement("MH-FWD-4", "MH-FWD-5", partial=True)
+class FabricNeverHearsTheFabric(ReplicationTest):
+    """Where the Sites of other PoDs are known, nothing goes from one of them to another through here either."""
+
+    def runTest(self) -> None:
+        self.write(site_of_rloc(ip_address(FAR), 77), site_of_rloc(ip_address(FAR_TOO), 78))
+        sites = {NEAR: SITE, FAR: 77, FAR_TOO: 78}
+        routers = frozenset(ReplicaRouter(ip_address(rloc), site) for rloc, site in sites.items())
+        self.write(*self.tables.set_replication(ReplicationList(RED, ip_address(GROUP), routers=routers)).put)
+        for rloc, receivers in ((FAR, (NEAR,)), (FAR_TOO, (NEAR,)), (NEAR, (FAR, FAR_TOO))):
+            with self.subTest(sender=rloc):
+                self.from_tunnel(rloc, udp("40.0.0.7", GROUP))
+                self.expect_copies(udp("40.0.0.7", GROUP), routers=receivers)
+
+
 @requirement("MH-FWD-9", partial=True)
 class OtherBorderReplicatesNothing(ReplicationTest):
     """A border that is not the designated one has no routers on its lists: nothing passes it, either way."""
@@ -218,6 +233,13 @@ class NobodyHearsHimself(ReplicationTest):
                 packet = udp(SENDERS[port], GROUP)
                 self.from_tunnel(NEAR, packet)
                 self.expect_copies(packet, ports=[other for other in PORTS if other != port])
+        with self.subTest("receiver without an EID"):
+            anybody = frozenset(Receiver(hop(port)) for port in PORTS)
+            changes = self.tables.set_replication(ReplicationList(RED, ip_address(GROUP6), receivers=anybody))
+            self.write(*changes.put)
+            packet = udp("fd00:10::1", GROUP6)
+            self.send(1, arriving(1, packet))
+            self.expect_copies(packet, ports=(2, SPARE))
 
 
 @requirement("MH-FWD-9", partial=True)
