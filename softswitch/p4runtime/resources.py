@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Final
 
 from p4.v1 import p4runtime_pb2 as p4rt
 
@@ -11,6 +12,9 @@ from softswitch.p4runtime.schema import Counter, Meter, MeterKind, Table
 from softswitch.p4runtime.undo import UndoLog
 from softswitch.state import Entry, MeterConfig
 from softswitch.state import Table as TableState
+
+
+_MAX_COUNT: Final = (1 << 63) - 1
 
 
 def check_counter_data(data: p4rt.CounterData, where: str) -> None:
@@ -26,8 +30,11 @@ def check_counter_data(data: p4rt.CounterData, where: str) -> None:
 
 
 def counter_data(counter: Counter, packets: int, octets: int) -> p4rt.CounterData:
-    """A counter's value in the units that it has; the other one stays 0."""
-    return p4rt.CounterData(packet_count=packets if counter.packets else 0, byte_count=octets if counter.bytes else 0)
+    """A counter's value in the units that it has; the other one stays 0. Counts go on at 0 after 2^63 - 1."""
+    return p4rt.CounterData(
+        packet_count=packets & _MAX_COUNT if counter.packets else 0,
+        byte_count=octets & _MAX_COUNT if counter.bytes else 0,
+    )
 
 
 def decode_meter_config(meter: Meter, config: p4rt.MeterConfig, where: str) -> MeterConfig:

@@ -61,6 +61,11 @@ async def test_counters(rig: Rig) -> None:
     rig.switch.inject(1, FRAME)
     rig.switch.inject(1, FRAME)
     assert await controller.read(counter(1)) == [counter(1, 2, 2 * len(FRAME))]
+    largest = (1 << 63) - 1
+    await controller.write(modify(counter(2, largest, largest)))
+    rig.switch.inject(2, FRAME)
+    assert await controller.read(counter(2)) == [counter(2, 0, len(FRAME) - 1)]  # what the message can hold
+    await controller.write(modify(counter(2, 0)))
     await controller.write(modify(counter(3, 7, 1)), modify(counter(1)))
     cells = await controller.read(counter(None))
     assert [cell.counter_entry.data.packet_count for cell in cells] == [0, 2, 0, 7, *[0] * 12]
