@@ -13,7 +13,6 @@ from softswitch.p4runtime.undo import UndoLog
 from softswitch.state import Entry, MeterConfig
 from softswitch.state import Table as TableState
 
-
 _MAX_COUNT: Final = (1 << 63) - 1
 
 
