@@ -84,7 +84,7 @@ stubs: ## regenerate the P4Runtime stubs
 	stubs/generate.sh
 
 bench: $(STAMP) ## every benchmark, as ratios against a peer or the machine's limit
-	@for bench in bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+	@for bench in bench/bench_*.py; do echo "== $$bench"; PYTHONPATH=. $(BIN)/python $$bench || exit 1; done
 
 fuzz: $(STAMP) ## coverage-guided fuzzing of every decoder, FUZZ_SECONDS=8 each; FUZZ_TARGETS="ecm lcaf" for some
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check -e '.[fuzz]'

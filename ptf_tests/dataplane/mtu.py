@@ -121,7 +121,7 @@ class SenderIsTold(MtuTest):
                 self.assertEqual(message.nexthopmtu if kind is ICMP else message.mtu, 1464)
 
 
-@requirement("PR-MTU-1")
+@requirement("PR-MTU-1", partial=True)
 class PacketsThatMayBeCut(MtuTest):
     """DF=0: the controller cuts the packet into fragments that fit, and each goes its way through the tunnel."""
 

@@ -242,7 +242,7 @@ class TenantsAreApart(ScaleUpTest):
             self.arrives(answer, iid=0x3003)
 
 
-@requirement("DP-7", "GEN-5")
+@requirement("DP-7", "GEN-5", "SO-SEG-4", "SU-SEG-4")
 class InstanceIdChoosesTheDomain(ScaleUpTest):
     """The same inner frames behind the same tunnel: which tables they meet follows from the Instance-ID alone."""
 
