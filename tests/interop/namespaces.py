@@ -60,5 +60,12 @@ def two_namespaces(one: Sequence[str], other: Sequence[str]) -> Iterator[tuple[N
             subprocess.run([*namespace.prefix, "ethtool", "-K", "eth0", "tx", "off"], capture_output=True, check=False)
             for address in addresses:
                 namespace.run("ip", "address", "add", address, "dev", "eth0", *(["nodad"] if ":" in address else []))
+            if not any(":" in address for address in addresses):
+                namespace.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6")
             namespace.run("ip", "link", "set", "eth0", "up")
+        for namespace in (first, second):
+            until = time.monotonic() + 5
+            while " UP " not in namespace.run("ip", "-brief", "link", "show", "eth0"):
+                assert time.monotonic() < until, "the link does not come up"
+                time.sleep(0.02)
         yield first, second

@@ -6,7 +6,7 @@ import shutil
 import struct
 import subprocess
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 import pytest
@@ -148,6 +148,29 @@ def write_pcap(path: Path, packets: list[bytes]) -> None:
     """Write a capture of raw IP packets."""
     records = [struct.pack("<IIII", at, 0, len(packet), len(packet)) + packet for at, packet in enumerate(packets)]
     path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101) + b"".join(records))
+
+
+def questioned_in(capture: Path, *sources: IPv4Address | IPv6Address) -> list[str]:
+    """What Wireshark questions in the LISP messages that these addresses sent; without Wireshark, nothing.
+
+    An expert item that tells Wireshark's own limits is no question.
+    """
+    if TSHARK is None:
+        return []
+    command = [TSHARK, "-r", str(capture), "-Y", "lisp", "-T", "fields", "-E", "aggregator=;", "-E", "occurrence=a"]
+    fields = ("frame.number", "ip.src", "ipv6.src", "_ws.malformed", "_ws.expert.message", "udp.checksum.status")
+    command += ["-o", "udp.check_checksum:TRUE", *(part for field in fields for part in ("-e", field))]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    found = []
+    for line in run.stdout.splitlines():
+        number, ipv4, ipv6, malformed, expert, checksums = line.split("\t")
+        texts = [text for text in expert.split(";") if text and text not in LIMITS]
+        wrong = set(checksums.split(";")) - {"1"}
+        # An ECM has two of them, the outer first; an IPv6 packet may have an IPv4 one inside.
+        source = ip_address((ipv6 or ipv4).split(";")[0])
+        if source in sources and (malformed or texts or wrong):
+            found.append(f"frame {number}: {malformed} {'; '.join(texts)} checksum {checksums}")
+    return found
 
 
 def test_nothing_is_malformed(dissected: dict[str, Dissected]) -> None:
