@@ -68,6 +68,14 @@ _LEVELS: Final = {
 }
 
 
+class EngineChoice(StrEnum):
+    """The engines."""
+
+    AUTO = "auto"
+    NATIVE = "native"
+    REFERENCE = "reference"
+
+
 class UsageError(TyperException):
     """What was asked for cannot be done; the message is all that the user needs."""
 
@@ -116,6 +124,14 @@ def run(
     log_level: Annotated[
         LogLevel, typer.Option("--log-level", "-L", help="trace follows every packet.")
     ] = LogLevel.TRACE,
+    engine: Annotated[
+        EngineChoice,
+        typer.Option(help="What carries packets: machine code or the reference engine; auto prefers native."),
+    ] = EngineChoice.AUTO,
+    trace_every: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Trace one of N packets; the others are carried by the native engine."),
+    ] = 1,
     show_version: Annotated[bool, typer.Option("--version", "-v", help="Print the version.")] = False,
 ) -> None:
     """A v1model switch that runs what p4c-bm2-ss compiled and speaks P4Runtime."""
@@ -139,7 +155,14 @@ def run(
     for number in device_id or [0]:
         if number in devices:
             raise UsageError(f"--device-id {number} is given twice")
-        switch = Switch(number, cpu_port=cpu_port, drop_port=drop_port, trace=_trace if tracing else None)
+        switch = Switch(
+            number,
+            cpu_port=cpu_port,
+            drop_port=drop_port,
+            trace=_trace if tracing else None,
+            engine=engine.value,
+            trace_every=trace_every,
+        )
         devices[number] = Device(switch)
         if path is not None:
             _load(switch, devices[number], path, p4info)

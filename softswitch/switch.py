@@ -8,14 +8,33 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
+from softswitch.engines import make_native
+from softswitch.native.runtime.structs import (
+    ABSENT,
+    LINK,
+    PORT_BYTES,
+    PORT_COUNT,
+    PORT_KIND,
+    PORT_LOST,
+    PORT_RX_BYTES,
+    PORT_RX_PACKETS,
+    PORT_TX_BYTES,
+    PORT_TX_PACKETS,
+    TO_PYTHON,
+)
 from softswitch.ports.base import Port
+from softswitch.ports.link import LinkEnd, NativePort
 from softswitch.ports.workqueue import WorkQueue, shared_queue
 from softswitch.program import Program
 from softswitch.reference.engine import ReferenceEngine
 from softswitch.reference.trace import Event, TraceSink
 from softswitch.state import DigestList, Entry, SwitchState
+from softswitch.state.memory import Memory
+
+if TYPE_CHECKING:
+    from softswitch.native.engine import NativeEngine
 
 log = logging.getLogger(__name__)
 
@@ -38,18 +57,64 @@ class Engine(Protocol):
         """One pass: what leaves, and copies that enter ingress again (resubmitted, recirculated)."""
 
 
-EngineFactory = Callable[..., Engine]
+EngineName = Literal["auto", "native", "reference"]
 
 
-@dataclass(slots=True)
 class PortCounters:
-    """Packets and bytes since the port was added; lost: refused because the queue was full."""
+    """Packets and bytes since the port was added; lost: refused because the queue was full.
 
-    rx_packets: int = 0
-    rx_bytes: int = 0
-    tx_packets: int = 0
-    tx_bytes: int = 0
-    lost: int = 0
+    They are in memory that machine code counts in too.
+    """
+
+    def __init__(self, ports: Memory, number: int) -> None:
+        self._words = ports.view[PORT_BYTES // 8 * number : PORT_BYTES // 8 * (number + 1)]
+        for offset in (PORT_RX_PACKETS, PORT_RX_BYTES, PORT_TX_PACKETS, PORT_TX_BYTES, PORT_LOST):
+            self._words[offset // 8] = 0
+
+    @property
+    def rx_packets(self) -> int:
+        """Packets received."""
+        return self._words[PORT_RX_PACKETS // 8]
+
+    @property
+    def rx_bytes(self) -> int:
+        """Octets received."""
+        return self._words[PORT_RX_BYTES // 8]
+
+    @property
+    def tx_packets(self) -> int:
+        """Packets sent."""
+        return self._words[PORT_TX_PACKETS // 8]
+
+    @property
+    def tx_bytes(self) -> int:
+        """Octets sent."""
+        return self._words[PORT_TX_BYTES // 8]
+
+    @property
+    def lost(self) -> int:
+        """Packets received and lost."""
+        return self._words[PORT_LOST // 8]
+
+    def received(self, octets: int) -> None:
+        """Account a packet."""
+        self._words[PORT_RX_PACKETS // 8] += 1
+        self._words[PORT_RX_BYTES // 8] += octets
+
+    def sent(self, octets: int) -> None:
+        """Account a packet."""
+        self._words[PORT_TX_PACKETS // 8] += 1
+        self._words[PORT_TX_BYTES // 8] += octets
+
+    def lose(self) -> None:
+        """Account a packet."""
+        self._words[PORT_LOST // 8] += 1
+
+    def connect(self, kind: int, peer: NativePort | None = None) -> None:
+        """Say where machine code sends what leaves by the port."""
+        self._words[PORT_KIND // 8 + 1] = peer.switch if peer is not None else 0
+        self._words[PORT_KIND // 8 + 2] = peer.port if peer is not None else 0
+        self._words[PORT_KIND // 8] = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +140,8 @@ class Switch:
     trace:     receives the events of every packet; None for full speed
     clock:     nanoseconds, monotonic; the program's timestamps begin at 0 when the switch is made
     queue:     shared by all switches that are linked to each other
+    engine:    ``native`` or ``reference``; ``auto`` is native where that is possible
+    trace_every: with the native engine, one of that many packets is traced, by the reference engine; 1 for all
     """
 
     def __init__(
@@ -86,7 +153,8 @@ class Switch:
         trace: TraceSink | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
         queue: WorkQueue | None = None,
-        engine: EngineFactory = ReferenceEngine,
+        engine: EngineName = "auto",
+        trace_every: int = 1,
     ) -> None:
         self.device_id = device_id
         self.cpu_port = cpu_port
@@ -99,12 +167,15 @@ class Switch:
         self.on_idle_timeout: Callable[[str, list[Entry]], None] | None = None
         self.on_port_status: Callable[[int, bool], None] | None = None
         self.on_ports_changed: Callable[[], None] | None = None  # for the P4Runtime server, as on_packet_in
-        self.unsent = 0  # packets for ports that are not there, or for a controller that is not there
-        self._make_engine = engine
+        self._unsent = 0
+        self._engine_name = engine
+        self._trace_every = trace_every
         self._started_ns = clock()
         self._ports: dict[int, AttachedPort] = {}
         self._was_up: dict[int, bool] = {}
+        self._memory = Memory(PORT_BYTES * PORT_COUNT)
         self._engine: Engine | None = None
+        self._native: NativeEngine | None = None
         self._program: Program | None = None
         self._state: SwitchState | None = None
 
@@ -125,14 +196,44 @@ class Switch:
         state = SwitchState(program, self.clock)
         state.port_is_up = self._port_is_up
         state.set_digest_callback(self._digest)
-        self._engine = self._make_engine(
+        native = self._make_native(program, state)
+        if self._native is not None:
+            self._unsent += self._native.unsent
+            self._native.close()
+        self._engine = None
+        self._native = native
+        self._program, self._state = program, state
+        if native is None:
+            self._require_engine()
+        for number in self._ports:
+            self._connect(number)
+
+    def _make_native(self, program: Program, state: SwitchState) -> NativeEngine | None:
+        """The program in machine code, None for the reference engine."""
+        if self._engine_name == "reference" or (self.trace is not None and self._trace_every == 1):
+            return None
+        return make_native(
             program,
             state,
+            self.queue,
+            self,
+            self._memory,
+            required=self._engine_name == "native",
             drop_port=self.drop_port,
+            cpu_port=self.cpu_port,
             started_ns=self._started_ns,
-            trace=self.trace,
+            trace_every=0 if self.trace is None else self._trace_every,
         )
-        self._program, self._state = program, state
+
+    @property
+    def engine(self) -> Literal["native", "reference"]:
+        """What carries packets."""
+        return "reference" if self._native is None else "native"
+
+    @property
+    def unsent(self) -> int:
+        """Packets for ports that are not there, or for a controller that is not there."""
+        return self._unsent + (self._native.unsent if self._native is not None else 0)
 
     @property
     def ports(self) -> Mapping[int, AttachedPort]:
@@ -145,7 +246,7 @@ class Switch:
             raise ValueError(f"port number {number} is reserved or not in 0..{MAX_PORT}")
         if number in self._ports:
             raise ValueError(f"port {number} is taken by {self._ports[number].port.name}")
-        attached = AttachedPort(number, port, PortCounters())
+        attached = AttachedPort(number, port, PortCounters(self._memory, number))
         self._ports[number] = attached
         try:
             port.open(lambda packet: self.inject(number, packet))
@@ -153,13 +254,20 @@ class Switch:
             del self._ports[number]
             raise
         self._was_up[number] = port.is_up
+        if isinstance(port, LinkEnd):
+            port.on_change = lambda: self._connect(number)
+        self._connect(number)
         if self.on_ports_changed is not None:
             self.on_ports_changed()
         return attached
 
     def remove_port(self, number: int) -> None:
         """Close a port. KeyError if there is none."""
-        self._ports.pop(number).port.close()
+        attached = self._ports.pop(number)
+        if isinstance(attached.port, LinkEnd):
+            attached.port.on_change = attached.port.native = None
+        attached.port.close()
+        attached.counters.connect(ABSENT)
         self._was_up.pop(number, None)
         if self.on_ports_changed is not None:
             self.on_ports_changed()
@@ -171,12 +279,15 @@ class Switch:
 
     def inject(self, port_number: int, packet: bytes) -> None:
         """A packet received on a port: processed, and the results sent, before this returns or soon after."""
+        if self._native is not None:
+            self._native.inject(port_number, packet)
+            self._native.hub.kick()
+            return
         attached = self._ports.get(port_number)
         if attached is not None:
-            attached.counters.rx_packets += 1
-            attached.counters.rx_bytes += len(packet)
+            attached.counters.received(len(packet))
         if not self.queue.post(lambda: self._begin(port_number, packet)) and attached is not None:
-            attached.counters.lost += 1
+            attached.counters.lose()
 
     def packet_out(self, packet: bytes) -> None:
         """A packet from the controller, its packet-out header in front. RuntimeError without a CPU port."""
@@ -190,6 +301,8 @@ class Switch:
         Copies that recirculate or are resubmitted are followed, up to MAX_PASSES passes in all.
         RuntimeError before the first program.
         """
+        if self._native is not None:
+            return self._native.process(port, packet)
         return self._follow(self._require_engine(), port, packet)
 
     def explain(self, port: int, packet: bytes) -> tuple[list[Output], list[Event]]:
@@ -197,13 +310,8 @@ class Switch:
 
         The packet is processed for real: counters, meters and registers change.
         """
-        self._require_engine()
         events: list[Event] = []
-        assert self._program is not None
-        engine = ReferenceEngine(
-            self._program, self.state, drop_port=self.drop_port, started_ns=self._started_ns, trace=events.append
-        )
-        return self._follow(engine, port, packet), events
+        return self._follow(self._make_reference(events.append), port, packet), events
 
     async def run(self) -> None:
         """Keep time until cancelled: idle entries, digest lists that are due, ports going up and down."""
@@ -257,6 +365,34 @@ class Switch:
             log.warning("a packet was dropped after %d passes", MAX_PASSES)
         return results
 
+    def native_output(self, port: int, packet: bytes) -> None:
+        """A packet leaves by a port that Python serves; the port has counted it."""
+        if port == self.cpu_port:
+            self._transmit((port, packet))
+        elif port in self._ports:
+            self._ports[port].port.send(packet)
+
+    def native_trace(self, port: int, packet: bytes) -> None:
+        """A packet that has been chosen to be traced enters."""
+        engine = self._require_engine()
+        self.queue.post(lambda: self._step(engine, engine.receive(port, packet)))
+
+    def _connect(self, number: int) -> None:
+        """Tell machine code where a port leads."""
+        attached, native = self._ports.get(number), self._native
+        if attached is None:
+            return
+        port, peer = attached.port, None
+        if isinstance(port, LinkEnd):
+            here = None if native is None else NativePort(native.hub.address, native.address, number)
+            if port.native != here:
+                port.native = here
+                port.changed()
+            peer = port.native_peer if here is not None else None
+            if peer is not None and here is not None and peer.hub != here.hub:
+                peer = None
+        attached.counters.connect(TO_PYTHON if peer is None else LINK, peer)
+
     def _begin(self, port: int, packet: bytes) -> None:
         if self._engine is not None:
             self._step(self._engine, self._engine.receive(port, packet))
@@ -276,14 +412,13 @@ class Switch:
             if self.on_packet_in is not None:
                 self.on_packet_in(packet)
             else:
-                self.unsent += 1
+                self._unsent += 1
             return
         attached = self._ports.get(number)
         if attached is None:
-            self.unsent += 1
+            self._unsent += 1
             return
-        attached.counters.tx_packets += 1
-        attached.counters.tx_bytes += len(packet)
+        attached.counters.sent(len(packet))
         attached.port.send(packet)
 
     def _digest(self, digest: DigestList) -> None:
@@ -295,6 +430,14 @@ class Switch:
         return number == self.cpu_port or (attached is not None and attached.is_up)
 
     def _require_engine(self) -> Engine:
+        """The reference engine. RuntimeError before the first program."""
         if self._engine is None:
-            raise RuntimeError("the switch has no program")
+            self._engine = self._make_reference(self.trace)
         return self._engine
+
+    def _make_reference(self, trace: TraceSink | None) -> Engine:
+        if self._program is None:
+            raise RuntimeError("the switch has no program")
+        return ReferenceEngine(
+            self._program, self.state, drop_port=self.drop_port, started_ns=self._started_ns, trace=trace
+        )

@@ -91,7 +91,7 @@ def set_direct_meter(
     if table.meter is None or entry.meter is None:
         raise no_direct_meter(table)
     new = decode_meter_config(table.meter, config, where) if config is not None else None
-    old, cell = entry.meter, copy.copy(entry.meter)
+    old, cell = copy.copy(entry.meter), copy.copy(entry.meter)
     if new is None:
         cell.reset()
     else:

@@ -5,12 +5,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from softswitch.ports.base import Receive
 from softswitch.ports.effects import Channel, ChannelCounters, Effects
 from softswitch.ports.impaired import Mover
 
 log = logging.getLogger(__name__)
+
+
+class NativePort(NamedTuple):
+    """A port of a switch in memory, and the hub that carries its packets."""
+
+    hub: int
+    switch: int
+    port: int
 
 
 class LinkEnd:
@@ -26,6 +35,10 @@ class LinkEnd:
         self._receive: Receive | None = None
         self._enabled = True
         self._mover: Mover | None = None
+        # Set by a switch whose engine can hand packets over without Python: where it is in memory and which port this
+        # is, and what to call when the link has changed.
+        self.native: NativePort | None = None
+        self.on_change: Callable[[], None] | None = None
 
     @property
     def name(self) -> str:
@@ -55,21 +68,38 @@ class LinkEnd:
         self._mover = None
         if effects is not None and effects.any:
             self._mover = Mover(Channel(effects, self._name), self._deliver, self._clock)
+        self.changed()
+
+    @property
+    def native_peer(self) -> NativePort | None:
+        """Where packets can be handed over, None if that takes Python: there are effects, or the link is down."""
+        if self._mover is not None or self._peer is None or not self.is_up:
+            return None
+        return self._peer.native
+
+    def changed(self) -> None:
+        """Tell the switches at both ends."""
+        for end in (self, self._peer):
+            if end is not None and end.on_change is not None:
+                end.on_change()
 
     def open(self, receive: Receive) -> None:
         """Begin to receive."""
         self._receive = receive
+        self.changed()
 
     def close(self) -> None:
         """Cease to receive; the link goes down."""
         self._receive = None
         self._cut()
+        self.changed()
 
     def set_enabled(self, enabled: bool) -> None:
         """Take the link down, as by pulling the cable, or up again."""
         self._enabled = enabled
         if not enabled:
             self._cut()
+        self.changed()
 
     def send(self, packet: bytes) -> None:
         """To the other end; lost while the link is down."""

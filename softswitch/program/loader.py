@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import TypeVar
@@ -83,6 +84,7 @@ def load_program(text: str | bytes | Mapping[str, object]) -> Program:
         value_sets=scope.value_sets,
         digests=load_digests(document, scope),
         field_lists=load_field_lists(document, scope),
+        digest=_digest(document.value),
     )
     _check_externs(document)
     return program
@@ -93,6 +95,10 @@ def _parse(text: str | bytes) -> object:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ProgramError("", text[:40], f"is not JSON: {error}") from None
+
+
+def _digest(document: object) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def _check_version(document: Cursor) -> None:

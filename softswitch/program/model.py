@@ -32,7 +32,7 @@ class Program:
     """A validated v1model program.
 
     Names are those of the JSON document, which p4c also uses in the P4Info. Action ids are unique, action
-    names are not: look an action up by name in its table.
+    names are not: look an action up by name in its table. digest is that of the document's content, in hexadecimal.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Program:
     value_sets: Mapping[str, ValueSetDef]
     digests: Mapping[str, DigestDef]
     field_lists: Mapping[int, FieldListDef]
+    digest: str
 
     def field(self, name: str) -> FieldRef | None:
         """The field known as ``header.field``, by alias first, or None."""

@@ -31,12 +31,12 @@ def make_hash(name: str) -> Hash:
 @cache
 def crc(parameters: CrcParameters) -> Hash:
     """A table-driven CRC of 8 to 64 bits."""
-    table = _crc_table(parameters)
+    table = crc_table(parameters)
     width, ones = parameters.width, (1 << parameters.width) - 1
     final = parameters.final_xor
     initial = parameters.initial
     if parameters.reflect_in:
-        initial = _reflect(initial, width)
+        initial = reflect(initial, width)
 
     def reflected(data: bytes) -> int:
         remainder = initial
@@ -53,25 +53,27 @@ def crc(parameters: CrcParameters) -> Hash:
     run = reflected if parameters.reflect_in else straight
     if parameters.reflect_in == parameters.reflect_out:
         return lambda data: run(data) ^ final
-    return lambda data: _reflect(run(data), width) ^ final
+    return lambda data: reflect(run(data), width) ^ final
 
 
-def _reflect(value: int, width: int) -> int:
+def reflect(value: int, width: int) -> int:
+    """The bits of a value in the opposite order."""
     return int(f"{value:0{width}b}"[::-1], 2)
 
 
-def _crc_table(parameters: CrcParameters) -> list[int]:
+def crc_table(parameters: CrcParameters) -> list[int]:
+    """The remainder for each octet."""
     width, ones = parameters.width, (1 << parameters.width) - 1
     table = []
     for octet in range(256):
-        dividend = _reflect(octet, 8) if parameters.reflect_in else octet
+        dividend = reflect(octet, 8) if parameters.reflect_in else octet
         remainder = dividend << width - 8
         for _ in range(8):
             carry = remainder >> width - 1
             remainder = remainder << 1 & ones
             if carry:
                 remainder ^= parameters.polynomial
-        table.append(_reflect(remainder, width) if parameters.reflect_in else remainder)
+        table.append(reflect(remainder, width) if parameters.reflect_in else remainder)
     return table
 
 

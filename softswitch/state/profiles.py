@@ -15,6 +15,7 @@ from softswitch.program.pipeline import ActionProfileDef
 from softswitch.state.entries import ActionCall, GroupRef, MemberRef, Target
 from softswitch.state.errors import AlreadyExists, InUse, InvalidEntry, NotFound, TableFull
 from softswitch.state.handles import Handles
+from softswitch.state.observers import ProfileObserver
 
 MAX_SLOTS = 1 << 16  # of a group without a size of its own
 
@@ -40,7 +41,9 @@ class GroupMember(NamedTuple):
     watch: int | None = None
 
 
-class _Slot(NamedTuple):
+class Slot(NamedTuple):
+    """A place in a group: one for each unit of a member's weight."""
+
     handle: int
     member: Member
     watch: int | None
@@ -54,7 +57,7 @@ class Group:
     max_size: int
     members: dict[int, GroupMember] = field(default_factory=dict)
     references: int = 0
-    slots: list[_Slot] = field(default_factory=list, repr=False)
+    slots: list[Slot] = field(default_factory=list, repr=False)
     watched: bool = False
 
 
@@ -66,7 +69,10 @@ class ActionProfile:
         self.name = definition.name
         self._check_call = check_call
         self._port_is_up = port_is_up
-        self.clear()
+        self.observer: ProfileObserver | None = None
+        self._handles = Handles()
+        self._members: dict[int, Member] = {}
+        self._groups: dict[int, Group] = {}
 
     def add_member(self, id: int, call: ActionCall, weight: int = 1) -> Member:
         """A new member; with a weight, the slots for it in one group are taken side by side at once.
@@ -80,6 +86,8 @@ class ActionProfile:
             raise TableFull(f"action profile {self.name}: weight {weight} exceeds the {MAX_SLOTS} slots of a group")
         member = Member(id, call, [self._handles.allocate() for _ in range(max(weight, 1))])
         self._members[id] = member
+        if self.observer is not None:
+            self.observer.member_set(member)
         return member
 
     def modify_member(self, id: int, call: ActionCall) -> None:
@@ -87,6 +95,8 @@ class ActionProfile:
         member = self.get_member(id)
         self._check_call(call)
         member.call = call
+        if self.observer is not None:
+            self.observer.member_set(member)
 
     def delete_member(self, id: int) -> None:
         """NotFound; InUse while an entry or a group refers to it."""
@@ -96,6 +106,8 @@ class ActionProfile:
         for handle in member.handles:
             self._handles.release(handle)
         del self._members[id]
+        if self.observer is not None:
+            self.observer.member_removed(id)
 
     def get_member(self, id: int) -> Member:
         """NotFound."""
@@ -116,6 +128,8 @@ class ActionProfile:
         if id in self._groups:
             raise AlreadyExists(f"action profile {self.name}: group {id} exists")
         self._groups[id] = Group(id, max_size)
+        if self.observer is not None:
+            self.observer.group_set(self._groups[id])
         return self._groups[id]
 
     def set_members(self, id: int, members: Iterable[GroupMember | tuple[int, int, int | None]]) -> None:
@@ -144,6 +158,8 @@ class ActionProfile:
                 handles.append(self._handles.allocate())
         group.members = wanted
         self._rebuild(group)
+        if self.observer is not None:
+            self.observer.group_set(group)
         self._free_copies(affected)
 
     def delete_group(self, id: int) -> None:
@@ -152,6 +168,8 @@ class ActionProfile:
         if group.references:
             raise InUse(f"action profile {self.name}: group {id} is in use")
         del self._groups[id]
+        if self.observer is not None:
+            self.observer.group_removed(id)
         self._free_copies(sorted(group.members))
 
     def get_group(self, id: int) -> Group:
@@ -182,9 +200,15 @@ class ActionProfile:
 
     def clear(self) -> None:
         """Forget all members and groups."""
+        groups, members = list(self._groups), list(self._members)
         self._handles = Handles()
-        self._members: dict[int, Member] = {}
-        self._groups: dict[int, Group] = {}
+        self._members = {}
+        self._groups = {}
+        if self.observer is not None:
+            for id in groups:
+                self.observer.group_removed(id)
+            for id in members:
+                self.observer.member_removed(id)
 
     def _referred(self, target: Target) -> Member | Group:
         match target:
@@ -197,7 +221,7 @@ class ActionProfile:
 
     def _rebuild(self, group: Group) -> None:
         slots = [
-            _Slot(handle, self._members[share.member], share.watch)
+            Slot(handle, self._members[share.member], share.watch)
             for share in group.members.values()
             for handle in self._members[share.member].handles[: share.weight]
         ]

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from softswitch.state.errors import AlreadyExists, InvalidEntry, NotFound
+from softswitch.state.observers import Changed
 
 MAX_SESSION_ID = (1 << 15) - 1
 _MAX_PORT = (1 << 32) - 1
@@ -45,6 +46,7 @@ class MulticastGroups:
 
     def __init__(self) -> None:
         self._groups: dict[int, MulticastGroup] = {}
+        self.observer: Changed | None = None
 
     def create_group(self, id: int, replicas: Iterable[Replica | tuple[int, int]]) -> MulticastGroup:
         """AlreadyExists; InvalidEntry unless 0 < id < 65536 and the replicas are distinct."""
@@ -53,24 +55,31 @@ class MulticastGroups:
         if id in self._groups:
             raise AlreadyExists(f"multicast group {id} exists")
         self._groups[id] = MulticastGroup(id, _ordered(replicas))
+        self._tell(id)
         return self._groups[id]
 
     def modify_group(self, id: int, replicas: Iterable[Replica | tuple[int, int]]) -> MulticastGroup:
         """NotFound, InvalidEntry."""
         self.get(id)
         self._groups[id] = MulticastGroup(id, _ordered(replicas))
+        self._tell(id)
         return self._groups[id]
 
     def delete_group(self, id: int) -> None:
         """NotFound."""
         self.get(id)
         del self._groups[id]
+        self._tell(id)
 
     def get(self, id: int) -> MulticastGroup:
         """NotFound."""
         if id not in self._groups:
             raise NotFound(f"no multicast group {id}")
         return self._groups[id]
+
+    def find(self, id: int) -> MulticastGroup | None:
+        """The group or None."""
+        return self._groups.get(id)
 
     def replicas(self, id: int) -> tuple[Replica, ...]:
         """The copies of a group; none for an unknown group."""
@@ -82,7 +91,14 @@ class MulticastGroups:
 
     def clear(self) -> None:
         """Forget all groups."""
+        ids = list(self._groups)
         self._groups.clear()
+        self._tell(*ids)
+
+    def _tell(self, *ids: int) -> None:
+        if self.observer is not None:
+            for id in ids:
+                self.observer(id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +116,26 @@ class CloneSessions:
 
     def __init__(self) -> None:
         self._sessions: dict[int, CloneSession] = {}
+        self.observer: Changed | None = None
 
     def create(self, session: CloneSession) -> None:
         """AlreadyExists, InvalidEntry."""
         if session.id in self._sessions:
             raise AlreadyExists(f"clone session {session.id} exists")
         self._sessions[session.id] = self._checked(session)
+        self._tell(session.id)
 
     def modify(self, session: CloneSession) -> None:
         """NotFound, InvalidEntry."""
         self.get(session.id)
         self._sessions[session.id] = self._checked(session)
+        self._tell(session.id)
 
     def delete(self, id: int) -> None:
         """NotFound."""
         self.get(id)
         del self._sessions[id]
+        self._tell(id)
 
     def get(self, id: int) -> CloneSession:
         """NotFound."""
@@ -132,7 +152,14 @@ class CloneSessions:
 
     def clear(self) -> None:
         """Forget all sessions."""
+        ids = list(self._sessions)
         self._sessions.clear()
+        self._tell(*ids)
+
+    def _tell(self, *ids: int) -> None:
+        if self.observer is not None:
+            for id in ids:
+                self.observer(id)
 
     @staticmethod
     def _checked(session: CloneSession) -> CloneSession:

@@ -58,6 +58,7 @@ class SwitchState:
             d.name: DigestStream(d, clock) for d in program.digests.values()
         }
         self.crc_parameters: dict[str, CrcParameters] = {}
+        self.crc_observer: Callable[[str], None] | None = None
         self.multicast = MulticastGroups()
         self.clone_sessions = CloneSessions()
 
@@ -106,6 +107,8 @@ class SwitchState:
             self.crc_parameters[calculation] = parameters
         else:
             raise InvalidEntry(f"calculation {calculation} is {algorithm}, not crc{parameters.width}_custom")
+        if self.crc_observer is not None:
+            self.crc_observer(calculation)
 
     def sweep_idle(self) -> list[tuple[str, list[Entry]]]:
         """Tables with the entries that have become idle since the last sweep."""
@@ -123,7 +126,8 @@ class SwitchState:
         for objects in arrays:
             for item in objects.values():
                 item.clear()
-        self.crc_parameters.clear()
+        for calculation in list(self.crc_parameters):
+            self.set_crc_parameters(calculation, None)
         self.multicast.clear()
         self.clone_sessions.clear()
 

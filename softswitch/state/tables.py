@@ -12,7 +12,9 @@ from softswitch.state.entries import ActionCall, Entry, GroupRef, MemberRef, Tar
 from softswitch.state.errors import AlreadyExists, ConstTable, InvalidEntry, NotFound, TableFull
 from softswitch.state.handles import Handles
 from softswitch.state.lookup import ExactLookup, Key, Lookup, LpmLookup, RangeLookup, TernaryLookup
+from softswitch.state.memory import CELL_WORDS, METER_WORDS, CellPool
 from softswitch.state.meters import MeterCell
+from softswitch.state.observers import TableObserver
 from softswitch.state.profiles import ActionProfile
 
 MAX_PRIORITY = (1 << 31) - 1
@@ -62,6 +64,8 @@ class Table:
         self._entries: dict[tuple[Match, int], Entry] = {}
         self._reported_idle: set[Entry] = set()
         self._handles = Handles()
+        self._cells = CellPool(CELL_WORDS + (METER_WORDS if meter is not None else 0))
+        self.observer: TableObserver | None = None
         self._lookup = _make_lookup(definition)
         declared = definition.default_entry
         self._program_default = ActionCall(declared.action.name, declared.arguments) if declared else None
@@ -96,6 +100,8 @@ class Table:
             self.profile.retain(target)
             self.profile.release(entry.target)
         entry.target = target
+        if self.observer is not None:
+            self.observer.retargeted(entry)
         if idle_timeout_ns is not None:
             entry.idle_timeout_ns = idle_timeout_ns
             entry.last_hit_ns = self._clock()
@@ -147,6 +153,8 @@ class Table:
             if self.default is not None and not isinstance(self.default, ActionCall):
                 self.profile.release(self.default)
         self.default = target if target is not None else self._program_default
+        if self.observer is not None:
+            self.observer.defaulted()
 
     def find(self, key: Key) -> Entry | None:
         """The entry that wins for a packet's key; see :mod:`softswitch.state.lookup`."""
@@ -173,15 +181,23 @@ class Table:
         if self.profile is not None:
             self.profile.retain(target)
         now = self._clock()
-        entry = Entry(canonical, priority, target, self._handles.allocate(), idle_timeout_ns, now)
-        if self._meter is not None:
-            entry.meter = MeterCell(self._meter.unit, now)
+        handle = self._handles.allocate()
+        cell = self._cells.cell(handle)
+        cell.fill([0] * self._cells.words)
+        meter = None if self._meter is None else MeterCell(self._meter.unit, now, cell.part(CELL_WORDS))
+        entry = Entry(canonical, priority, target, handle, cell, meter)
+        entry.idle_timeout_ns, entry.last_hit_ns = idle_timeout_ns, now
         self._entries[canonical, priority] = entry
         self._lookup.insert(entry)
+        if self.observer is not None:
+            self.observer.inserted(entry)
         return entry
 
     def _remove(self, entry: Entry) -> None:
         self._lookup.remove(entry)
+        if self.observer is not None:
+            self.observer.removed(entry)
+        entry.detach(self._cells.words)
         del self._entries[entry.match, entry.priority]
         self._handles.release(entry.handle)
         self._reported_idle.discard(entry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from softswitch.program.match import Exact, Lpm, Match, MatchValue, Optional_, Range, Ternary, prefix_mask
 from softswitch.program.stateful import ValueSetDef
@@ -25,16 +25,19 @@ def _matches(wanted: MatchValue, value: int, width: int, mask: int) -> bool:
 class ValueSet:
     """Members are tuples of match values, one for each field of the set, in order."""
 
-    __slots__ = ("definition", "members", "name")
+    __slots__ = ("definition", "members", "name", "observer")
 
     def __init__(self, definition: ValueSetDef) -> None:
         self.definition = definition
         self.name = definition.name
         self.members: tuple[Match, ...] = ()
+        self.observer: Callable[[], None] | None = None
 
     def set_members(self, members: Iterable[Match]) -> None:
         """Replace all members."""
         self.members = tuple(members)
+        if self.observer is not None:
+            self.observer()
 
     def contains(self, values: Sequence[int], widths: Sequence[int], masks: Sequence[int]) -> bool:
         """Whether a member matches the parser's key. A member of another shape never does."""
@@ -44,4 +47,4 @@ class ValueSet:
 
     def clear(self) -> None:
         """Remove all members."""
-        self.members = ()
+        self.set_members(())

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softswitch.program import ProgramError, load_program
-from softswitch.switch import Switch
+from softswitch.switch import EngineName, Switch
 from tests.softswitch.engine.support import COMPILED, NAMES, program
 
 DOCUMENTS: dict[str, dict[str, Any]] = {name: json.loads((COMPILED / f"{name}.json").read_bytes()) for name in NAMES}
@@ -212,11 +212,22 @@ def damaged(draw: st.DrawFn) -> dict[str, Any]:
 @given(document=damaged(), packets=st.lists(st.binary(max_size=60), max_size=3))
 def test_a_damaged_program_is_refused_or_runs(document: dict[str, Any], packets: list[bytes]) -> None:
     """ProgramError is the only way to refuse, and what is not refused must not fail later either."""
+    load_and_run(document, packets, "reference")
+
+
+@settings(max_examples=15, deadline=None)
+@given(document=damaged(), packets=st.lists(st.binary(max_size=60), max_size=3))
+def test_a_damaged_program_that_runs_can_be_translated(document: dict[str, Any], packets: list[bytes]) -> None:
+    """Or is refused by the native engine; it takes time to compile, so these are few."""
+    load_and_run(document, packets, "auto")
+
+
+def load_and_run(document: dict[str, Any], packets: list[bytes], engine: EngineName) -> None:
     try:
         loaded = load_program(document)
     except ProgramError:
         return
-    switch = Switch(0)
+    switch = Switch(0, engine=engine)
     switch.set_program(loaded)
     for packet in packets:
         switch.process(0, packet)

@@ -11,14 +11,14 @@ import pytest
 
 from softswitch.ports import HostPort, WorkQueue, make_link
 from softswitch.state import ActionCall, DigestConfig, DigestList, Exact
-from softswitch.switch import Switch
+from softswitch.switch import EngineName, Switch
 from tests.softswitch.engine.support import Clock, program, until
 
 FORWARD = 0  # operation of the program "copies": unicast to the port in the argument
 
 
-def make_switch(queue: WorkQueue) -> Switch:
-    switch = Switch(0, clock=Clock(), queue=queue)
+def make_switch(queue: WorkQueue, engine: EngineName = "auto") -> Switch:
+    switch = Switch(0, clock=Clock(), queue=queue, engine=engine)
     switch.set_program(program("copies"))
     return switch
 
@@ -75,9 +75,9 @@ def test_a_new_program_begins_with_fresh_state() -> None:
     assert len(switch.state.table("MainIngress.ageing")) == 0
 
 
-def chain(queue: WorkQueue, length: int) -> list[Switch]:
+def chain(queue: WorkQueue, length: int, engine: EngineName = "auto") -> list[Switch]:
     """Switches in a row: port 2 of each leads to port 1 of the next."""
-    switches = [make_switch(queue) for _ in range(length)]
+    switches = [make_switch(queue, engine) for _ in range(length)]
     for left, right in pairwise(switches):
         a, b = make_link()
         left.add_port(2, a)
@@ -85,8 +85,9 @@ def chain(queue: WorkQueue, length: int) -> list[Switch]:
     return switches
 
 
-def test_a_long_chain_uses_no_stack() -> None:
-    switches = chain(WorkQueue(), sys.getrecursionlimit() // 4)
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_a_long_chain_uses_no_stack(engine: EngineName) -> None:
+    switches = chain(WorkQueue(), sys.getrecursionlimit() // 4, engine)
     arrived: list[bytes] = []
     switches[-1].add_port(2, HostPort(on_packet=arrived.append))
     switches[0].inject(1, command(2))
@@ -94,9 +95,9 @@ def test_a_long_chain_uses_no_stack() -> None:
     assert arrived[0][9] == len(switches) & 0xFF  # every switch has counted its pass
 
 
-def ring(queue: WorkQueue) -> list[Switch]:
+def ring(queue: WorkQueue, engine: EngineName = "reference") -> list[Switch]:
     """Two switches with two links between them: what goes out of port 2 circles for ever."""
-    switches = chain(queue, 2)
+    switches = chain(queue, 2, engine)
     a, b = make_link()
     switches[1].add_port(2, a)
     switches[0].add_port(1, b)
@@ -146,7 +147,7 @@ async def test_a_flood_is_bounded_by_the_queue() -> None:
 
 async def test_resubmission_for_ever_leaves_time_to_others() -> None:
     queue = WorkQueue(budget=20)
-    switch = make_switch(queue)
+    switch = make_switch(queue, "reference")
     switch.inject(0, bytes([12, 0]) + bytes(8))
     for _ in range(5):
         await asyncio.sleep(0)
