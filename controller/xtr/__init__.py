@@ -4,7 +4,7 @@ from controller.mapping.machine import ConfigError, Event, NonceSource, Send
 from controller.xtr.config import LocalEid, MappingSystemLink, XtrConfig
 from controller.xtr.entries import DatabaseEntry, DatabaseState, Kind, Locator, MapCacheEntry, Source
 from controller.xtr.multicast.config import MulticastConfig
-from controller.xtr.multicast.entries import Copies, Designation, Replication, ReplicationChange
+from controller.xtr.multicast.entries import Designation, Replication, ReplicationChange
 from controller.xtr.nonces import LinkNonces, MemoryNonceStore, NonceStore
 from controller.xtr.outputs import DatabaseChange, MapCacheChange, Output, Replay, RlocReachability
 from controller.xtr.probing import RlocHealth
@@ -16,7 +16,6 @@ from controller.xtr.xtr import Cause, PendingView, Xtr
 __all__ = [
     "Cause",
     "ConfigError",
-    "Copies",
     "DatabaseChange",
     "DatabaseEntry",
     "DatabaseState",

@@ -131,21 +131,16 @@ class GroupFabric(Fabric):
         entry = self.entry(name, group)
         if entry is None:
             return got
-        got.update(one for one in entry.from_port.receivers if one != source)
-        todo = [(self.name_at(rloc), name, 1) for rloc in entry.from_port.rlocs]
+        got.update(one for one in entry.receivers if one != source)
+        todo = [(self.name_at(rloc), name, 1) for rloc in entry.pod + entry.fabric]
         while todo:
             here, outer_source, hops = todo.pop()
             assert hops <= 3, "a packet goes round in circles"
             entry = self.entry(here, group)
             if entry is None or not self.node(here).up:
                 continue
-            if here[0] == outer_source[0]:
-                shared = dict(entry.shared).get(self.rloc(outer_source), ())
-                got.update(one for one in entry.from_pod.receivers if one not in shared)
-                copies = entry.from_pod.rlocs
-            else:
-                assert not entry.from_fabric.receivers
-                copies = entry.from_fabric.rlocs
-                assert not [rloc for rloc in copies if self.name_at(rloc)[0] != here[0]], "back to the fabric"
-            todo += [(self.name_at(rloc), here, hops + 1) for rloc in copies]
+            inside = here[0] == outer_source[0]
+            assert inside or not entry.receivers
+            got.update(one for one in entry.receivers if one != source)
+            todo += [(self.name_at(rloc), here, hops + 1) for rloc in (entry.fabric if inside else entry.pod)]
         return got

@@ -258,10 +258,10 @@ def test_the_split_horizon() -> None:
         name = fabric.best(GROUP, f"{letter}3 {letter}4")
         entry = fabric.entry(name, GROUP)
         assert entry is not None
-        assert {fabric.name_at(rloc)[0] for rloc in entry.from_pod.rlocs} == set("AD") - {letter}
-        assert {fabric.name_at(rloc)[0] for rloc in entry.from_fabric.rlocs} == {letter}
-        assert fabric.rloc(other_of(name)) not in entry.from_fabric.rlocs
-        assert not entry.from_port
+        assert {fabric.name_at(rloc)[0] for rloc in entry.fabric} == set("AD") - {letter}
+        assert {fabric.name_at(rloc)[0] for rloc in entry.pod} == {letter}
+        assert fabric.rloc(other_of(name)) not in entry.pod
+        assert not entry.receivers
         idle = fabric.entry(other_of(name), GROUP)
         assert idle is None or not idle
 

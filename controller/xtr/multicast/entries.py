@@ -8,43 +8,26 @@ from controller.lisp import Eid, IPAddress
 
 
 @dataclass(frozen=True, slots=True)
-class Copies:
-    """Where copies of a packet go: attached `receivers` (EIDs of accelerators), and `rlocs` to encapsulate to."""
-
-    receivers: tuple[Eid, ...] = ()
-    rlocs: tuple[IPAddress, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.receivers or self.rlocs)
-
-
-@dataclass(frozen=True, slots=True)
 class Replication:
-    """What becomes of packets to `group`, an (S,G), a (*,G) or a Scale-Up group, by where they come from.
+    """Who gets a copy of a packet to `group`: an (S,G), a (*,G) or a Scale-Up group.
 
-    `from_port`: from an attached accelerator. It does not get its own packet back: of the receivers the one
-    on the port that the packet came in by is left out. All other attached receivers are served from here,
-    whether or not this xTR is their designated one (local bias, RFC 8365 §8.3.1).
+    `receivers`: EIDs of attached accelerators that this xTR is designated for. `pod`: RLOCs of the own Site's
+    xTRs to encapsulate to, `fabric`: those of other Sites. One list serves packets from every side, because the
+    data plane adds the split horizon (requirements MH-FWD-4, -5): no copy returns to the accelerator or to the
+    Site that the packet comes from, and none that came from another Site leaves for another.
 
-    `from_pod`: encapsulated by an xTR of the own Site. Receivers for which this xTR is designated, except
-    those that `shared` names for the outer source RLOC: they are attached there too and were served there.
-    At the Site's designated border the RLOCs are those of the other PoDs.
-
-    `from_fabric`: encapsulated by an xTR of another Site, which only the Site's designated border accepts:
-    to the PoD and nowhere else. What came from the fabric never returns to it, and no RLOC of the own Site
-    is ever a target of what leaves it: the split horizon (requirements MH-FWD-4, -5).
-
-    What is empty is dropped. Where there is an (S,G) it has everything that (*,G) has.
+    A border has `pod` only while it is the designated one for what comes from the fabric, and `fabric` only while
+    it is for what the PoD sends. No RLOC of the own Site is ever in `fabric`. Where there is an (S,G) it has
+    everything that (*,G) has.
     """
 
     group: Eid
-    from_port: Copies = Copies()
-    from_pod: Copies = Copies()
-    from_fabric: Copies = Copies()
-    shared: tuple[tuple[IPAddress, tuple[Eid, ...]], ...] = ()
+    receivers: tuple[Eid, ...] = ()
+    pod: tuple[IPAddress, ...] = ()
+    fabric: tuple[IPAddress, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.from_port or self.from_pod or self.from_fabric)
+        return bool(self.receivers or self.pod or self.fabric)
 
 
 @dataclass(frozen=True, slots=True)

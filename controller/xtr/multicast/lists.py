@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from controller.lisp import Eid, EidRecord, IPAddress, replicas
@@ -46,17 +45,6 @@ class ReplicationLists:
         """The list of exactly `group`."""
         held = self._tables[link].get(group) if link else None
         return held.rlocs if held is not None else frozenset()
-
-    def receiving(self, link: str, group: Eid) -> frozenset[IPAddress]:
-        """Whoever receives `group`: its own list, and those of all that cover it, as (*,G) covers (S,G)."""
-        if not link:
-            return frozenset()
-        return frozenset().union(*(held.rlocs for _, held in self._tables[link].covering(group)))
-
-    def groups(self) -> Iterator[Eid]:
-        """Every group about which something is known; some more than once."""
-        for table in self._tables.values():
-            yield from table
 
     def published(self, link: str, eid: Eid) -> list[tuple[Eid, int]]:
         """The groups that `eid` covers and that were published, with their nonces."""

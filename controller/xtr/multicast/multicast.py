@@ -15,7 +15,7 @@ from controller.xtr.etr import Etr
 from controller.xtr.links import Links
 from controller.xtr.multicast.claims import ClaimKey, Claims
 from controller.xtr.multicast.election import Proof, Unit, rank
-from controller.xtr.multicast.entries import Copies, Designation, Replication, ReplicationChange
+from controller.xtr.multicast.entries import Designation, Replication, ReplicationChange
 from controller.xtr.multicast.lists import ReplicationLists
 from controller.xtr.nonces import NonceKeeper
 from controller.xtr.tables import Tables
@@ -375,35 +375,18 @@ class Multicast:
     def _entry(self, group: Eid) -> Replication:
         settings, lists, own = self._settings, self.lists, self._own
         receivers: set[Eid] = set()
-        designated: set[Eid] = set()
-        outside: set[IPAddress] = set()
-        inside: set[IPAddress] = set()
+        fabric: set[IPAddress] = set()
+        pod: set[IPAddress] = set()
         for covering, _ in self._told.covering(group):
-            receivers |= self._receivers(covering)
-            designated |= {one for one in self._receivers(covering) if self._granted(self._pod, covering, one)}
+            receivers |= {one for one in self._receivers(covering) if self._granted(self._pod, covering, one)}
+            if not settings.fabric_link:
+                pod |= lists.listed(self._pod, covering)
+                continue
             if self._granted(self._pod, covering, None):
-                outside |= lists.listed(settings.fabric_link, covering) - settings.site_rlocs - {own}
+                fabric |= lists.listed(settings.fabric_link, covering) - settings.site_rlocs
             if self._granted(settings.fabric_link, covering, None):
-                inside |= lists.listed(self._pod, covering) - settings.borders - {own}
-        from_port = Copies() if settings.fabric_link else self._copies(receivers, lists.receiving(self._pod, group))
-        return Replication(
-            group,
-            from_port,
-            self._copies(designated, outside),
-            self._copies((), inside),
-            self._shared(designated),
-        )
-
-    def _copies(self, receivers: Iterable[Eid], rlocs: Iterable[IPAddress]) -> Copies:
-        targets = sorted(set(rlocs) - {self._own}, key=lambda rloc: (rloc.version, int(rloc)))
-        return Copies(tuple(sorted(receivers)), tuple(targets))
-
-    def _shared(self, receivers: set[Eid]) -> tuple[tuple[IPAddress, tuple[Eid, ...]], ...]:
-        at: dict[IPAddress, list[Eid]] = {}
-        for receiver in sorted(receivers):
-            for rloc in self._candidates(receiver) - {self._own}:
-                at.setdefault(rloc, []).append(receiver)
-        return tuple((rloc, tuple(at[rloc])) for rloc in sorted(at, key=lambda rloc: (rloc.version, int(rloc))))
+                pod |= lists.listed(self._pod, covering) - settings.borders
+        return Replication(group, tuple(sorted(receivers)), _in_order(pod - {own}), _in_order(fabric - {own}))
 
     def _granted(self, link: str, group: Eid, receiver: Eid | None) -> bool:
         unit = self._units.get(UnitKey(link, group, receiver))
@@ -418,6 +401,10 @@ class Multicast:
             for key in sorted(keys, key=str):
                 who = str(key.receiver) if key.receiver is not None else "site"
                 yield Event(name, {"group": str(key.group), "for": who, "link": key.link})
+
+
+def _in_order(rlocs: Iterable[IPAddress]) -> tuple[IPAddress, ...]:
+    return tuple(sorted(rlocs, key=lambda rloc: (rloc.version, int(rloc))))
 
 
 def _fits(group: Eid, eid: Eid) -> bool:
