@@ -20,6 +20,7 @@ from accelerator.packets import (
 )
 
 RECEIVED_KEPT = 65536
+BROADCAST = IPv4Address("255.255.255.255")
 
 
 class Host:
@@ -27,12 +28,14 @@ class Host:
 
     Attributes:
         received: the IPv4 packets that came for this address, oldest first, at most `RECEIVED_KEPT`.
+        groups: multicast addresses that it listens to, besides the broadcast address.
     """
 
     def __init__(self, address: IPv4Address, interface: Interface) -> None:
         self.address = address
         self.interface = interface
         self.received: deque[Ipv4Packet] = deque(maxlen=RECEIVED_KEPT)
+        self.groups: set[IPv4Address] = set()
         self.answers_echo = True
         interface.handle(ETHERTYPE_IPV4, self._receive)
 
@@ -55,10 +58,15 @@ class Host:
 
     def _receive(self, payload: bytes) -> None:
         packet = decode_ipv4(payload)
-        if packet.destination != self.address:
+        if packet.destination not in (self.address, BROADCAST) and packet.destination not in self.groups:
             raise PacketError(f"ipv4.destination = {packet.destination}: not for {self.address}")
         self.received.append(packet)
-        if self.answers_echo and packet.protocol == ICMP and packet.payload[:1] == bytes([ECHO_REQUEST]):
+        if (
+            packet.destination == self.address
+            and self.answers_echo
+            and packet.protocol == ICMP
+            and packet.payload[:1] == bytes([ECHO_REQUEST])
+        ):
             identifier, sequence = (int.from_bytes(packet.payload[at : at + 2], "big") for at in (4, 6))
             body = echo(ECHO_REPLY, identifier, sequence, packet.payload[8:])
             self.send(Ipv4Packet(self.address, packet.source, ICMP, body))

@@ -93,6 +93,25 @@ def _scale_up_problems(topology: Topology) -> list[Problem]:
     return problems
 
 
+def _group_problems(topology: Topology) -> list[Problem]:
+    """Groups are of Scale-Out Instance-IDs that exist, and so are their members."""
+    iids = topology.instance_ids("scale-out")
+    accelerators = {accelerator.name: accelerator for accelerator in topology.accelerators}
+    problems: list[Problem] = []
+    for index, group in enumerate(topology.groups):
+        here: Path_ = ("groups", index)
+        if group.iid not in iids:
+            problems.append(((*here, "iid"), f"{group.iid} is no Scale-Out Instance-ID of `instances`"))
+        for number, name in enumerate(group.members):
+            member = accelerators.get(name)
+            if member is None:
+                problems.append(((*here, "members", number), f"{name} is no accelerator"))
+            elif member.iid != group.iid:
+                problems.append(((*here, "members", number), f"{name} is not in Instance-ID {group.iid}"))
+    named = [f"{group.address} from {group.source or 'any'} in {group.iid}" for group in topology.groups]
+    return problems + _duplicates("groups", "address", list(named))
+
+
 def _fabric_problems(topology: Topology) -> list[Problem]:
     """Without a Scale-Out mapping system there is no Scale-Out: no border, no subnet, no address."""
     if topology.scale_out_mapping_system is not None:
@@ -127,4 +146,5 @@ def problems_of(topology: Topology) -> list[Problem]:
         problems += [(("links", index), f"{end} is no switch") for end in link if end not in names]
         if link[0] == link[1]:
             problems.append((("links", index), f"joins {link[0]} to itself"))
-    return problems + _fabric_problems(topology) + _subnet_problems(topology) + _accelerator_problems(topology)
+    problems += _fabric_problems(topology) + _subnet_problems(topology) + _accelerator_problems(topology)
+    return problems + _group_problems(topology)

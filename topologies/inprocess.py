@@ -32,8 +32,17 @@ from softswitch.ports import HostPort, make_link
 from softswitch.reference.trace import Event as TraceEvent
 from softswitch.switch import Switch
 from topologies.plan import PortPlan, SwitchPlan, plan
-from topologies.roles import DOMAINS, ENCAPSULATIONS, SPRAYS, eids_of, mapping_systems, names_of, xtr_config
-from topologies.schema import SwitchConfig, Topology
+from topologies.roles import (
+    DOMAINS,
+    ENCAPSULATIONS,
+    SPRAYS,
+    eids_of,
+    group_of,
+    mapping_systems,
+    names_of,
+    xtr_config,
+)
+from topologies.schema import GroupConfig, SwitchConfig, Topology
 
 COMPILED = Path(__file__).resolve().parents[1] / "p4src" / "compiled" / "v1model"
 CPU_PORT = 510
@@ -138,15 +147,29 @@ class Fabric:
     def attach(self, accelerator: str) -> None:
         """An accelerator comes up on all its access routers."""
         config = self.topology.accelerator(accelerator)
+        rlocs = (self.topology.switch(switch).rloc for switch in config.attached_to)
+        cabled = tuple(rloc for rloc in rlocs if rloc is not None)
         for switch in config.attached_to:
             for eid in eids_of(self.topology, config):
-                self.routers[switch].attach(eid, next_hop(self.plans[switch].port_to(accelerator)))
+                self.routers[switch].attach(eid, next_hop(self.plans[switch].port_to(accelerator)), cabled)
 
     def detach(self, accelerator: str, switch: str) -> None:
         """An accelerator leaves one of its access routers."""
         config = self.topology.accelerator(accelerator)
         for eid in eids_of(self.topology, config):
             self.routers[switch].detach(eid)
+
+    def join(self, accelerator: str, group: GroupConfig) -> None:
+        """An accelerator wants what is sent to a group."""
+        self.hosts[accelerator].groups.add(group.address)
+        for switch in self.topology.accelerator(accelerator).attached_to:
+            self.routers[switch].join(self.plans[switch].port_to(accelerator).number, group_of(group))
+
+    def leave(self, accelerator: str, group: GroupConfig) -> None:
+        """An accelerator wants a group no more. What still comes, it refuses."""
+        self.hosts[accelerator].groups.discard(group.address)
+        for switch in self.topology.accelerator(accelerator).attached_to:
+            self.routers[switch].leave(self.plans[switch].port_to(accelerator).number, group_of(group))
 
     def _addresses(self) -> dict[IPAddress, str]:
         names: dict[IPAddress, str] = {s.rloc: s.name for s in self.topology.switches if s.rloc is not None}
@@ -178,6 +201,9 @@ class Fabric:
         await self.converge()
         for accelerator in self.topology.accelerators:
             self.attach(accelerator.name)
+        for group in self.topology.groups:
+            for member in group.members:
+                self.join(member, group)
         await self.converge()
         for control in self.controls.values():
             control.complete()

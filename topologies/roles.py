@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from ipaddress import ip_network
 
 from controller.app.accelerator_names import AcceleratorNames
 from controller.dataplane.codepoints import Domain, Encapsulation, Spray
-from controller.lisp import Algorithm, Eid, Key
-from controller.mapping import AuthorisedXtr, MapServerConfig, NameScope, Pod, fabric_map_server, pod_map_server
-from controller.xtr import XtrConfig, access_xtr, border_xtr
-from topologies.schema import AcceleratorConfig, KeyConfig, PodConfig, SwitchConfig, Topology
+from controller.lisp import Algorithm, Eid, IPAddress, Key, group_eid
+from controller.mapping import (
+    AuthorisedXtr,
+    GroupScope,
+    MapServerConfig,
+    NameScope,
+    Pod,
+    fabric_map_server,
+    pod_map_server,
+)
+from controller.xtr import MulticastConfig, XtrConfig, access_xtr, border_xtr
+from topologies.schema import AcceleratorConfig, GroupConfig, KeyConfig, PodConfig, SwitchConfig, Topology
 
 _ALGORITHMS = {
     "hmac-sha1-96": Algorithm.HMAC_SHA1_96,
@@ -68,7 +77,26 @@ def pod_of(topology: Topology, pod: PodConfig) -> Pod:
         if switch.rloc is not None
     )
     names = tuple(NameScope(iid, names_of(pod).prefix) for iid in sorted(topology.instance_ids("scale-up")))
-    return Pod(pod.site_id, subnets_of(pod), (key_of(pod.key),), xtrs, names, pod.name)
+    groups = tuple(dict.fromkeys(GroupScope(one.iid, ip_network(one.address)) for one in topology.groups))
+    return Pod(pod.site_id, subnets_of(pod), (key_of(pod.key),), xtrs, names, pod.name, groups)
+
+
+def group_of(group: GroupConfig) -> Eid:
+    """What a group is registered as."""
+    return group_eid(group.iid, group.address, group.source)
+
+
+def _followed(topology: Topology) -> tuple[Eid, ...]:
+    """The groups, from any source, that every xTR follows."""
+    return tuple(dict.fromkeys(group_eid(group.iid, group.address) for group in topology.groups))
+
+
+def _multicast(topology: Topology, pod: PodConfig) -> MulticastConfig:
+    def rlocs(role: str | None) -> frozenset[IPAddress]:
+        return frozenset(switch.rloc for switch in topology.xtrs(pod.name, role) if switch.rloc is not None)
+
+    broadcast = tuple(group_of(group) for group in topology.groups if group.broadcast)
+    return MulticastConfig(site_rlocs=rlocs(None), borders=rlocs("border"), broadcast=broadcast)
 
 
 def mapping_systems(topology: Topology) -> Iterable[tuple[str, MapServerConfig]]:
@@ -103,6 +131,8 @@ def _role_config(topology: Topology, switch: SwitchConfig) -> XtrConfig:
             keys=keys,
             subnets=subnets_of(pod),
             name_iids=names,
+            groups=_followed(topology),
+            multicast=_multicast(topology, pod),
         )
     if topology.scale_out_mapping_system is None:
         raise ValueError(f"{switch.name} is a border without a Scale-Out mapping system")
@@ -116,4 +146,6 @@ def _role_config(topology: Topology, switch: SwitchConfig) -> XtrConfig:
         fabric_keys=keys,
         subnets=subnets_of(pod),
         name_iids=names,
+        groups=_followed(topology),
+        multicast=_multicast(topology, pod),
     )

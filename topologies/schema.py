@@ -140,6 +140,35 @@ class AcceleratorConfig(Model):
         return self
 
 
+class GroupConfig(Model):
+    """A multicast group of a Scale-Out Instance-ID, and its members, if they do not join by themselves.
+
+    With `source`, only what that accelerator sends. The address 255.255.255.255 is broadcast in the Instance-ID:
+    everybody is a member.
+    """
+
+    iid: InstanceIdNumber
+    address: IPv4Address
+    source: IPv4Address | None = None
+    members: tuple[Name, ...] = ()
+
+    @property
+    def broadcast(self) -> bool:
+        """Whether everybody is a member."""
+        return self.address == IPv4Address("255.255.255.255")
+
+    @model_validator(mode="after")
+    def _is_group(self) -> GroupConfig:
+        if self.broadcast:
+            if self.members or self.source is not None:
+                raise ValueError("everybody receives broadcast, from everybody: it has no members and no source")
+        elif not self.address.is_multicast:
+            raise ValueError(f"{self.address} is no multicast address")
+        elif self.address in IPv4Network("224.0.0.0/24"):
+            raise ValueError(f"{self.address} stays on its link (RFC 5771): it cannot be joined")
+        return self
+
+
 class ProbingConfig(Model):
     """How xTRs watch the RLOCs of their map-caches: fields (seconds) and defaults as in `controller.xtr.Probing`."""
 
@@ -172,6 +201,7 @@ class Topology(Model):
     switches: Annotated[tuple[SwitchConfig, ...], Field(min_length=1)]
     links: tuple[tuple[Name, Name], ...]
     accelerators: tuple[AcceleratorConfig, ...] = ()
+    groups: tuple[GroupConfig, ...] = ()
     probing: ProbingConfig | None = None
 
     def switch(self, name: str) -> SwitchConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from softswitch.reference.trace import Dropped, Event, NamedValue, Received, Sent, TableApplied
+from softswitch.reference.trace import Copied, Dropped, Event, NamedValue, Received, Sent, TableApplied
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,18 @@ def short(name: str) -> str:
 
 
 def hops(events: Iterable[tuple[str, Event]]) -> list[Hop]:
-    """The hops in the order in which their packets were received."""
+    """The hops in the order in which their packets were received; copies that a switch makes belong to one hop."""
     found: dict[tuple[str, int], Hop] = {}
+    copied: dict[tuple[str, int], Hop] = {}
     for switch, event in events:
         key = (switch, event.packet)
         if isinstance(event, Received):
             found[key] = Hop(switch, event.port, event.data)
             continue
-        hop = found.get(key)
+        if isinstance(event, Copied) and (switch, event.source) in found:
+            copied[key] = found[switch, event.source]
+            continue
+        hop = found.get(key) or copied.get(key)
         if hop is None:
             continue
         match event:

@@ -64,5 +64,9 @@ class Attachments:
         """The EIDs on a port, in the order in which they came."""
         return [eid for eid, hop in self._hops.items() if hop.port == port]
 
+    def get(self, eid: Eid) -> NextHop | None:
+        """Where an EID is; None if it is not attached."""
+        return self._hops.get(eid)
+
     def __getitem__(self, eid: Eid) -> NextHop:
         return self._hops[eid]

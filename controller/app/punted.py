@@ -5,7 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 
 from controller.app.accelerator_names import AcceleratorNames
-from controller.lisp import Eid
+from controller.lisp import Eid, IPAddress, group_eid, scale_up_group_eid
+from controller.lisp.replication import BROADCAST_GROUP, IPV4_BROADCAST
 
 _ETHERTYPE = slice(12, 14)
 # Where the destination stands in a frame, by EtherType: IPv4, IPv6, and Scale-Up (a header of the data plane's own).
@@ -16,12 +17,21 @@ _ACC_ID = slice(18, 22)
 
 
 def destination_of(frame: bytes, iid: int, names: AcceleratorNames) -> Eid:
-    """The EID that a frame of Instance-ID `iid` is sent to. Raises ValueError for a frame that does not say."""
+    """The EID, of an endpoint or a group, that a frame of Instance-ID `iid` is sent to.
+
+    Raises ValueError for a frame that does not say.
+    """
     kind = frame[_ETHERTYPE]
     if kind == _IPV4 and len(octets := frame[_IPV4_DESTINATION]) == 4:
-        return Eid.of(iid, IPv4Address(octets))
+        return _of(iid, IPv4Address(octets))
     if kind == _IPV6 and len(octets := frame[_IPV6_DESTINATION]) == 16:
-        return Eid.of(iid, IPv6Address(octets))
+        return _of(iid, IPv6Address(octets))
     if kind == _SCALE_UP and len(octets := frame[_ACC_ID]) == 4:
-        return names.eid(iid, int.from_bytes(octets, "big"))
+        number = int.from_bytes(octets, "big")
+        return scale_up_group_eid(iid, number) if number == BROADCAST_GROUP else names.eid(iid, number)
     raise ValueError(f"a frame of {len(frame)} octets with EtherType {kind.hex()} names no destination")
+
+
+def _of(iid: int, address: IPAddress) -> Eid:
+    group = address.is_multicast or address == IPV4_BROADCAST
+    return group_eid(iid, address) if group else Eid.of(iid, address)

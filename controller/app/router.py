@@ -13,6 +13,7 @@ from ipaddress import IPv4Network, IPv6Network
 from controller.app import too_big
 from controller.app.accelerator_names import AcceleratorNames
 from controller.app.attachments import Attachments
+from controller.app.group_forwarding import GroupForwarding
 from controller.app.network import Transport
 from controller.app.process import MachineProcess
 from controller.app.punted import destination_of
@@ -22,8 +23,9 @@ from controller.dataplane.addresses import Eid as DataPlaneEid
 from controller.dataplane.codepoints import SUBMIT, DropReason, PuntReason
 from controller.dataplane.entries import NextHop, Rloc
 from controller.dataplane.router_tables import Changes
-from controller.lisp import Action, DistinguishedName, Eid, IPAddress, Metadata
+from controller.lisp import Action, DistinguishedName, Eid, IPAddress, Metadata, is_group
 from controller.lisp.constants import PRIORITY_UNUSABLE
+from controller.lisp.replication import can_receive
 from controller.p4rt.packetio import PacketIn
 from controller.xtr import (
     Cause,
@@ -34,7 +36,6 @@ from controller.xtr import (
     MapCacheChange,
     MapCacheEntry,
     Replay,
-    Replication,
     ReplicationChange,
     RlocReachability,
     Xtr,
@@ -95,7 +96,8 @@ class Router(MachineProcess[Xtr]):
         self._versions = frozenset(rloc.version for rloc in config.rlocs)
         self._down_ports: set[int] = set()
         self._cut_off: set[IPAddress] = set()
-        self.replication: dict[Eid, Replication] = {}
+        self._cabled: dict[Eid, tuple[IPAddress, ...]] = {}
+        self._groups = GroupForwarding(control.tables, config, self._names)
         control.on_packet_in = self.packet_in
 
     def start(self) -> None:
@@ -103,11 +105,12 @@ class Router(MachineProcess[Xtr]):
         self.listen()
         self.perform(self.machine.start(self.now()))
 
-    def attach(self, eid: Eid, next_hop: NextHop) -> None:
+    def attach(self, eid: Eid, next_hop: NextHop, cabled: tuple[IPAddress, ...] = ()) -> None:
         """An accelerator with this EID is on a port now (SO-PATH-1): database first, then its registration.
 
-        The EID is the address of a host, or the name of an accelerator of the PoD. Raises ValueError for any other, and
-        when the port belongs to another accelerator or tenant.
+        The EID is the address of a host, or the name of an accelerator of the PoD. `cabled`: the RLOCs of all routers
+        that it has a port at, as far as known. Raises ValueError for any other EID, and when the port belongs to
+        another accelerator or tenant.
         """
         port = self._attached.add(eid, next_hop)
         entry = self.control.tables.add_access_port(
@@ -118,12 +121,26 @@ class Router(MachineProcess[Xtr]):
             acc_id=port.acc_id,
         )
         self.control.apply(entry)
+        self._cabled[eid] = cabled
         self.perform(self.machine.attach_all([self._local(eid)], self.now()))
 
     def detach(self, eid: Eid) -> None:
         """The accelerator with this EID is gone (SO-PATH-5)."""
         self._attached.remove(eid)
+        self._cabled.pop(eid, None)
         self.perform(self.machine.detach(eid, self.now()))
+
+    def join(self, port: int, group: Eid) -> None:
+        """The accelerator on a port wants what is sent to a group of its Instance-ID.
+
+        A multihomed accelerator joins at all of its routers. Raises ValueError when no accelerator that can receive
+        the group is on the port, ConfigError for what is no group.
+        """
+        self.perform(self.machine.join(self._on(port, group), group, self.now()))
+
+    def leave(self, port: int, group: Eid) -> None:
+        """The accelerator on a port wants a group no more. Raises as `join`."""
+        self.perform(self.machine.leave(self._on(port, group), group, self.now()))
 
     def port_status(self, port: int, up: bool) -> None:
         """A port has gone down or come up: its accelerators are withdrawn, or registered again (SO-PATH-12).
@@ -148,8 +165,8 @@ class Router(MachineProcess[Xtr]):
                 self._map_cache(eid, entry)
             case DatabaseChange(eid=eid, entry=entry):
                 self._advertise(eid, entry is not None and not entry.deliver)
-            case ReplicationChange(group=group, entry=replication):
-                self._replicate(group, replication)
+            case ReplicationChange():
+                self.control.apply(self._groups.changed(output, self._attached.get))
             case Replay(eid=eid, packets=packets):
                 for packet in packets:
                     self.resubmitted += 1
@@ -176,19 +193,24 @@ class Router(MachineProcess[Xtr]):
         except ValueError as error:
             log.warning("%s: packet-in of Instance-ID %d: %s", self.name, iid, error)
             return
-        self.perform(self.machine.miss(eid, self.now(), packet.payload))
+        if is_group(eid):
+            # Nobody is known to listen. From now on this router hears of it, but the packet has nowhere to wait.
+            self.perform(self.machine.follow(eid, self.now()))
+        else:
+            self.perform(self.machine.miss(eid, self.now(), packet.payload))
 
     def _local(self, eid: Eid) -> LocalEid:
         """An attached accelerator's database entry: a name is registered with the AccID beside each RLOC."""
         acc_id = self._names.acc_id(eid)
-        return LocalEid(eid, metadata=None if acc_id is None else Metadata(acc_id=acc_id))
+        metadata = None if acc_id is None else Metadata(acc_id=acc_id)
+        return LocalEid(eid, metadata=metadata, cabled=self._cabled.get(eid, ()))
 
-    def _replicate(self, group: Eid, entry: Replication | None) -> None:
-        """What becomes of packets to a group is known; the data plane has no stage for it yet."""
-        if entry is None:
-            self.replication.pop(group, None)
-        else:
-            self.replication[group] = entry
+    def _on(self, port: int, group: Eid) -> Eid:
+        """The EID, of those that can receive a group, of the accelerator on a port. Raises ValueError without one."""
+        for eid in self._attached.on_port(port):
+            if can_receive(eid, group):
+                return eid
+        raise ValueError(f"port {port}: no accelerator that can receive {group}")
 
     def _too_big(self, packet: PacketIn) -> None:
         """A packet that does not fit into the tunnel: its fragments go on, or its sender is told."""

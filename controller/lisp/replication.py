@@ -75,6 +75,19 @@ def is_broadcast(eid: Eid) -> bool:
     return scale_up_group_number(eid) == BROADCAST_GROUP
 
 
+def can_receive(eid: Eid, group: Eid) -> bool:
+    """Whether an accelerator with this EID can be a receiver of a group at all: same instance-ID and kind."""
+    if eid.iid != group.iid:
+        return False
+    target, wanted = eid.target, group.target
+    if isinstance(wanted, MulticastInfo):
+        source = wanted.source
+        if isinstance(target, IPv4Network):
+            return isinstance(source, IPv4Address)
+        return isinstance(target, IPv6Network) and isinstance(source, IPv6Address)
+    return isinstance(target, DistinguishedName) and scale_up_group_number(eid) is None
+
+
 def any_source(eid: Eid) -> Eid:
     """The (*,G) of an (S,G); any other EID is returned as it is."""
     target = eid.target

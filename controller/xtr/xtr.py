@@ -43,7 +43,8 @@ from controller.xtr.tables import Tables
 
 @dataclass(frozen=True, slots=True)
 class PendingView:
-    """Something that waits for a mapping system: a `request` for an EID or a `registration` of one.
+    """Something that waits for a mapping system: a `request` for an EID, a `registration` of one, or a
+    `designation` for a group.
 
     `due`: when it is repeated, in seconds of the machine's clock. `packets`: how many wait for the answer.
     """
@@ -185,7 +186,7 @@ class Xtr:
             fail("group", group, f"is in another instance-ID than {receiver}")
         if not self._multicast.join(receiver, group):
             return []
-        return self._kept([*self._multicast.review(now), *self._follow(group, now)])
+        return self._kept([*self._multicast.review(now), *self._follow(group, now, lasting=True)])
 
     def leave(self, receiver: Eid, group: Eid, now: float) -> list[Output]:
         """An accelerator is not to receive `group` any more."""
@@ -194,11 +195,14 @@ class Xtr:
         return self._kept([*self._multicast.review(now), *self._unfollow(group, now)])
 
     def follow(self, group: Eid, now: float) -> list[Output]:
-        """Know who receives `group`: there is a source here. Raises ConfigError for what is no group."""
+        """Know who receives `group`: there is a source here. A refusal is final, until the next call.
+
+        Raises ConfigError for what is no group.
+        """
         if not is_group(group):
             fail("group", group, "is no group")
         self._sends_to.add(group)
-        return self._kept(self._follow(group, now))
+        return self._kept(self._follow(group, now, lasting=False))
 
     def unfollow(self, group: Eid, now: float) -> list[Output]:
         """There is no source for `group` here any more."""
@@ -314,7 +318,10 @@ class Xtr:
         registrations += [
             PendingView("registration", key.link, key.group, due) for key, due in self._multicast.claims.unanswered()
         ]
-        return requests + registrations
+        waiting = [
+            PendingView("designation", one.link, one.group, None) for one in self.designations() if not one.granted
+        ]
+        return requests + registrations + waiting
 
     def _watched(self, outputs: list[Output], now: float) -> list[Output]:
         """What follows from a change of the tables for groups and for probing."""
@@ -330,12 +337,12 @@ class Xtr:
         marked = tuple(replace(locator, reachable=self._prober.reachable(locator.rloc)) for locator in entry.locators)
         return entry if marked == entry.locators else replace(entry, locators=marked)
 
-    def _follow(self, group: Eid, now: float) -> list[Output]:
+    def _follow(self, group: Eid, now: float, *, lasting: bool) -> list[Output]:
         """Subscribe to a group at the mapping system of the PoD, unless the configuration does already."""
         link = self._multicast_link()
         if any(eid.covers(group) for eid in link.subscribe) or self._subscriptions.covering(link.name, group):
             return []
-        return list(self._resolver.ask(link, group, now, lasting=True))
+        return list(self._resolver.ask(link, group, now, lasting=lasting))
 
     def _unfollow(self, group: Eid, now: float) -> list[Output]:
         """Take the subscription to a group back when neither receivers nor sources are left."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
-from controller.lisp import DistinguishedName, Eid, EidRecord, IPAddress, MulticastInfo
+from controller.lisp import DistinguishedName, Eid, EidRecord, IPAddress
 from controller.lisp.constants import PRIORITY_UNUSABLE, TTL_RECEIVER_DECIDES
-from controller.lisp.replication import scale_up_group_number
+from controller.lisp.replication import can_receive
 from controller.mapping.machine import EidTable, Event, Send, TimerQueue
 from controller.xtr.config import XtrConfig
 from controller.xtr.entries import Source
@@ -165,9 +165,7 @@ class Multicast:
             self._registered.pop(eid, None)
             self._views.pop(eid, None)
         groups = set(self._groups_of.get(eid, ()))
-        if mapping is None:
-            return groups
-        groups |= {group for group in self._settings.broadcast if _fits(group, eid)}
+        groups |= {group for group in self._settings.broadcast if can_receive(eid, group)}
         if self._settings.fabric_link and eid == self._common(eid.iid):
             groups |= {group for group in self._told if group.iid == eid.iid}
         return groups
@@ -176,7 +174,7 @@ class Multicast:
         """The attached accelerators that receive exactly this group."""
         here = self._attached.get(group.iid, set())
         if group in self._settings.broadcast:
-            return {eid for eid in here if _fits(group, eid)}
+            return {eid for eid in here if can_receive(eid, group)}
         return self._joined.get(group, set()) & here
 
     def _elect(self, group: Eid, news: bool, now: float) -> list[Change]:
@@ -219,7 +217,9 @@ class Multicast:
         settings = self._settings
         outside = self.lists.listed(settings.fabric_link, group) - settings.site_rlocs - {self._own}
         inside = self.lists.listed(self._pod, group) - settings.borders - {self._own}
-        candidates = self._told_of(self._common(group.iid))
+        common = self._common(group.iid)
+        mapping = self._etr.get(common)
+        candidates = self._told_of(common) if mapping is not None and not mapping.withdrawn else frozenset()
         if settings.borders:
             candidates &= settings.borders
         found: dict[str, list[UnitKey]] = {self._pod: [], settings.fabric_link: []}
@@ -405,12 +405,3 @@ class Multicast:
 
 def _in_order(rlocs: Iterable[IPAddress]) -> tuple[IPAddress, ...]:
     return tuple(sorted(rlocs, key=lambda rloc: (rloc.version, int(rloc))))
-
-
-def _fits(group: Eid, eid: Eid) -> bool:
-    """Whether an accelerator with this EID can be a receiver of a group at all."""
-    if eid.iid != group.iid:
-        return False
-    if isinstance(group.target, MulticastInfo):
-        return getattr(eid.target, "version", None) == group.target.group.version  # type: ignore[union-attr]
-    return isinstance(eid.target, DistinguishedName) and scale_up_group_number(eid) is None
