@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from accelerator.packets import PacketError, decode_ethernet, ethernet
+from accelerator.ethernet import PacketError, decode_ethernet, ethernet
 
 # Is given the payload of a frame; raises PacketError when it cannot take it.
 Handler = Callable[[bytes], None]

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from accelerator.ethernet import PacketError
 from accelerator.interface import Interface
-from accelerator.packets import PacketError
 
 ETHERTYPE_SCALE_UP = 0x88B5
 VERSION = 1

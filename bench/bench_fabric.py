@@ -12,7 +12,8 @@ import time
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from accelerator.packets import ETHERTYPE_IPV4, UDP, Ipv4Packet, ethernet, udp
+from accelerator.ethernet import ETHERTYPE_IPV4, ethernet
+from accelerator.ip import UDP, IpPacket, udp
 from topologies.inprocess import Fabric
 from topologies.topology_file import load
 
@@ -41,10 +42,10 @@ async def end_to_end(fabric: Fabric) -> float:
 def one_switch(fabric: Fabric) -> float:
     """Packets per second through one pod-switch that only routes the underlay."""
     switch = fabric.switches["S-A"]
-    inner = Ipv4Packet(IPv4Address("10.0.0.1"), IPv4Address("40.0.0.7"), UDP, bytes(72)).encode()
+    inner = IpPacket(IPv4Address("10.0.0.1"), IPv4Address("40.0.0.7"), UDP, bytes(72)).encode()
     rlocs = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.3")
     tunnel = bytes.fromhex("0c00000100100100")
-    outer = Ipv4Packet(*rlocs, UDP, udp(*rlocs, 50000, 4790, tunnel + inner)).encode()
+    outer = IpPacket(*rlocs, UDP, udp(*rlocs, 50000, 4790, tunnel + inner)).encode()
     frame = ethernet(bytes(6), bytes(6), ETHERTYPE_IPV4, outer)
     begun = time.perf_counter()
     for _ in range(PACKETS):

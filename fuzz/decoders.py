@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from accelerator.packets import PacketError, decode_ethernet, decode_ipv4
+from accelerator.ethernet import PacketError, decode_ethernet
+from accelerator.ip import decode_ip
 from controller.lisp import (
     Address,
     DecodeError,
@@ -113,7 +114,7 @@ def _tunnel_header(octets: bytes) -> None:
 def _frame(octets: bytes) -> None:
     """What an accelerator receives."""
     try:
-        decode_ipv4(decode_ethernet(octets)[3])
+        decode_ip(decode_ethernet(octets)[3])
     except PacketError as error:
         assert str(error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv6Address
 from itertools import combinations
 
 from topologies.schema import Topology
@@ -112,6 +113,24 @@ def _group_problems(topology: Topology) -> list[Problem]:
     return problems + _duplicates("groups", "address", list(named))
 
 
+def _version_problems(topology: Topology) -> list[Problem]:
+    """One underlay, one IP version: every RLOC and mapping system is reached over it. EIDs may be of either."""
+    addresses: list[tuple[Path_, IPv4Address | IPv6Address]] = [
+        (("pods", index, "mapping_system", "address"), pod.mapping_system.address)
+        for index, pod in enumerate(topology.pods)
+    ]
+    if topology.scale_out_mapping_system is not None:
+        addresses.append((("scale_out_mapping_system", "address"), topology.scale_out_mapping_system.address))
+    switches = enumerate(topology.switches)
+    addresses += [(("switches", index, "rloc"), switch.rloc) for index, switch in switches if switch.rloc is not None]
+    _, first = addresses[0]
+    return [
+        (path, f"{address} is not of the IP version of pods[0].mapping_system.address = {first}")
+        for path, address in addresses
+        if address.version != first.version
+    ]
+
+
 def _fabric_problems(topology: Topology) -> list[Problem]:
     """Without a Scale-Out mapping system there is no Scale-Out: no border, no subnet, no address."""
     if topology.scale_out_mapping_system is not None:
@@ -146,5 +165,10 @@ def problems_of(topology: Topology) -> list[Problem]:
         problems += [(("links", index), f"{end} is no switch") for end in link if end not in names]
         if link[0] == link[1]:
             problems.append((("links", index), f"joins {link[0]} to itself"))
-    problems += _fabric_problems(topology) + _subnet_problems(topology) + _accelerator_problems(topology)
+    problems += (
+        _version_problems(topology)
+        + _fabric_problems(topology)
+        + _subnet_problems(topology)
+        + _accelerator_problems(topology)
+    )
     return problems + _group_problems(topology)

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import signal
 import time
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ import typer
 from rich.console import Console
 
 from accelerator.host import Host
-from accelerator.packets import ECHO_REPLY, ICMP
+from accelerator.ip import IPAddress, echo_in
 from controller.app import commands
 from controller.app.network import write_pcap
 from topologies import story
@@ -52,7 +51,7 @@ def _load(file: Path) -> Topology:
         raise _fail(str(error)) from None
 
 
-def _accelerator(topology: Topology, name: str, option: str) -> IPv4Address:
+def _accelerator(topology: Topology, name: str, option: str) -> IPAddress:
     try:
         address = topology.accelerator(name).ip
     except KeyError:
@@ -135,15 +134,15 @@ async def _answer(host: Host, sequence: int) -> bool:
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT):
             while True:
-                replies = [p.payload for p in host.received if p.protocol == ICMP and p.payload[0] == ECHO_REPLY]
-                if any(int.from_bytes(reply[6:8], "big") == sequence for reply in replies):
+                echoes = [found for packet in host.received if (found := echo_in(packet)) is not None]
+                if any(echo.reply and echo.sequence == sequence for echo in echoes):
                     return True
                 await asyncio.sleep(0.001)
     except TimeoutError:
         return False
 
 
-async def _run(topology: Topology, source: str, destination: str, target: IPv4Address, capture: Path | None) -> bool:
+async def _run(topology: Topology, source: str, destination: str, target: IPAddress, capture: Path | None) -> bool:
     console = Console(soft_wrap=True, highlight=False)
     recorder = TraceRecorder()
     fabric = Fabric(topology, trace=recorder)

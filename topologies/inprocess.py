@@ -40,6 +40,7 @@ from topologies.roles import (
     group_of,
     mapping_systems,
     names_of,
+    rate_limit,
     xtr_config,
 )
 from topologies.schema import GroupConfig, SwitchConfig, Topology
@@ -295,9 +296,12 @@ class Fabric:
         switch, planned = self.topology.switch(name), self.plans[name]
         tables = RouterTables(switch.rloc)
         site = 0 if switch.pod is None else self.topology.pod(switch.pod).site_id
-        tables.configure(hash_rotation(self.topology, switch), site=site)
+        punt = self.topology.punt
+        tables.configure(hash_rotation(self.topology, switch), site=site, punt_window_ms=punt.window_ms)
         for port in planned.ports:
-            if not port.access:
+            if port.access:
+                tables.set_punt_limit(port.number, punt.packets_per_second, punt.burst)
+            else:
                 tables.add_core_port(port.number)
         for rloc, ports in planned.routes.items():
             tables.set_route(rloc, [next_hop(port) for port in ports])
@@ -309,7 +313,11 @@ class Fabric:
                     instance.unknown == "punt",
                     domain=DOMAINS[instance.domain],
                     spray=SPRAYS[instance.spray],
+                    sample_share=instance.sample_share,
+                    limit=rate_limit(instance),
                 )
+            if any(instance.sample_share for instance in self.topology.instances):
+                tables.mirror_samples()
             for subnet in self.topology.pod(switch.pod).subnets:
                 tables.add_home_prefix(subnet.iid, subnet.prefix)
             for router in self.topology.xtrs(switch.pod):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from topologies.schema import Topology
 
@@ -32,7 +32,7 @@ class SwitchPlan:
     index: int
     """Position in the topology, from 1: the P4Runtime device id."""
     ports: tuple[PortPlan, ...]
-    routes: dict[IPv4Address, tuple[PortPlan, ...]]
+    routes: dict[IPv4Address | IPv6Address, tuple[PortPlan, ...]]
     """RLOC to the ports of all its shortest paths, in port order; the switch's own RLOC is not in it."""
 
     def port_to(self, peer: str) -> PortPlan:
@@ -100,7 +100,7 @@ def plan(topology: Topology) -> dict[str, SwitchPlan]:
             planned.append(PortPlan(number, port_mac(index[name], number), peer, far, peer_mac, access))
         ports[name] = tuple(planned)
 
-    routes: dict[str, dict[IPv4Address, tuple[PortPlan, ...]]] = {name: {} for name in peers}
+    routes: dict[str, dict[IPv4Address | IPv6Address, tuple[PortPlan, ...]]] = {name: {} for name in peers}
     for target in topology.switches:
         if target.rloc is None:
             continue

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from hashlib import blake2b
 from ipaddress import ip_network
 
 from controller.app.accelerator_names import AcceleratorNames
 from controller.dataplane.codepoints import Domain, Encapsulation, Spray
+from controller.dataplane.entries import UNLIMITED
 from controller.lisp import Algorithm, Eid, IPAddress, Key, group_eid
 from controller.mapping import (
     AuthorisedXtr,
@@ -18,8 +20,17 @@ from controller.mapping import (
     fabric_map_server,
     pod_map_server,
 )
+from controller.p4rt.entities import MeterConfig
 from controller.xtr import MulticastConfig, XtrConfig, access_xtr, border_xtr
-from topologies.schema import AcceleratorConfig, GroupConfig, KeyConfig, PodConfig, SwitchConfig, Topology
+from topologies.schema import (
+    AcceleratorConfig,
+    GroupConfig,
+    InstanceConfig,
+    KeyConfig,
+    PodConfig,
+    SwitchConfig,
+    Topology,
+)
 
 _ALGORITHMS = {
     "hmac-sha1-96": Algorithm.HMAC_SHA1_96,
@@ -37,14 +48,25 @@ DOMAINS = {"scale-out": Domain.SCALE_OUT, "scale-up": Domain.SCALE_UP}
 SPRAYS = {"flow": Spray.FLOW, "tolerant": Spray.TOLERANT, "every": Spray.EVERY}
 
 
+def rate_limit(instance: InstanceConfig) -> MeterConfig:
+    """The meter of an Instance-ID, in octets; a tenth of a second's worth may come at once."""
+    rate = instance.octets_per_second
+    if rate is None:
+        return UNLIMITED
+    burst = max(rate // 10, 9000)  # at least one jumbo frame
+    return MeterConfig(cir=rate, cburst=burst, pir=rate, pburst=burst)
+
+
 def key_of(config: KeyConfig) -> Key:
     """The key of a PoD. Raises TopologyError when its secret cannot be had."""
     return Key(config.id, _ALGORITHMS[config.algorithm], config.octets())
 
 
 def xtr_id(pod: PodConfig, switch: SwitchConfig) -> bytes:
-    """16 octets that no two xTRs of a fabric share: Site-ID and RLOC."""
+    """16 octets that no two xTRs of a fabric share: Site-ID and RLOC, or a digest of them."""
     assert switch.rloc is not None
+    if switch.rloc.version == 6:  # too long to stand there beside the Site-ID
+        return blake2b(switch.rloc.packed, digest_size=16, key=pod.site_id.to_bytes(4, "big")).digest()
     return pod.site_id.to_bytes(12, "big") + switch.rloc.packed
 
 

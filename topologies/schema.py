@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, IPvAnyNetwork, model_validator
 
 from controller.xtr import Probing
 from topologies.yaml_source import TopologyError
@@ -59,6 +59,8 @@ class InstanceConfig(Model):
     """One Instance-ID: a tenant's segment in one domain.
 
     `spray`: packets are spread by flow, or one by one where they say that they tolerate it, or always.
+    `sample_share`: of 65 536 packets so many have a copy sent to the controller. `octets_per_second`: what is
+    above that is dropped by each xTR.
     """
 
     iid: InstanceIdNumber
@@ -67,6 +69,8 @@ class InstanceConfig(Model):
     encapsulation: Literal["lisp", "lisp-gpe", "vxlan", "vxlan-gpe"] = "vxlan-gpe"
     spray: Literal["flow", "tolerant", "every"] = "flow"
     unknown: Literal["punt", "drop"] = "punt"
+    sample_share: Annotated[int, Field(ge=0, le=0xFFFF)] = 0
+    octets_per_second: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _frames_need_a_next_protocol(self) -> InstanceConfig:
@@ -79,14 +83,14 @@ class MappingSystemConfig(Model):
     """A Map-Server and Map-Resolver: its name and the address of its UDP port 4342."""
 
     name: Name
-    address: IPv4Address
+    address: IPvAnyAddress
 
 
 class SubnetConfig(Model):
     """An EID-prefix of a PoD in one Instance-ID."""
 
     iid: InstanceIdNumber
-    prefix: IPv4Network
+    prefix: IPvAnyNetwork
 
 
 class PodConfig(Model):
@@ -105,7 +109,7 @@ class SwitchConfig(Model):
     name: Name
     role: Literal["access", "border", "pod-switch", "fabric-switch"]
     pod: Name | None = None
-    rloc: IPv4Address | None = None
+    rloc: IPvAnyAddress | None = None
 
     @model_validator(mode="after")
     def _role_fits(self) -> SwitchConfig:
@@ -126,7 +130,7 @@ class AcceleratorConfig(Model):
     name: Name
     acc_id: Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
     iid: InstanceIdNumber | None = None
-    ip: IPv4Address | None = None
+    ip: IPvAnyAddress | None = None
     scale_up_iid: InstanceIdNumber | None = None
     mac: Mac
     attached_to: Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -188,6 +192,17 @@ class ProbingConfig(Model):
         return Probing(**self.model_dump(exclude_none=True))
 
 
+class PuntConfig(Model):
+    """What accelerators may ask of the controller: so many packets a second from each port.
+
+    A destination that the controller has just been told of is not told again for `window_ms` milliseconds.
+    """
+
+    packets_per_second: Annotated[int, Field(ge=1)] = 1000
+    burst: Annotated[int, Field(ge=1)] = 256
+    window_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
+
+
 class Topology(Model):
     """A whole fabric. Without a Scale-Out mapping system its PoDs are Scale-Up networks of their own.
 
@@ -201,6 +216,7 @@ class Topology(Model):
     switches: Annotated[tuple[SwitchConfig, ...], Field(min_length=1)]
     links: tuple[tuple[Name, Name], ...]
     accelerators: tuple[AcceleratorConfig, ...] = ()
+    punt: PuntConfig = PuntConfig()
     groups: tuple[GroupConfig, ...] = ()
     probing: ProbingConfig | None = None
 

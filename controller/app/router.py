@@ -7,6 +7,7 @@ when the miss is answered.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network
 
@@ -65,12 +66,17 @@ def usable(locators: Iterable[Locator], versions: frozenset[int] = frozenset({4}
     return [tiers[place] for place in sorted(tiers)]
 
 
+# Sampled packets that a router remembers.
+SAMPLES_KEPT = 256
+
+
 class Router(MachineProcess[Xtr]):
     """One xTR of the fabric.
 
     Attributes:
         control: its switch.
-        punted: packets that came up from the switch.
+        punted: packets that came up from the switch because it did not know what to do with them.
+        sampled: copies of forwarded packets that came up; samples: the last of them, each with its time.
         resubmitted: packets that went back down after their destination had been resolved.
     """
 
@@ -88,6 +94,8 @@ class Router(MachineProcess[Xtr]):
         super().__init__(name, Xtr(config, self.now()), config.rlocs[0], transport)
         self.control = control
         self.punted = 0
+        self.sampled = 0
+        self.samples: deque[tuple[float, PacketIn]] = deque(maxlen=SAMPLES_KEPT)
         self.resubmitted = 0
         self._names = names or AcceleratorNames()
         self._attached = Attachments(self._names, scale_up_iids)
@@ -177,9 +185,13 @@ class Router(MachineProcess[Xtr]):
                 super().handle(output)
 
     def packet_in(self, packet: PacketIn) -> None:
-        """A packet that the switch did not know what to do with."""
-        self.punted += 1
+        """A packet that the switch did not know what to do with, or a sampled copy of one that it did."""
         reason = packet.metadata["reason"]
+        if reason == PuntReason.SAMPLE:
+            self.samples.append((self.now(), packet))
+            self.sampled += 1
+            return
+        self.punted += 1
         if reason == PuntReason.TOO_BIG:
             self._too_big(packet)
             return

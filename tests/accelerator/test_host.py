@@ -2,81 +2,90 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+import socket
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accelerator.ethernet import PacketError, decode_ethernet, ethernet, internet_checksum
 from accelerator.host import Host
 from accelerator.interface import Interface
-from accelerator.packets import (
-    ECHO_REPLY,
-    ECHO_REQUEST,
-    ETHERTYPE_IPV4,
-    ICMP,
-    Ipv4Packet,
-    PacketError,
-    decode_ethernet,
-    decode_ipv4,
-    echo,
-    ethernet,
-    internet_checksum,
-)
+from accelerator.ip import ETHERTYPES, ICMP, ICMPV6, UDP, Echo, IPAddress, IpPacket, decode_ip, echo_in, udp
 
-HERE, THERE = IPv4Address("10.0.0.1"), IPv4Address("40.0.0.7")
+PAIRS = [
+    (ip_address("10.0.0.1"), ip_address("40.0.0.7")),
+    (ip_address("2001:db8:a::1"), ip_address("2001:db8:d::7")),
+]
+HERE, THERE = PAIRS[0]
 MAC, ROUTER = bytes.fromhex("020000000001"), bytes.fromhex("020100010002")
 
 
-@pytest.fixture
-def sent() -> list[bytes]:
-    return []
-
-
-@pytest.fixture
-def host(sent: list[bytes]) -> Host:
-    host = Host(HERE, Interface(MAC))
+def attached(address: IPAddress = HERE) -> tuple[Host, list[bytes]]:
+    sent: list[bytes] = []
+    host = Host(address, Interface(MAC))
     host.interface.attach(sent.append, ROUTER)
-    return host
+    return host, sent
 
 
-def test_a_ping_and_its_answer(host: Host, sent: list[bytes]) -> None:
-    host.ping(THERE, sequence=3, data=b"abc")
+@pytest.mark.parametrize(("here", "there"), PAIRS)
+def test_a_ping_and_its_answer(here: IPAddress, there: IPAddress) -> None:
+    host, sent = attached(here)
+    host.ping(there, sequence=3, data=b"abc")
     destination, source, ether_type, payload = decode_ethernet(sent[0])
-    assert (destination, source, ether_type) == (ROUTER, MAC, ETHERTYPE_IPV4)
-    packet = decode_ipv4(payload)
-    assert (packet.source, packet.destination, packet.ttl, packet.protocol) == (HERE, THERE, 64, ICMP)
-    assert packet.payload[0] == ECHO_REQUEST
-    assert internet_checksum(packet.payload) == 0
+    assert (destination, source, ether_type) == (ROUTER, MAC, ETHERTYPES[here.version])
+    packet = decode_ip(payload)
+    assert (packet.source, packet.destination, packet.ttl) == (here, there, 64)
+    assert packet.protocol == (ICMP if here.version == 4 else ICMPV6)
+    assert echo_in(packet) == Echo(False, int(here) & 0xFFFF, 3, b"abc")
 
-    request = Ipv4Packet(THERE, HERE, ICMP, echo(ECHO_REQUEST, 7, 9, b"data")).encode()
-    host.interface.receive(ethernet(MAC, ROUTER, ETHERTYPE_IPV4, request))
-    answer = decode_ipv4(decode_ethernet(sent[1])[3])
-    assert (answer.source, answer.destination) == (HERE, THERE)
-    assert answer.payload == echo(ECHO_REPLY, 7, 9, b"data")
+    request = Echo(False, 7, 9, b"data").packet(there, here).encode()
+    host.interface.receive(ethernet(MAC, ROUTER, ETHERTYPES[here.version], request))
+    answer = decode_ip(decode_ethernet(sent[1])[3])
+    assert (answer.source, answer.destination) == (here, there)
+    assert echo_in(answer) == Echo(True, 7, 9, b"data")
     assert len(host.received) == 1
+
+
+@pytest.mark.parametrize(("here", "there"), PAIRS)
+def test_checksums_are_those_of_the_rfcs(here: IPAddress, there: IPAddress) -> None:
+    """Over pseudo-header and payload the one's complement sum is all ones."""
+    for protocol, body in (
+        (UDP, udp(here, there, 1, 2, b"abc")),
+        (ICMPV6, Echo(True, 1, 2, b"odd").packet(here, there).payload),
+    ):
+        if here.version == 4 and protocol == ICMPV6:
+            assert internet_checksum(body) == 0
+            continue
+        length = len(body).to_bytes(4, "big") if here.version == 6 else len(body).to_bytes(2, "big")
+        tail = length + bytes([0, 0, 0, protocol]) if here.version == 6 else bytes([0, protocol]) + length
+        assert internet_checksum(here.packed + there.packed + tail + body) == 0
 
 
 @pytest.mark.parametrize(
     "frame",
     [
         b"",
-        ethernet(ROUTER, MAC, ETHERTYPE_IPV4, Ipv4Packet(THERE, HERE, ICMP, b"").encode()),
-        ethernet(MAC, ROUTER, 0x0806, b""),
-        ethernet(MAC, ROUTER, ETHERTYPE_IPV4, Ipv4Packet(THERE, THERE, ICMP, b"").encode()),
-        ethernet(MAC, ROUTER, ETHERTYPE_IPV4, b"\x45" + bytes(30)),
+        bytes(13),
+        ethernet(ROUTER, ROUTER, 0x0800, IpPacket(THERE, HERE, UDP, b"").encode()),
+        ethernet(MAC, ROUTER, 0x86DD, IpPacket(THERE, HERE, UDP, b"").encode()),
+        ethernet(MAC, ROUTER, 0x0800, IpPacket(HERE, THERE, UDP, b"").encode()),
+        ethernet(MAC, ROUTER, 0x0800, b"\x46" + IpPacket(THERE, HERE, UDP, b"").encode()[1:]),
+        ethernet(MAC, ROUTER, 0x0800, IpPacket(THERE, HERE, UDP, bytes(60)).encode()[:-1]),
     ],
 )
-def test_what_is_not_for_it_is_counted_and_forgotten(host: Host, frame: bytes) -> None:
+def test_what_is_not_for_it_is_refused(frame: bytes) -> None:
+    host, _ = attached()
     host.interface.receive(frame)
     assert (host.interface.refused, len(host.received)) == (1, 0)
 
 
 @given(st.binary(max_size=100))
 def test_any_frame_is_received_or_refused(frame: bytes) -> None:
-    host = Host(HERE, Interface(MAC))
+    host, _ = attached()
     host.interface.receive(frame)
-    host.interface.receive(ethernet(MAC, ROUTER, ETHERTYPE_IPV4, frame))
+    host.interface.receive(ethernet(MAC, ROUTER, 0x0800, frame))
     assert host.interface.refused + len(host.received) == 2
 
 
@@ -103,30 +112,43 @@ def test_a_host_without_a_link_says_so() -> None:
         Host(HERE, Interface(MAC)).ping(THERE)
 
 
-@given(
-    st.builds(
-        Ipv4Packet,
-        st.ip_addresses(v=4),
-        st.ip_addresses(v=4),
+def test_a_packet_is_of_one_version() -> None:
+    with pytest.raises(PacketError, match=r"10\.0\.0\.1 cannot send to 2001:db8:d::7"):
+        IpPacket(PAIRS[0][0], PAIRS[1][1], UDP, b"").encode()
+
+
+def packets(version: int) -> st.SearchStrategy[IpPacket]:
+    address = st.ip_addresses(v=4) if version == 4 else st.ip_addresses(v=6)
+    return st.builds(
+        IpPacket,
+        address,
+        address,
         st.integers(0, 255),
         st.binary(max_size=64),
         st.integers(0, 255),
         st.integers(0, 63),
         st.integers(0, 3),
-        st.integers(0, 0xFFFF),
-    ),
-    st.binary(max_size=20),
-)
-def test_packets_survive_their_encoding(packet: Ipv4Packet, padding: bytes) -> None:
-    assert decode_ipv4(packet.encode() + padding) == packet
+        st.integers(0, 0xFFFF) if version == 4 else st.just(0),
+    )
+
+
+@given(packets(4) | packets(6), st.binary(max_size=20))
+def test_packets_survive_their_encoding(packet: IpPacket, padding: bytes) -> None:
+    assert decode_ip(packet.encode() + padding) == packet
 
 
 @given(st.binary(max_size=60))
 def test_octets_that_are_no_packet_are_named(octets: bytes) -> None:
     try:
-        packet = decode_ipv4(octets)
+        packet = decode_ip(octets)
     except PacketError as error:
-        assert str(error).startswith("ipv4")  # noqa: PT017
+        assert str(error).startswith("ip")  # noqa: PT017
     else:
-        assert internet_checksum(octets[: (octets[0] & 15) * 4]) == 0
         assert len(packet.payload) <= len(octets)
+
+
+def test_ipv6_octet_by_octet() -> None:
+    source, destination = PAIRS[1]
+    octets = IpPacket(source, destination, UDP, b"data", ttl=63, dscp=46, ecn=1).encode()
+    addresses = socket.inet_pton(socket.AF_INET6, str(source)) + socket.inet_pton(socket.AF_INET6, str(destination))
+    assert octets == bytes.fromhex("6b900000 0004 11 3f") + addresses + b"data"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accelerator.ethernet import PacketError, decode_ethernet, ethernet
 from accelerator.interface import Interface
-from accelerator.packets import PacketError, decode_ethernet, ethernet
 from accelerator.scale_up import (
     BROADCAST,
     ETHERTYPE_SCALE_UP,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from accelerator.packets import decode_ipv4
+from accelerator.ip import decode_ip
 from controller.lisp import MapRequest, RlocRecord, TunnelHeader
 from controller.p4rt.actions import ActionSet
 from tests.fabric.observe import IID, Observer, eid, figure1, observed, outer_destinations, way
@@ -59,13 +59,13 @@ async def test_the_way_to_another_pod(fabric: Observer) -> None:
 async def test_what_crosses_the_fabric_carries_the_scale_out_instance_id(fabric: Observer) -> None:
     hops = await fabric.walk("acc1", "40.0.0.7", port=41100)
     frame = hop_at(hops, "A3", "A4").sent[0][1]
-    outer = decode_ipv4(frame[14:])
+    outer = decode_ip(frame[14:])
     assert (outer.protocol, int.from_bytes(outer.payload[2:4], "big")) == (17, 4790)
     tunnel = TunnelHeader.decode(outer.payload[8:16], 4790)
     assert outer.payload[8] == 0x0C
     assert (tunnel.iid, tunnel.next_protocol) == (IID, 1)
     assert outer.payload[12:15] == IID.to_bytes(3, "big")
-    inner = decode_ipv4(outer.payload[16:])
+    inner = decode_ip(outer.payload[16:])
     assert (str(inner.source), str(inner.destination), inner.payload[8:]) == ("10.0.0.1", "40.0.0.7", b"payload")
     # The UDP checksum of the tunnel is zero, its length that of what it carries.
     assert outer.payload[6:8] == b"\0\0"
@@ -82,7 +82,7 @@ async def test_the_same_with_lisp_encapsulation(tmp_path: Path) -> None:
         hops = await fabric.walk("acc1", "40.0.0.7")
         frames = [hop_at(hops, *switches).sent[0][1] for switches in (("A1",), ("A3", "A4"), ("D3", "D4"))]
         for frame in frames:
-            outer = decode_ipv4(frame[14:])
+            outer = decode_ip(frame[14:])
             assert int.from_bytes(outer.payload[2:4], "big") == 4341
             assert outer.payload[8:16] == bytes.fromhex("0800000000100100")
         assert len(fabric.fabric.hosts["acc7"].received) == 1
@@ -104,8 +104,8 @@ async def test_a_border_processes_the_inner_header(fabric: Observer) -> None:
     hops = await fabric.walk("acc1", "40.0.0.7", port=41300)
     assert await fabric.hits("D3", "40.0.0.7/32") + await fabric.hits("D4", "40.0.0.7/32") == before + 1
     entering = hop_at(hops, "D3", "D4")
-    outer_in, outer_out = decode_ipv4(entering.received[14:]), decode_ipv4(entering.sent[0][1][14:])
-    inner_in, inner_out = (decode_ipv4(outer.payload[16:]) for outer in (outer_in, outer_out))
+    outer_in, outer_out = decode_ip(entering.received[14:]), decode_ip(entering.sent[0][1][14:])
+    inner_in, inner_out = (decode_ip(outer.payload[16:]) for outer in (outer_in, outer_out))
     assert outer_in.ttl < inner_in.ttl
     assert inner_out.ttl == outer_in.ttl - 1
     assert outer_out.ttl == outer_in.ttl - 1

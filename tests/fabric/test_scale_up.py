@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from accelerator.packets import decode_ethernet, decode_ipv4
+from accelerator.ethernet import decode_ethernet
+from accelerator.ip import decode_ip
 from accelerator.scale_up import ETHERTYPE_SCALE_UP, ScaleUpPacket, decode_scale_up
 from controller.dataplane.codepoints import DropReason
 from controller.lisp import Action, AfiList, MapNotify, MapRegister, MapReply, MapRequest, TunnelHeader
@@ -34,7 +35,7 @@ def tunnelled(hops: list[Hop], switch: str) -> list[tuple[str, str, bytes, bytes
     for hop in hops:
         for port, frame in hop.sent:
             if hop.switch == switch and port < 500 and frame[12:14] == b"\x08\x00":
-                outer = decode_ipv4(frame[14:])
+                outer = decode_ip(frame[14:])
                 found.append((str(outer.source), str(outer.destination), outer.payload[8:16], outer.payload[16:]))
     return found
 
@@ -179,7 +180,7 @@ async def test_other_encapsulations_carry_both_domains(tmp_path: Path, encapsula
     async with observed(topology) as fabric:
         hops = await fabric.scale_up("acc1", 2)
         frame = next(frame for hop in hops if hop.switch == "A1" for _, frame in hop.sent)
-        outer = decode_ipv4(frame[14:])
+        outer = decode_ip(frame[14:])
         assert int.from_bytes(outer.payload[2:4], "big") == port
         assert fabric.fabric.endpoints["acc2"].received[-1].payload == b"payload"
         await fabric.walk("acc1", "40.0.0.7")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from accelerator.packets import decode_ipv4
+from accelerator.ip import decode_ip
 from controller.lisp import Eid
 from tests.fabric.observe import Observer, observed
 from topologies.topology_file import load
@@ -40,7 +40,7 @@ async def test_each_tenant_reaches_its_own_and_nobody_else(tenants: Observer, te
     crossing = [frame for hop in hops if hop.switch == "F1" for _, frame in hop.sent]
     assert len(crossing) == 8
     for frame in crossing:
-        outer = decode_ipv4(frame[14:])
+        outer = decode_ip(frame[14:])
         assert int.from_bytes(outer.payload[2:4], "big") == port
         assert outer.payload[12:15] == iid.to_bytes(3, "big")
 

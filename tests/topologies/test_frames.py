@@ -7,7 +7,8 @@ from ipaddress import IPv4Address, IPv6Address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accelerator.packets import ETHERTYPE_IPV4, UDP, Ipv4Packet, ethernet, udp
+from accelerator.ethernet import ETHERTYPE_IPV4, ethernet
+from accelerator.ip import UDP, IpPacket, udp
 from accelerator.scale_up import ETHERTYPE_SCALE_UP, Operation, ScaleUpPacket
 from controller.lisp import Tunnel, TunnelHeader
 from softswitch.reference.trace import Dropped, Received, Sent, TableApplied
@@ -20,9 +21,9 @@ MAC = bytes(6)
 
 
 def test_a_tunnelled_packet() -> None:
-    inner = Ipv4Packet(ACC1, ACC7, UDP, udp(ACC1, ACC7, 40000, 4791, b"x")).encode()
+    inner = IpPacket(ACC1, ACC7, UDP, udp(ACC1, ACC7, 40000, 4791, b"x")).encode()
     tunnel = TunnelHeader(Tunnel.VXLAN_GPE, iid=4097, next_protocol=1).encode()
-    outer = Ipv4Packet(A1, A3, UDP, udp(A1, A3, 50000, 4790, tunnel + inner), ttl=63).encode()
+    outer = IpPacket(A1, A3, UDP, udp(A1, A3, 50000, 4790, tunnel + inner), ttl=63).encode()
     assert describe_frame(ethernet(MAC, MAC, ETHERTYPE_IPV4, outer))[1:] == [
         "IPv4 192.0.2.1 > 192.0.2.3 ttl 63",
         "UDP 50000 > 4790",
@@ -37,7 +38,7 @@ def test_a_scale_up_frame_in_and_out_of_a_tunnel() -> None:
     assert describe_frame(frame)[1:] == ["Scale-Up AccID 1 > 2 store hops 63"]
     for kind in (Tunnel.VXLAN, Tunnel.VXLAN_GPE, Tunnel.LISP_GPE):
         header = TunnelHeader(kind, iid=8193, next_protocol=None if kind is Tunnel.VXLAN else 3).encode()
-        outer = Ipv4Packet(A1, A3, UDP, udp(A1, A3, 50000, kind.udp_port, header + frame)).encode()
+        outer = IpPacket(A1, A3, UDP, udp(A1, A3, 50000, kind.udp_port, header + frame)).encode()
         told = describe_frame(ethernet(MAC, MAC, ETHERTYPE_IPV4, outer))
         assert told[-2].endswith("iid 8193")
         assert told[-1] == "Scale-Up AccID 1 > 2 store hops 63"
@@ -56,7 +57,7 @@ def test_what_cannot_be_read_is_said_at_its_place() -> None:
     assert describe_frame(b"short") == ["ethernet: 5 octets are no header"]
     assert describe_frame(MAC + MAC + b"\x88\xb6")[1] == "EtherType 0x88b6"
     assert "no header" in describe_frame(MAC + MAC + b"\x88\xb5" + b"x")[-1]
-    assert "no header" in describe_frame(MAC + MAC + b"\x08\x00" + b"x")[-1]
+    assert "no header" in describe_frame(MAC + MAC + b"\x08\x00" + b"E")[-1]
 
 
 @given(st.binary(max_size=120))

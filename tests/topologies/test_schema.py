@@ -48,7 +48,7 @@ def test_figure_1_has_the_parts_of_the_draft(figure1: Topology) -> None:
         (
             "rloc: 192.0.2.1}",
             "rloc: 192.0.2.300}",
-            r"t\.yaml:39: switches\[0\]\.rloc = '192\.0\.2\.300': .*IPv4 address",
+            r"t\.yaml:39: switches\[0\]\.rloc = '192\.0\.2\.300': .*IPv4 or IPv6 address",
         ),
         ("iid: 4097, name", "iid: 16777216, name", r"t\.yaml:6: instances\[0\]\.iid = 16777216: .*less than or equal"),
         (
