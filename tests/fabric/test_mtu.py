@@ -6,8 +6,8 @@ import struct
 from ipaddress import IPv4Address
 
 import pytest
-
 from accelerator.packets import ETHERTYPE_IPV4, UDP, Ipv4Packet, internet_checksum, udp
+
 from controller.dataplane.entries import DEFAULT_MTU
 from tests.fabric.observe import Observer
 
