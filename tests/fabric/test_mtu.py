@@ -6,8 +6,9 @@ import struct
 from ipaddress import IPv4Address
 
 import pytest
-from accelerator.packets import ETHERTYPE_IPV4, UDP, Ipv4Packet, internet_checksum, udp
 
+from accelerator.ethernet import ETHERTYPE_IPV4, internet_checksum
+from accelerator.ip import UDP, IpPacket, udp
 from controller.dataplane.entries import DEFAULT_MTU
 from tests.fabric.observe import Observer
 
@@ -21,7 +22,7 @@ FRAGMENTATION_NEEDED = bytes([3, 4])
 def packet(octets: int, *, df: bool) -> bytes:
     """A UDP packet of so many octets from acc1 to acc7."""
     data = bytes(n & 0xFF for n in range(octets - 28))
-    header = bytearray(Ipv4Packet(HERE, THERE, UDP, udp(HERE, THERE, 40000, 40001, data)).encode())
+    header = bytearray(IpPacket(HERE, THERE, UDP, udp(HERE, THERE, 40000, 40001, data)).encode())
     header[6:8] = b"\x40\0" if df else b"\0\0"
     header[10:12] = b"\0\0"
     header[10:12] = internet_checksum(bytes(header[:20])).to_bytes(2, "big")
