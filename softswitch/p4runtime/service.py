@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -179,6 +180,11 @@ class Server:
         await self._server.wait_for_termination()
 
 
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """gRPC logs a traceback when a client goes away while its call is being ended; to a switch that is no news."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
 async def serve(devices: Iterable[Device], address: str) -> Server:
     """Starts a server.
 
@@ -190,6 +196,7 @@ async def serve(devices: Iterable[Device], address: str) -> Server:
         OSError: the address cannot be listened on.
     """
     _check_address(address)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_cancellation)
     options = [("grpc.max_receive_message_length", MAX_REQUEST_OCTETS), ("grpc.so_reuseport", 0)]
     server = grpc.aio.server(options=options)
     add_to_server: Callable[[P4RuntimeService, grpc.aio.Server], None] = (
