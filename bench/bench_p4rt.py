@@ -200,9 +200,11 @@ def _process(serve_at: Callable[[str], None]) -> Iterator[str]:
 
 @contextmanager
 def _bmv2() -> Iterator[str]:
-    address, thrift = f"127.0.0.1:{_free_port()}", str(_free_port())
+    address = f"127.0.0.1:{_free_port()}"
     command = ["simple_switch_grpc", "--no-p4", "--device-id", str(DEVICE_ID), "--log-level", "off"]
-    command += ["--thrift-port", thrift, "--log-file", os.devnull]
+    if "--thrift-port" in subprocess.run([command[0], "--help"], capture_output=True, text=True, check=False).stdout:
+        command += ["--thrift-port", str(_free_port())]
+    command += ["--log-file", os.devnull]
     command += ["--", "--grpc-server-addr", address, "--cpu-port", "255"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:

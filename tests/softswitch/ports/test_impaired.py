@@ -133,6 +133,26 @@ async def test_a_ring_of_links_with_effects_leaves_time_to_others(effects: Effec
         switch.close()
 
 
+async def test_effects_begin_and_end_between_switches_that_forward() -> None:
+    switches = ring(Effects(), WorkQueue())
+    arrived: list[bytes] = []
+    switches[1].remove_port(2)
+    switches[1].add_port(2, HostPort(on_packet=arrived.append))
+    link = switches[0].ports[2].port
+    assert isinstance(link, LinkEnd)
+    outcomes = []
+    for effects in (None, Effects(loss=1.0), None, Effects(duplicate=1.0)):
+        link.set_effects(effects)
+        arrived.clear()
+        switches[0].inject(1, bytes([0, 2]) + bytes(8))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        outcomes.append(len(arrived))
+    assert outcomes == [1, 0, 1, 2]
+    for switch in switches:
+        switch.close()
+
+
 async def test_a_port_with_effects_both_ways() -> None:
     clock = Clock()
     sent: list[bytes] = []
