@@ -134,12 +134,17 @@ class Fabric:
 
         Raises NotConvergedError.
         """
+        waiting: list[str] = []
         try:
             async with asyncio.timeout(seconds):
-                while waiting := self._waiting():
-                    await asyncio.sleep(_POLL)
+                while True:
+                    waiting = self._waiting()
                     for control in self.controls.values():
                         await control.settled()
+                    # What the control planes came to rest with may have been on its way to the switches until now.
+                    if not waiting and not self._waiting():
+                        break
+                    await asyncio.sleep(_POLL)
         except TimeoutError:
             raise NotConvergedError(f"after {seconds} s: {'; '.join(waiting[:5])}") from None
         if failures := [f"{name}: {f}" for name, c in self.controls.items() for f in c.writer.failures()]:
