@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,7 @@ from controller.lisp import Datagram, IPAddress
 from controller.lisp.ip_udp import UdpPacket, encode_udp_packet
 
 Receiver = Callable[[Datagram], None]
+BatchReceiver = Callable[[Sequence[Datagram]], None]
 
 # Datagrams kept in the record; the oldest go first.
 RECORD_LIMIT = 100_000
@@ -31,8 +32,14 @@ class Transport(Protocol):
     def listen(self, address: IPAddress, receiver: Receiver) -> None:
         """From now on `receiver` gets what is sent to `address`."""
 
+    def listen_all(self, address: IPAddress, receiver: BatchReceiver) -> None:
+        """The same for a receiver that takes whatever came together at once."""
+
     def send(self, datagram: Datagram) -> None:
         """Sends without waiting; what cannot be delivered is lost, as on any network."""
+
+    def send_all(self, datagrams: Sequence[Datagram]) -> None:
+        """Sends several, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,10 @@ class InProcessNetwork:
             raise ValueError(f"{address}: something listens there already")
         self._receivers[address] = receiver
 
+    def listen_all(self, address: IPAddress, receiver: BatchReceiver) -> None:
+        """The same; here every datagram comes alone."""
+        self.listen(address, lambda datagram: receiver((datagram,)))
+
     def forget(self, address: IPAddress) -> None:
         """Nobody listens at `address` any more."""
         self._receivers.pop(address, None)
@@ -86,6 +97,11 @@ class InProcessNetwork:
             return
         self._in_flight += 1
         loop.call_soon(self._deliver, receiver, datagram)
+
+    def send_all(self, datagrams: Sequence[Datagram]) -> None:
+        """Delivers each in the event loop's next turn."""
+        for datagram in datagrams:
+            self.send(datagram)
 
     def _deliver(self, receiver: Receiver, datagram: Datagram) -> None:
         self._in_flight -= 1

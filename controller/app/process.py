@@ -6,8 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from controller.app.network import Transport
 from controller.lisp import Datagram, IPAddress
@@ -37,8 +36,7 @@ class Machine(Protocol[Output_co]):
 MachineT = TypeVar("MachineT", bound=Machine[object])
 
 
-@dataclass(frozen=True, slots=True)
-class Noted:
+class Noted(NamedTuple):
     """An event and when it happened, seconds of the event loop's clock."""
 
     time: float
@@ -80,19 +78,28 @@ class MachineProcess(Generic[MachineT]):
 
     def perform(self, outputs: Iterable[object]) -> None:
         """Does what the machine asks for, and sees to its next deadline."""
+        now, note, tell = self.now(), self.events.append, self.on_event
+        ready: list[Datagram] = []
         for output in outputs:
             if isinstance(output, Send):
-                self._transport.send(output.datagram)
+                ready.append(output.datagram)
             elif isinstance(output, Event):
-                self.events.append(Noted(self.now(), output))
-                self.on_event(output)
+                note(Noted(now, output))
+                tell(output)
             else:
+                self._send(ready)  # whatever comes of it must not overtake what was to be sent before
                 self.handle(output)
+        self._send(ready)
         self._schedule()
 
     def handle(self, output: object) -> None:
         """An output that is neither a datagram nor an event; a machine without such outputs never gets here."""
         raise NotImplementedError(f"{self.name}: {type(output).__name__}")
+
+    def _send(self, ready: list[Datagram]) -> None:
+        if ready:
+            self._transport.send_all(ready)
+            ready.clear()
 
     def _receive(self, datagram: Datagram) -> None:
         self.perform(self.machine.receive(datagram, self.now()))

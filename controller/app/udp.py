@@ -1,22 +1,25 @@
 """Control messages over real UDP: port 4342 of every address that listens.
 
-asyncio's own datagram endpoint wakes up once for each datagram. Here a wake-up empties the socket, but takes no more
-than a budget of datagrams: then timers and the other sockets have their turn, and a flood delays them by a bounded
-time only. What comes faster than it is worked off waits in the kernel's buffer, and is dropped there.
+asyncio's own datagram endpoint wakes up once for each datagram. Here a wake-up takes what has come in one system
+call, but no more than a budget of datagrams: then timers and the other sockets have their turn, and a flood delays
+them by a bounded time only. What comes faster than it is worked off waits in the kernel's buffer, and is dropped
+there.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Final, TypeAlias
 
-from controller.app.network import Receiver
+from controller.app.network import BatchReceiver, Receiver
+from controller.app.udp_batch import SEND_ROOM, ReceiveBatch, SendBatch, endpoint_of, socket_address
 from controller.app.udp_socket import kernel_drops, open_control_socket
 from controller.lisp import CONTROL_PORT, Datagram, Endpoint, IPAddress
 from controller.lisp.constants import UNFRAGMENTED_IPV4, UNFRAGMENTED_IPV6
@@ -25,7 +28,9 @@ log = logging.getLogger(__name__)
 
 _IPV4_HEADERS: Final = 20 + 8  # octets of IP and UDP
 _IPV6_HEADERS: Final = 40 + 8
-_LONGEST: Final = 65535
+_RECEIVE_AT_ONCE: Final = 256
+_SEND_AT_ONCE: Final = 128
+_ADDRESSES_KEPT: Final = 1 << 16
 
 _SocketAddress: TypeAlias = tuple[str, int]
 
@@ -73,7 +78,7 @@ class UdpOptions:
     port: int = CONTROL_PORT
     reuse_port: bool = False
     path_mtu: int | None = None
-    budget: int = 64
+    budget: int = 128
     queue: int = 1024
     receive_buffer: int = 4 << 20
 
@@ -110,6 +115,24 @@ class UdpTransport:
         Raises ValueError when something of this transport listens there or it is no address of one host, OSError
         when the kernel refuses: no address of this host, or another process listens.
         """
+
+        def one_by_one(datagrams: Sequence[Datagram]) -> None:
+            for datagram in datagrams:
+                if address not in self._bound:
+                    return
+                try:
+                    receiver(datagram)
+                except Exception as error:
+                    context = {"message": f"{address}: the receiver of a datagram failed", "exception": error}
+                    asyncio.get_running_loop().call_exception_handler(context)
+
+        self._listen(address, one_by_one)
+
+    def listen_all(self, address: IPAddress, receiver: BatchReceiver) -> None:
+        """The same for a receiver that takes what came together at once: at most `budget` datagrams."""
+        self._listen(address, receiver)
+
+    def _listen(self, address: IPAddress, receiver: BatchReceiver) -> None:
         if address in self._bound:
             raise ValueError(f"{address}: something listens there already")
         if address.is_unspecified or address.is_multicast:
@@ -133,6 +156,22 @@ class UdpTransport:
             return
         bound.send(datagram)
 
+    def send_all(self, datagrams: Sequence[Datagram]) -> None:
+        """Sends several, in their order; those from one source in one system call."""
+        start = 0
+        while start < len(datagrams):
+            source = datagrams[start].source
+            end = start + 1
+            while end < len(datagrams) and datagrams[end].source is source:
+                end += 1
+            bound = self._bound.get(source.address)
+            if end - start < 2 or bound is None or source.port != CONTROL_PORT:
+                self.send(datagrams[start])
+                start += 1
+            else:
+                bound.send_all(datagrams[start:end])
+                start = end
+
     def close(self) -> None:
         """Closes every socket. What is sent from now on is lost."""
         for address in list(self._bound):
@@ -150,7 +189,7 @@ class UdpTransport:
 class _BoundAddress:
     """One address that listens: its socket, and what waits to leave by it."""
 
-    def __init__(self, address: IPAddress, receiver: Receiver, options: UdpOptions, counters: UdpCounters) -> None:
+    def __init__(self, address: IPAddress, receiver: BatchReceiver, options: UdpOptions, counters: UdpCounters) -> None:
         self._endpoint = Endpoint(address, CONTROL_PORT)
         self._receiver = receiver
         self._options = options
@@ -159,8 +198,10 @@ class _BoundAddress:
             (_IPV4_HEADERS, UNFRAGMENTED_IPV4) if address.version == 4 else (_IPV6_HEADERS, UNFRAGMENTED_IPV6)
         )
         self._longest = (options.path_mtu or mtu) - headers
+        self._batchable = min(self._longest, SEND_ROOM)
+        self._address_length = len(socket_address(self._endpoint))
+        self._addresses = _KernelAddresses(options.port)
         self._queue: deque[tuple[bytes, _SocketAddress]] = deque()
-        self._closed = False
         self._loop = asyncio.get_running_loop()
         self._socket = open_control_socket(
             Endpoint(address, options.port), reuse_port=options.reuse_port, receive_buffer=options.receive_buffer
@@ -172,11 +213,30 @@ class _BoundAddress:
         return kernel_drops(self._socket)
 
     def close(self) -> None:
-        self._closed = True
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         self._queue.clear()
         self._socket.close()
+
+    def send_all(self, datagrams: Sequence[Datagram]) -> None:
+        longest, address_length, kernel_address = self._batchable, self._address_length, self._addresses.of
+        at = 0
+        while at < len(datagrams):
+            ready: list[tuple[bytes, bytes]] = []
+            for _, destination, payload in datagrams[at : at + _SEND_AT_ONCE]:
+                address = kernel_address(destination)
+                if len(payload) > longest or len(address) != address_length:
+                    break
+                ready.append((payload, address))
+            sent = 0
+            if ready and not self._queue:
+                with contextlib.suppress(OSError):  # what is wrong with the first of them comes out below
+                    sent = _send_batch().send(self._socket.fileno(), ready)
+                self._counters.sent += sent
+            if not sent:
+                self.send(datagrams[at])
+                sent = 1
+            at += sent
 
     def send(self, datagram: Datagram) -> None:
         payload, destination = datagram.payload, datagram.destination
@@ -223,22 +283,18 @@ class _BoundAddress:
             self._loop.remove_writer(self._socket)
 
     def _receive(self) -> None:
-        # The receiver may raise: the event loop then reports it and comes back here for the next datagram.
-        receive, counters, port = self._socket.recvfrom, self._counters, self._options.port
-        for _ in range(self._options.budget):
-            try:
-                payload, peer = receive(_LONGEST)
-            except BlockingIOError:
-                return
-            except OSError as error:  # such as an ICMP message about something sent; the socket is as good as before
-                counters.failed += 1
-                _warn(counters.failed, "%s: %s", self._endpoint, error)
-                return
-            counters.received += 1
-            source = _endpoint(peer[0], CONTROL_PORT if peer[1] == port else peer[1])
-            self._receiver(Datagram(source, self._endpoint, payload))
-            if self._closed:
-                return
+        counters, port = self._counters, self._options.port
+        try:
+            received = _receive_batch().receive(self._socket.fileno(), self._options.budget)
+        except BlockingIOError:
+            return
+        except OSError as error:  # such as an ICMP message about something sent; the socket is as good as before
+            counters.failed += 1
+            _warn(counters.failed, "%s: %s", self._endpoint, error)
+            return
+        counters.received += len(received)
+        here = self._endpoint
+        self._receiver([Datagram(_endpoint(peer, port), here, payload) for payload, peer in received])
 
 
 def _warn(count: int, text: str, *values: object) -> None:
@@ -248,11 +304,42 @@ def _warn(count: int, text: str, *values: object) -> None:
 
 
 # The same peers speak again and again; making and printing address objects costs more than the system call.
-@lru_cache(maxsize=1 << 13)
-def _endpoint(host: str, port: int) -> Endpoint:
-    return Endpoint(ip_address(host.partition("%")[0]), port)
+@lru_cache(maxsize=1 << 16)
+def _endpoint(peer: bytes, control_port: int) -> Endpoint:
+    endpoint = endpoint_of(peer)
+    return endpoint._replace(port=CONTROL_PORT) if endpoint.port == control_port else endpoint
 
 
 @lru_cache(maxsize=1 << 13)
 def _text(address: IPAddress) -> str:
     return str(address)
+
+
+class _KernelAddresses:
+    """The kernel's form of endpoints, found by the identity of the object: hashing an address takes longer."""
+
+    def __init__(self, control_port: int) -> None:
+        self._control_port = control_port
+        self._known: dict[int, tuple[Endpoint, bytes]] = {}  # while an endpoint is in here, its identity is its own
+
+    def of(self, endpoint: Endpoint) -> bytes:
+        found = self._known.get(id(endpoint))
+        if found is not None:
+            return found[1]
+        port = self._control_port if endpoint.port == CONTROL_PORT else endpoint.port
+        address = socket_address(endpoint._replace(port=port))
+        if len(self._known) >= _ADDRESSES_KEPT:
+            self._known.clear()
+        self._known[id(endpoint)] = (endpoint, address)
+        return address
+
+
+# One set of buffers serves every socket: nothing stays in them between two calls.
+@lru_cache(maxsize=1)
+def _receive_batch() -> ReceiveBatch:
+    return ReceiveBatch(_RECEIVE_AT_ONCE)
+
+
+@lru_cache(maxsize=1)
+def _send_batch() -> SendBatch:
+    return SendBatch(_SEND_AT_ONCE)

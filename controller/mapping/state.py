@@ -46,12 +46,16 @@ class Account:
 class MapServerState:
     """The tables of a Map-Server.
 
+    Attributes:
+        endpoint: where the Map-Server sends from; one object, so that a transport recognizes it.
+
     The methods that change what has to survive a restart also write to `journal`, which is handed to the
     store before any answer leaves.
     """
 
     def __init__(self, config: MapServerConfig, snapshot: Snapshot, nonces: NonceSource, now: float) -> None:
         self.config = config
+        self.endpoint = Endpoint(config.address, CONTROL_PORT)
         self.nonces = nonces
         self.sites = SiteDirectory(config)
         self.registry = Registry()
@@ -61,11 +65,6 @@ class MapServerState:
         self._floors: dict[XtrKey, int] = {}
         self._serial = 0
         self._restore(snapshot, now)
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where the Map-Server sends from."""
-        return Endpoint(self.config.address, CONTROL_PORT)
 
     def next_serial(self) -> int:
         """The serial number of a new contribution."""

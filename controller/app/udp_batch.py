@@ -1,0 +1,157 @@
+"""Many datagrams in one system call: Linux's recvmmsg(2) and sendmmsg(2), which the standard library does not have.
+
+A system call for each datagram is nearly half of the time that a small control message takes here.
+Socket addresses stay octets, as the kernel has them: whoever keeps them can compare and reuse them at no cost.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import Final
+
+from controller.lisp import Endpoint
+
+SEND_ROOM: Final = 2048
+"""Octets of the largest datagram that `SendBatch` takes."""
+
+_RECEIVE_ROOM: Final = 65536  # memory that no datagram has touched is none
+_ADDRESS_ROOM: Final = 28  # of a sockaddr_in6, the longer one
+_FAMILY_OCTETS: Final = 2
+
+
+class _IoVec(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _MsgHdr(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("name_length", ctypes.c_uint32),
+        ("vectors", ctypes.c_void_p),
+        ("vector_count", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class _MMsgHdr(ctypes.Structure):
+    _fields_ = (("header", _MsgHdr), ("length", ctypes.c_uint32))
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
+_libc.sendmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
+
+# Writing a number through a memory view costs a third of setting a field of a structure.
+_WORDS: Final = ctypes.sizeof(_MMsgHdr) // 4
+_LENGTH_WORD: Final = _MMsgHdr.length.offset // 4
+_NAME_LENGTH_WORD: Final = _MsgHdr.name_length.offset // 4
+
+
+class _Batch:
+    """`count` message headers, each with room for one datagram and one address."""
+
+    def __init__(self, count: int, room: int) -> None:
+        self.count = count
+        self.room = room
+        self.payloads = bytearray(count * room)
+        self.addresses = bytearray(count * _ADDRESS_ROOM)
+        self._vectors = (_IoVec * count)()
+        self._headers = (_MMsgHdr * count)()
+        payloads = ctypes.addressof(ctypes.c_char.from_buffer(self.payloads))
+        addresses = ctypes.addressof(ctypes.c_char.from_buffer(self.addresses))
+        vectors = ctypes.addressof(self._vectors)
+        for index in range(count):
+            self._vectors[index] = _IoVec(payloads + index * room, room)
+            header = self._headers[index].header
+            header.name, header.name_length = addresses + index * _ADDRESS_ROOM, _ADDRESS_ROOM
+            header.vectors, header.vector_count = vectors + index * ctypes.sizeof(_IoVec), 1
+        self.headers = ctypes.addressof(self._headers)
+        self.words = memoryview(self._headers).cast("B").cast("I")
+        self.lengths = memoryview(self._vectors).cast("B").cast("Q")
+
+
+class ReceiveBatch(_Batch):
+    """Takes up to `count` datagrams out of a socket at once."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count, _RECEIVE_ROOM)
+
+    def receive(self, descriptor: int, limit: int) -> list[tuple[bytes, bytes]]:
+        """Return at most `limit` datagrams, each with the socket address it came from.
+
+        Raises OSError; BlockingIOError if there is none.
+        """
+        got: int = _libc.recvmmsg(descriptor, self.headers, min(limit, self.count), socket.MSG_DONTWAIT, None)
+        if got < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+        words, payloads, addresses = self.words, self.payloads, self.addresses
+        found: list[tuple[bytes, bytes]] = []
+        at = begin = word = 0
+        for _ in range(got):
+            name_length = words[word + _NAME_LENGTH_WORD]
+            payload = bytes(payloads[at : at + words[word + _LENGTH_WORD]])
+            found.append((payload, bytes(addresses[begin : begin + name_length])))
+            words[word + _NAME_LENGTH_WORD] = _ADDRESS_ROOM
+            at += _RECEIVE_ROOM
+            begin += _ADDRESS_ROOM
+            word += _WORDS
+        return found
+
+
+class SendBatch(_Batch):
+    """Gives up to `count` datagrams of at most SEND_ROOM octets to a socket at once."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count, SEND_ROOM)
+
+    def send(self, descriptor: int, datagrams: Sequence[tuple[bytes, bytes]]) -> int:
+        """Send them in their order; returns how many the kernel took before it wanted no more.
+
+        Raises OSError if it refused the very first; BlockingIOError if it had no room for it.
+        """
+        words, lengths, payloads, addresses = self.words, self.lengths, self.payloads, self.addresses
+        at = begin = word = 0
+        index = 1  # a vector is a pointer and a length
+        for payload, address in datagrams:
+            length = len(payload)
+            payloads[at : at + length] = payload
+            lengths[index] = length
+            name_length = len(address)
+            addresses[begin : begin + name_length] = address
+            words[word + _NAME_LENGTH_WORD] = name_length
+            at += SEND_ROOM
+            begin += _ADDRESS_ROOM
+            word += _WORDS
+            index += 2
+        sent: int = _libc.sendmmsg(descriptor, self.headers, len(datagrams), socket.MSG_DONTWAIT)
+        if sent < 0:
+            code = ctypes.get_errno()
+            if code == errno.EWOULDBLOCK:
+                raise BlockingIOError(code, os.strerror(code))
+            raise OSError(code, os.strerror(code))
+        return sent
+
+
+def socket_address(endpoint: Endpoint) -> bytes:
+    """The kernel's form of an endpoint: a sockaddr_in or sockaddr_in6."""
+    packed = endpoint.address.packed
+    port = endpoint.port.to_bytes(2, "big")
+    if len(packed) == 4:
+        return socket.AF_INET.to_bytes(_FAMILY_OCTETS, sys.byteorder) + port + packed + bytes(8)
+    return socket.AF_INET6.to_bytes(_FAMILY_OCTETS, sys.byteorder) + port + bytes(4) + packed + bytes(4)
+
+
+def endpoint_of(address: bytes) -> Endpoint:
+    """The endpoint that a socket address of the kernel names."""
+    port = int.from_bytes(address[2:4], "big")
+    packed = address[4:8] if len(address) == 16 else address[8:24]
+    return Endpoint(ip_address(packed), port)
