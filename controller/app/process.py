@@ -82,7 +82,7 @@ class MachineProcess(Generic[MachineT]):
         ready: list[Datagram] = []
         for output in outputs:
             if isinstance(output, Send):
-                ready.append(output.datagram)
+                ready.append(output[0])
             elif isinstance(output, Event):
                 note(Noted(now, output))
                 tell(output)

@@ -67,9 +67,8 @@ class PreparedHmac:
 
     def digest(self, message: bytes) -> bytes:
         """Return the whole MAC of `message`."""
-        inner = self._inner.copy()
+        inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(message)
-        outer = self._outer.copy()
         outer.update(inner.digest())
         return outer.digest()
 
@@ -103,16 +102,26 @@ class Key:
     def __reduce__(self) -> tuple[type[Key], tuple[int, Algorithm, bytes]]:
         return Key, (self.key_id, self.algorithm, self.secret)  # hash states cannot be copied this way
 
+    @property
+    def digest(self) -> Callable[[bytes], bytes] | None:
+        """The function from octets to their untruncated MAC; None if that depends on the message (algorithm 3)."""
+        if self._hmac is not None:
+            return self._hmac.digest
+        return None if self.algorithm is Algorithm.HMAC_SHA256_128_HKDF else _no_mac
+
     def mac(self, kind: MessageType, nonce: int, covered: bytes) -> bytes:
         """Return the untruncated MAC over `covered`, in which the Authentication Data is zero.
 
         `kind` and `nonce`, those of the message, count for algorithm 3 only. Nothing for algorithm NONE.
         """
-        if self._hmac is not None:
-            return self._hmac.digest(covered)
-        if self.algorithm is Algorithm.NONE:
-            return b""
+        digest = self.digest
+        if digest is not None:
+            return digest(covered)
         return hmac.digest(derive_key(self.secret, nonce, kind), covered, "sha256")
+
+
+def _no_mac(_: bytes) -> bytes:
+    return b""
 
 
 def derive_key(secret: bytes, nonce: int, kind: MessageType) -> bytes:

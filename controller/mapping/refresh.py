@@ -12,13 +12,13 @@ that it made, or the mappings that they are part of. Everything that is not plai
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from controller.lisp import CONTROL_PORT, Datagram, Endpoint, Key, MapRegister
 from controller.lisp.constants import XTR_IDENTITY_LENGTH, MessageType
 from controller.mapping.leases import Lease
-from controller.mapping.machine import Event, Send
+from controller.mapping.machine import Send
 from controller.mapping.state import Account, MapServerState
 from controller.mapping.store import Receipt, XtrKey
 
@@ -30,11 +30,15 @@ _ZEROS: Final = bytes(255)
 
 
 class _Reply(NamedTuple):
-    """A Map-Notify: the octets before the nonce, between it and the MAC, and after; whereto it goes."""
+    """A Map-Notify: the octets before the nonce, between it and the MAC, and after; whereto it goes.
+
+    `covered`: the records with as many zeros before them as the MAC has octets.
+    """
 
     first: bytes
     middle: bytes
     mac_length: int
+    covered: bytes
     records: bytes
     destination: Endpoint
 
@@ -48,11 +52,11 @@ class _Known(NamedTuple):
     account: Account
     xtr: XtrKey
     key: Key
+    digest: Callable[[bytes], bytes] | None
     lease: Lease
     source: Endpoint
     signed: bytes
     reply: _Reply | None
-    event: Event
 
 
 class RefreshTable:
@@ -65,8 +69,11 @@ class RefreshTable:
         self._to_control_port = state.config.ack_port == "control"
         self._known: dict[bytes, _Known] = {}
 
-    def refresh(self, datagram: Datagram, now: float) -> tuple[Event, Send] | tuple[Event] | None:
-        """Process a datagram if it is a Map-Register that renews what an earlier one registered; else None."""
+    def refresh(self, datagram: Datagram, now: float) -> tuple[()] | tuple[Send] | None:
+        """Process a datagram if it is a Map-Register that renews what an earlier one registered; else None.
+
+        There is no event: nothing has happened.
+        """
         source, _, payload = datagram
         if len(payload) <= _MAC:
             return None
@@ -76,7 +83,7 @@ class RefreshTable:
         known = self._known.get(fixed)
         if known is None:
             return None
-        account, xtr, key, lease, known_source, signed, pattern, event = known
+        account, xtr, key, digest, lease, known_source, signed, pattern = known
         if not lease.intact:
             del self._known[fixed]
             return None
@@ -86,28 +93,30 @@ class RefreshTable:
         nonce = int.from_bytes(nonce_octets, "big")
         if nonce <= account.receipts[key.key_id].nonce:
             return None
-        mac = key.mac(MessageType.MAP_REGISTER, nonce, payload[:_MAC] + signed)
+        covered = payload[:_MAC] + signed
+        mac = digest(covered) if digest is not None else key.mac(MessageType.MAP_REGISTER, nonce, covered)
         if not hmac.compare_digest(mac[:length], payload[_MAC:end]):
             return None
         lease.due = now + lease.timeout
         reply = None
         if pattern is not None:
-            first, middle, reply_length, records, destination = pattern
-            head = b"".join((first, nonce_octets, middle))
-            mac = key.mac(MessageType.MAP_NOTIFY, nonce, b"".join((head, _ZEROS[:reply_length], records)))
-            reply = b"".join((head, mac[:reply_length], records))
+            first, middle, reply_length, covered_records, records, destination = pattern
+            head = first + nonce_octets + middle
+            covered = head + covered_records
+            mac = digest(covered) if digest is not None else key.mac(MessageType.MAP_NOTIFY, nonce, covered)
+            reply = head + mac[:reply_length] + records
         receipt = Receipt(xtr, key.key_id, nonce, payload, reply, source)
         account.receipts[key.key_id] = account.latest = receipt
         self._state.journal.append(receipt)
         if reply is None:
-            return (event,)
-        return event, Send(Datagram(self._endpoint, destination if self._to_control_port else source, reply))
+            return ()
+        return (Send(Datagram(self._endpoint, destination if self._to_control_port else source, reply)),)
 
     def clear(self) -> None:
         """Recognize nothing that came before."""
         self._known.clear()
 
-    def learn(self, message: MapRegister, key: Key, receipt: Receipt, leases: Iterable[Lease], event: Event) -> None:
+    def learn(self, message: MapRegister, key: Key, receipt: Receipt, leases: Iterable[Lease]) -> None:
         """Remember a Map-Register all of whose records were just accepted, if one like it would change nothing.
 
         `leases`: those that now hold its registrations.
@@ -129,11 +138,12 @@ class RefreshTable:
             reply = receipt.reply
             length = reply[_MAC_LENGTH]
             destination = Endpoint(receipt.source.address, CONTROL_PORT)
-            pattern = _Reply(reply[:4], reply[12:_MAC], length, reply[_MAC + length :], destination)
+            records = reply[_MAC + length :]
+            pattern = _Reply(reply[:4], reply[12:_MAC], length, _ZEROS[:length] + records, records, destination)
         (lease,) = held
         lease.intact = True
         account = self._state.account(receipt.xtr)
         while len(self._known) >= self._size:
             del self._known[next(iter(self._known))]
-        known = _Known(account, receipt.xtr, key, lease, receipt.source, signed, pattern, event)
+        known = _Known(account, receipt.xtr, key, key.digest, lease, receipt.source, signed, pattern)
         self._known[payload[:4] + payload[12:_MAC] + payload[end:]] = known

@@ -83,10 +83,9 @@ class RegistrationHandler:
         self._state.keep_receipt(receipt)
         if accepted:
             eids = " ".join(str(record.key) for record in accepted)
-            event = Event("map-register-accepted", {"xtr": str(sender.xtr), "eids": eids})
-            outputs.append(event)
+            outputs.append(Event("map-register-accepted", {"xtr": str(sender.xtr), "eids": eids}))
             if len(accepted) == len(message.records) and sender.site.profile.ordered_nonces:
-                self._refreshes.learn(message, sender.key, receipt, leases, event)
+                self._refreshes.learn(message, sender.key, receipt, leases)
         outputs += self._reply(datagram, reply)
         for change in changes:
             outputs += self._publisher.changed(change, sender.xtr if reply is not None else None)

@@ -70,9 +70,11 @@ class Row(NamedTuple):
 
 def encode_change(change: Change) -> Row:
     """Return the row that `change` makes. Raises EncodeError or struct.error for values without a place in it."""
+    if type(change) is Receipt:  # by far the most frequent
+        return _receipt_row(change)
     match change:
-        case Receipt():  # by far the most frequent
-            return Row("receipt", _receipt_key(change.xtr, change.key_id), _receipt(change))
+        case Receipt():
+            return _receipt_row(change)
         case Contribution():
             return Row("contribution", _eid(change.eid) + _xtr(change.xtr), _contribution(change))
         case Withdrawn():
@@ -162,11 +164,28 @@ def _contribution(change: Contribution) -> bytes:
     return head + encode_eid_record(EidRecord(*change.eid.to_wire(), change.ttl, change.locators))
 
 
-def _receipt(change: Receipt) -> bytes:
-    _, _, nonce, register, reply, source = change
-    address = source.address.packed
-    head = _RECEIPT.pack(nonce, source.port, reply is not None, len(address), len(register))
-    return b"".join((head, address, register, reply or b""))
+def _receipt_row(change: Receipt) -> Row:
+    xtr, key_id, nonce, register, reply, source = change
+    address = _packed(source)
+    if reply is None:
+        body = _RECEIPT.pack(nonce, source[1], False, len(address), len(register)) + address + register
+    else:
+        head = _RECEIPT.pack(nonce, source[1], True, len(address), len(register))
+        body = b"".join((head, address, register, reply))
+    return Row("receipt", _receipt_key(xtr, key_id), body)
+
+
+_PACKED: Final[dict[int, tuple[Endpoint, bytes]]] = {}
+
+
+def _packed(source: Endpoint) -> bytes:
+    """The octets of an address, remembered by the identity of the endpoint: hashing an address takes longer."""
+    found = _PACKED.get(id(source))
+    if found is None:
+        if len(_PACKED) >= 1 << 14:
+            _PACKED.clear()
+        found = _PACKED[id(source)] = (source, source.address.packed)
+    return found[1]
 
 
 def _subscription(change: Subscription) -> bytes:

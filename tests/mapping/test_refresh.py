@@ -111,7 +111,7 @@ def test_recognized_or_read_the_outcome_is_the_same(
             datagram = fast.d4.ack(told.pop())
         last = datagram
         outputs = fast.server.receive(datagram, now)
-        assert outputs == slow.server.receive(datagram, now)
+        assert without_acceptance(outputs) == without_acceptance(slow.server.receive(datagram, now))
         to_d4 = [one for one in sends(outputs) if one.destination.address == fast.d4.address]
         told += [one for one in to_d4 if isinstance(decode(one.payload), MapNotify)]
         now += seconds + fraction
@@ -119,6 +119,12 @@ def test_recognized_or_read_the_outcome_is_the_same(
         assert fast.server.next_deadline() == slow.server.next_deadline()
         assert fast.server.tick(now) == slow.server.tick(now)
         compare(fast, slow)
+
+
+def without_acceptance(outputs: list[Any]) -> list[Any]:
+    """Nothing is reported of a refresh that is recognized."""
+    accepted = events(outputs, "map-register-accepted")
+    return [output for output in outputs if output not in accepted]
 
 
 def compare(fast: Bench, slow: Bench) -> None:
@@ -145,7 +151,7 @@ def test_refreshes_are_recognized_and_still_checked() -> None:
     table.refresh = observed  # type: ignore[method-assign,assignment]
     for number in range(1, 4):
         outputs = bench.register(bench.d1, *HOSTS, now=100.0 * number)
-        assert events(outputs, "map-register-accepted")
+        assert events(outputs) == []
         (notify,) = messages(outputs, MapNotify, to=bench.d1)
         assert notify.nonce == bench.d1.nonce
     assert read == []
