@@ -32,7 +32,22 @@ _IPV4_AFI: Final = b"\x00\x01"
 
 
 def encode_eid_record(record: EidRecord) -> bytes:
-    """Return the record with its locators. Raises EncodeError for a value that does not fit its field."""
+    """Return the record with its locators. Raises EncodeError for a value that does not fit its field.
+
+    The last record is remembered: a mapping that changed is told to many subscribers, one after the other.
+    """
+    global _last_encoded
+    last, octets = _last_encoded
+    if last is not record:
+        octets = _encode_eid_record(record)
+        _last_encoded = (record, octets)
+    return octets
+
+
+_last_encoded: tuple[EidRecord | None, bytes] = (None, b"")
+
+
+def _encode_eid_record(record: EidRecord) -> bytes:
     action, version = record.action, record.map_version
     try:
         if action >> 3 or version >> 12:  # not octets of their own, so packing would not notice

@@ -167,7 +167,8 @@ class MapServerConfig:
     without xTR-ID and Site-ID is refused (requirement MH-FWD-7). `path_mtu`: None keeps every message in a
     packet that no path fragments (RFC 9301 §5). `window`: unacknowledged publications per subscription; what
     does not fit waits and is merged. `reply_table`: destinations whose Map-Reply rate is remembered.
-    `refresh_table`: Map-Registers whose repetitions are recognized without reading them; 0 for none.
+    `refresh_table` and `inquiry_table`: Map-Registers and Map-Requests whose repetitions are recognized without
+    reading them; 0 for none.
     `limits`: what xTRs may occupy.
 
     Raises ConfigError for the first thing that does not fit together.
@@ -189,6 +190,7 @@ class MapServerConfig:
     window: int = 64
     reply_table: int = 65536
     refresh_table: int = 65536
+    inquiry_table: int = 65536
     limits: Limits = field(default_factory=Limits)
     decode_options: DecodeOptions = field(default_factory=DecodeOptions)
 
@@ -211,8 +213,9 @@ def _check_server(config: MapServerConfig) -> None:
     for name in ("window", "reply_table"):
         if getattr(config, name) < 1:
             fail(name, getattr(config, name), "must be at least 1")
-    if config.refresh_table < 0:
-        fail("refresh_table", config.refresh_table, "must be at least 0")
+    for name in ("refresh_table", "inquiry_table"):
+        if getattr(config, name) < 0:
+            fail(name, getattr(config, name), "must be at least 0")
     config.limits.check("limits")
     policy = config.negative
     for name in ("unregistered_ttl", "outside_ttl", "refused_ttl", "placeholder_ttl", "temporary_ttl"):

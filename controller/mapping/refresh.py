@@ -26,6 +26,7 @@ from controller.mapping.store import Receipt, XtrKey
 _NONCE: Final = slice(4, 12)
 _MAC_LENGTH: Final = 15
 _MAC: Final = 16
+_REGISTER: Final = int(MessageType.MAP_REGISTER)
 _ZEROS: Final = bytes(255)
 
 
@@ -75,7 +76,7 @@ class RefreshTable:
         There is no event: nothing has happened.
         """
         source, _, payload = datagram
-        if len(payload) <= _MAC:
+        if len(payload) <= _MAC or payload[0] >> 4 != _REGISTER:
             return None
         length = payload[_MAC_LENGTH]
         end = _MAC + length

@@ -40,9 +40,14 @@ class MappingChange:
 
 
 class Registry:
-    """All mappings of a mapping system."""
+    """All mappings of a mapping system.
+
+    Attributes:
+        population: a number that changes whenever an EID comes or goes.
+    """
 
     def __init__(self) -> None:
+        self.population = 0
         self.table: EidTable[Mapping] = EidTable()
         self._leases = LeaseQueue()
         self._by_acc_id: dict[tuple[int, int], Eid] = {}
@@ -116,6 +121,8 @@ class Registry:
         after = merged_view(eid, parts) if parts else None
         xtrs = frozenset(parts) | frozenset(mapping.contributions if mapping else ())
         self._index(before, after)
+        if mapping is None or after is None:
+            self.population += 1
         if after is None:
             self.table.pop(eid)
         elif mapping is None:

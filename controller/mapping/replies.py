@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Final
 
 from controller.lisp import (
     CONTROL_PORT,
@@ -21,9 +21,13 @@ from controller.lisp import (
 )
 from controller.lisp.lcaf import find_ip
 from controller.mapping.answers import Answer, AnswerKind, Answers
+from controller.mapping.inquiries import Basis, InquiryTable, ReplyLimiter
 from controller.mapping.machine import Event, Packing, Send, dropped
 from controller.mapping.state import MapServerState
 from controller.mapping.store import XtrKey
+
+# Answers that stay what they are while the registry does.
+_LASTING: Final = (AnswerKind.MAPPING, AnswerKind.OUTSIDE, AnswerKind.NEGATIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,36 +56,14 @@ class Request:
         return len(self.message.itr_rlocs) == 1 and isinstance(self.message.itr_rlocs[0], NoAddress)
 
 
-class ReplyLimiter:
-    """At most one Map-Reply per interval to each RLOC about each EID (RFC 9301 §5.4).
-
-    Remembers at most `size` pairs; under more load than that the oldest is forgotten.
-    """
-
-    def __init__(self, interval: float, size: int) -> None:
-        self._interval = interval
-        self._size = size
-        self._sent: OrderedDict[tuple[IPAddress, Eid], float] = OrderedDict()
-
-    def admit(self, rloc: IPAddress, eid: Eid, now: float) -> bool:
-        """Whether a reply may be sent now; if so it counts as sent."""
-        last = self._sent.get((rloc, eid))
-        if last is not None and now < last + self._interval:
-            return False
-        self._sent[rloc, eid] = now
-        self._sent.move_to_end((rloc, eid))
-        while len(self._sent) > self._size:
-            self._sent.popitem(last=False)
-        return True
-
-
 class Replier:
     """Answers Map-Requests, or hands them on to the site."""
 
-    def __init__(self, state: MapServerState, answers: Answers, packing: Packing) -> None:
+    def __init__(self, state: MapServerState, answers: Answers, packing: Packing, inquiries: InquiryTable) -> None:
         self._state = state
         self._answers = answers
         self._packing = packing
+        self._inquiries = inquiries
         self._limiter = ReplyLimiter(state.config.reply_interval, state.config.reply_table)
 
     def answer(self, request: Request, record: RequestRecord, now: float) -> list[Send | Event]:
@@ -90,7 +72,12 @@ class Replier:
         match = self._answers.match(eid)
         if match is not None and not match[1].proxy_reply:
             return self.forward(request, eid, next(iter(match[1].contributions)), now)
-        return self.reply(request, eid, self.records(eid, self._answers.resolve(eid)), now)
+        answer = self._answers.resolve(eid)
+        records = self.records(eid, answer)
+        basis = None
+        if len(request.message.records) == len(records) == 1 and answer.kind in _LASTING:
+            basis = Basis.now(self._state.registry, match[1] if match is not None else None)
+        return self.reply(request, eid, records, now, basis)
 
     def records(self, eid: Eid, answer: Answer) -> list[EidRecord]:
         """The best match with all more-specifics (RFC 9301 §5.5), or what replaces too many of them."""
@@ -101,23 +88,29 @@ class Replier:
         records = [answer.record, *self._answers.more_specifics(answer.eid)]
         return records if self._packing.fits(records) else [self._answers.narrowed(eid, answer)]
 
-    def reply(self, request: Request, eid: Eid, records: list[EidRecord], now: float) -> list[Send | Event]:
-        """Answer with `records`, unless that was done a moment ago."""
+    def reply(
+        self, request: Request, eid: Eid, records: list[EidRecord], now: float, basis: Basis | None = None
+    ) -> list[Send | Event]:
+        """Answer with `records`, unless that was done a moment ago; remember it if it rests on `basis` alone."""
         rloc = self._nearest(request)
-        if not self._limiter.admit(rloc, eid, now):
+        slot = self._limiter.admit(rloc, eid, now)
+        if slot is None:
             return [Event("map-reply-suppressed", {"eid": str(eid), "rloc": str(rloc)})]
-        return self.reply_to(Endpoint(rloc, request.port), request, eid, records)
+        event, send = self.reply_to(Endpoint(rloc, request.port), request, eid, records)
+        if basis is not None:
+            self._inquiries.learn(request.outer, basis, slot, event, send)
+        return [event, send]
 
     def reply_to(
         self, destination: Endpoint, request: Request, eid: Eid, records: list[EidRecord]
-    ) -> list[Send | Event]:
+    ) -> tuple[Event, Send]:
         """Answer with `records` at `destination`."""
         profile = self._state.sites.profile_at(request.outer.source.address)
         reply = encode(MapReply(request.message.nonce, profile.records(records)))
         name = "map-request-answered" if records[0].locators else "map-request-denied"
         fields = {"eid": str(eid), "prefix": str(records[0].key), "action": int(records[0].action)}
         event = Event(name, {**fields, "rloc": str(destination.address)})
-        return [event, Send(Datagram(self._state.endpoint, destination, reply))]
+        return event, Send(Datagram(self._state.endpoint, destination, reply))
 
     def _nearest(self, request: Request) -> IPAddress:
         version = self._state.config.address.version
@@ -129,7 +122,7 @@ class Replier:
         source = request.inner_source or request.outer.source
         if etr is None or etr.address.version != source.address.version:
             return [dropped(request.outer, "no-etr", message="map-request", eid=str(eid))]
-        if not self._limiter.admit(self._nearest(request), eid, now):
+        if self._limiter.admit(self._nearest(request), eid, now) is None:
             return [Event("map-reply-suppressed", {"eid": str(eid), "rloc": str(self._nearest(request))})]
         ecm = Ecm(source.address, etr.address, source.port, CONTROL_PORT, request.payload, to_etr=True)
         event = Event("map-request-forwarded", {"eid": str(eid), "etr": str(etr)})

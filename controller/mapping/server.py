@@ -18,6 +18,7 @@ from controller.lisp import (
 from controller.mapping.answers import Answers
 from controller.mapping.config import MapServerConfig
 from controller.mapping.dump import PendingNotify, RegistrationView, pending_notifies, registration_views
+from controller.mapping.inquiries import InquiryTable
 from controller.mapping.machine import Event, NonceSource, Packing, Send, dropped
 from controller.mapping.publisher import Publisher
 from controller.mapping.refresh import RefreshTable
@@ -46,7 +47,9 @@ class MapServer:
         self._state = MapServerState(config, store.load(), nonces or NonceSource.from_clock(now), now)
         answers = Answers(config, self._state.sites, self._state.registry)
         packing = Packing(config.address.version, config.path_mtu)
-        replier = Replier(self._state, answers, packing)
+        inquiries = config.reply_interval, config.inquiry_table
+        self._inquiries = InquiryTable(self._state.endpoint, self._state.registry, *inquiries)
+        replier = Replier(self._state, answers, packing, self._inquiries)
         self._publisher = Publisher(self._state, answers, packing, now)
         self._refreshes = RefreshTable(self._state, config.refresh_table)
         self._registrations = RegistrationHandler(self._state, self._publisher, self._refreshes)
@@ -65,9 +68,12 @@ class MapServer:
         """The same for datagrams that came together: one store transaction, and publications that share messages."""
         outputs: list[Send | Event] = []
         for datagram in datagrams:
-            refreshed = self._refreshes.refresh(datagram, now)
-            if refreshed is not None:
-                outputs += refreshed
+            # Nearly everything is a repetition, and is answered without being read.
+            repeated: tuple[Send | Event, ...] | None = self._refreshes.refresh(datagram, now)
+            if repeated is None:
+                repeated = self._inquiries.answer(datagram, now)
+            if repeated is not None:
+                outputs += repeated
                 continue
             try:
                 message = decode(datagram.payload, self._state.sites.decode_options(datagram.source.address))
