@@ -75,7 +75,8 @@ class Replier:
         answer = self._answers.resolve(eid)
         records = self.records(eid, answer)
         basis = None
-        if len(request.message.records) == len(records) == 1 and answer.kind in _LASTING:
+        # Whether a subscription is accepted depends on more than on the registry.
+        if not record.subscribe and len(request.message.records) == len(records) == 1 and answer.kind in _LASTING:
             basis = Basis.now(self._state.registry, match[1] if match is not None else None)
         return self.reply(request, eid, records, now, basis)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from controller.lisp import Datagram, MapReply
 from controller.mapping.inquiries import ReplyLimiter
+from controller.mapping.limits import Limits
 from tests.mapping.harness import Bench, Peer, eid, ip, messages
 
 EIDS = [eid(text) for text in ("40.0.0.1", "40.0.0.2", "40.0.0.0/24", "40.0.0.0/16", "41.0.0.1")]
@@ -28,7 +29,7 @@ class Step:
     seconds: int
 
 
-acts = st.sampled_from(["ask"] * 6 + ["register", "withdraw", "change"])
+acts = st.sampled_from(["ask"] * 6 + ["register", "withdraw", "change", "subscribe"])
 steps = st.builds(
     Step,
     acts,
@@ -49,7 +50,7 @@ def datagram_of(bench: Bench, peer: Peer, step: Step) -> Datagram:
         return peer.withdraw(bench.endpoint, one)
     if step.act == "change":
         return peer.register(bench.endpoint, one, ttl=60 + step.seconds)
-    return peer.request(bench.endpoint, one, ecm=step.ecm, port=step.port)
+    return peer.request(bench.endpoint, one, subscribe=step.act == "subscribe", ecm=step.ecm, port=step.port)
 
 
 def damaged(datagram: Datagram, bit: int | None) -> Datagram:
@@ -63,7 +64,8 @@ def damaged(datagram: Datagram, bit: int | None) -> Datagram:
 @given(st.lists(steps, max_size=25), st.sampled_from([1, 65536]))
 @settings(max_examples=80, deadline=None)
 def test_recognized_or_read_the_answer_is_the_same(history: list[Step], reply_table: int) -> None:
-    fast, slow = (Bench(inquiry_table=size, reply_table=reply_table) for size in (3, 0))
+    limits = Limits(subscriptions_per_xtr=1)
+    fast, slow = (Bench(inquiry_table=size, reply_table=reply_table, limits=limits) for size in (3, 0))
     peers = [fast.d1, fast.d2]
     now = 0.0
     for step in history:
