@@ -340,6 +340,17 @@ def test_a_secret_that_cannot_be_had_is_named(tmp_path: Path) -> None:
     assert "empty.key is empty" in check("map-server", write(tmp_path / "ms.yaml", settings)).stderr
 
 
+def test_the_examples_of_the_documentation_are_configurations(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "interop.md").read_text()
+    examples = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == 2
+    secret_file(tmp_path, "oor.key")
+    for command, example in zip(("map-server", "xtr"), examples, strict=True):
+        (tmp_path / f"{command}.yaml").write_text(example)
+        result = check(command, tmp_path / f"{command}.yaml", SITE_2_KEY="a secret of its own")
+        assert (result.exit_code, result.output) == (0, "")
+
+
 def test_an_address_that_is_taken_is_one_line(tmp_path: Path) -> None:
     file = write(tmp_path / "ms.yaml", server_settings(tmp_path))
     with plain_socket(SERVER, CONTROL_PORT):
