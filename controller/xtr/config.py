@@ -33,6 +33,10 @@ class MappingSystemLink:
     EID-prefixes, or whole instance-IDs, subscribed to at the start and for good. `configured`: those that the
     mapping system knows of by configuration, with their initial nonces (RFC 9437 §5); they are not asked for.
     `profile`: which implementation it is, where that has to be tolerated.
+
+    `system`: the mapping system that it is a node of, its own name unless given. The nodes of one mapping system
+    have equal `prefixes` and `name_iids`. An EID is registered with all of them, what is followed is subscribed
+    to at all of them, and what is asked for is asked of one that answers (requirements SO-MS-4, SU-MS-3).
     """
 
     name: str
@@ -43,6 +47,12 @@ class MappingSystemLink:
     subscribe: tuple[Eid, ...] = ()
     configured: tuple[tuple[Eid, int], ...] = ()
     profile: Profile = STRICT
+    system: str = ""
+
+    @property
+    def of(self) -> str:
+        """The name of its mapping system."""
+        return self.system or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +214,13 @@ def _check_links(config: XtrConfig) -> None:
         fail("links", "()", "an xTR needs a mapping system")
     check_unique("links.name", [link.name for link in config.links])
     check_unique("links.address", [link.address for link in config.links])
-    check_unique("links.prefixes", [eid for link in config.links for eid in link.prefixes])
-    check_unique("links.name_iids", [iid for link in config.links for iid in link.name_iids])
+    first = {link.of: link for link in reversed(config.links)}
+    check_unique("links.prefixes", [eid for link in first.values() for eid in link.prefixes])
+    check_unique("links.name_iids", [iid for link in first.values() for iid in link.name_iids])
+    for index, link in enumerate(config.links):
+        head = first[link.of]
+        if (set(link.prefixes), link.name_iids) != (set(head.prefixes), head.name_iids):
+            fail(f"links[{index}].prefixes", link.name, f"differ from those of {head.name}, another node of {link.of}")
     versions = {rloc.version for rloc in config.rlocs}
     for index, link in enumerate(config.links):
         place = f"links[{index}]"

@@ -15,6 +15,8 @@ from controller.xtr.links import Links
 from controller.xtr.nonces import NonceKeeper
 
 _REMEMBERED_NONCES: Final = 16
+SILENT_AFTER: Final = 3
+"""As many unanswered messages in a row make a node of a mapping system count as silent."""
 
 
 @dataclass(slots=True)
@@ -74,6 +76,8 @@ class Etr:
         self._database: dict[Eid, LocalMapping] = {}
         self._outstanding: dict[tuple[str, int], set[Eid]] = {}
         self._timers: TimerQueue[tuple[Eid, str]] = TimerQueue()
+        self.silent: set[str] = set()
+        """Links that have left several Map-Registers in a row unanswered."""
 
     def get(self, eid: Eid) -> LocalMapping | None:
         """The database entry of exactly `eid`."""
@@ -88,7 +92,9 @@ class Etr:
 
         A mapping system that a changed entry names no more forgets it when the registration times out.
         """
-        links = local.links or tuple(link.name for link in (self._links.responsible(local.eid),) if link is not None)
+        responsible = self._links.responsible(local.eid)
+        named = local.links or ((responsible.name,) if responsible is not None else ())
+        links = tuple(dict.fromkeys(node for name in named for node in self._links.nodes(name)))
         locators = local.locators or self._own_locators(local)
         held = self._database.get(local.eid)
         if held is not None and not held.withdrawn and (held.local, held.locators) == (local, locators):
@@ -148,8 +154,8 @@ class Etr:
             registration.acknowledged = True
             if not entry.withdrawn:
                 self._timers.set((eid, link), now + self._refresh_after(registration, now))
-            elif all(other.acknowledged for other in entry.registrations.values()):
-                del self._database[eid]
+            else:
+                self._leave(eid)
             found.append((eid, registration.since))
         return found
 
@@ -162,7 +168,10 @@ class Etr:
         outputs: list[Send | Event] = []
         by_link: dict[str, list[Eid]] = {}
         for eid, name in self._timers.pop_due(now):
-            if self._database[eid].registrations[name].nonces:
+            unanswered = self._database[eid].registrations[name].nonces
+            if len(unanswered) >= SILENT_AFTER:
+                self.silent.add(name)
+            if unanswered:
                 outputs.append(Event("map-register-unanswered", {"eid": str(eid), "link": name}))
             by_link.setdefault(name, []).append(eid)
         for name, due in by_link.items():
@@ -185,6 +194,27 @@ class Etr:
             for name, registration in entry.registrations.items()
             if registration.nonces
         ]
+
+    def heard(self, link: str) -> None:
+        """A mapping system has answered."""
+        self.silent.discard(link)
+
+    def leave_all(self) -> list[Eid]:
+        """Let go of the withdrawn entries for which only silent nodes have not answered; returns them."""
+        gone = [eid for eid, entry in self._database.items() if entry.withdrawn]
+        return [eid for eid in gone if self._leave(eid)]
+
+    def _leave(self, eid: Eid) -> bool:
+        """Drop a withdrawn entry if each of its mapping systems has agreed, or one node of it for a silent one."""
+        registrations = self._database[eid].registrations
+        agreed = {name for name, registration in registrations.items() if registration.acknowledged}
+        for name in registrations.keys() - agreed:
+            if name not in self.silent or not agreed.intersection(self._links.nodes(name)):
+                return False
+        for name in registrations:
+            self._settle(eid, name)
+        del self._database[eid]
+        return True
 
     def _own_locators(self, local: LocalEid) -> tuple[RlocRecord, ...]:
         config = self._config

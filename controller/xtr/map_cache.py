@@ -1,5 +1,8 @@
 """The map-cache: what mapping systems told, as far as it is not about an EID of our own.
 
+Of several nodes of one mapping system, what one told last is valid until it takes that back; then it is what another
+told. So an EID is gone when no node knows it.
+
 What was told about an own EID is kept too, out of sight: it says who else serves the EID, and it is what to
 forward by from the moment the EID is detached here.
 """
@@ -36,10 +39,10 @@ class MapCache:
     def __init__(self, rlocs: tuple[IPAddress, ...], default_ttl: int) -> None:
         self._rlocs = frozenset(rlocs)
         self._default_ttl = default_ttl
-        self._learned: EidTable[Learned] = EidTable()
+        self._learned: EidTable[dict[str, Learned]] = EidTable()
         self._own: dict[Eid, MapCacheEntry | None] = {}
         self._entries: EidTable[MapCacheEntry] = EidTable()
-        self._expiry: TimerQueue[Eid] = TimerQueue()
+        self._expiry: TimerQueue[tuple[Eid, str]] = TimerQueue()
 
     def lifetime(self, record: EidRecord) -> float:
         """How long a record is valid, in seconds."""
@@ -53,14 +56,19 @@ class MapCache:
         eid = record.key
         seconds = self.lifetime(record)
         expires = now + (seconds if lifetime is None else min(seconds, lifetime))
-        self._learned[eid] = Learned(record, link, source, nonce, expires)
-        self._expiry.set(eid, expires)
+        told = self._learned.get(eid) or {}
+        told.pop(link, None)
+        told[link] = Learned(record, link, source, nonce, expires)
+        self._learned[eid] = told
+        self._expiry.set((eid, link), expires)
         return self._refresh(eid)
 
-    def forget(self, eid: Eid) -> list[MapCacheChange]:
-        """Remove what was learned about `eid`."""
-        self._learned.pop(eid)
-        self._expiry.cancel(eid)
+    def forget(self, eid: Eid, link: str) -> list[MapCacheChange]:
+        """Remove what one mapping system, or node of it, told about `eid`."""
+        told = self._learned.get(eid)
+        if told is not None and told.pop(link, None) is not None and not told:
+            self._learned.pop(eid)
+        self._expiry.cancel((eid, link))
         return self._refresh(eid)
 
     def own(self, eid: Eid, entry: MapCacheEntry | None) -> list[MapCacheChange]:
@@ -82,22 +90,27 @@ class MapCache:
         found = self._entries.longest_match(eid)
         return found[1] if found else None
 
-    def learned(self, eid: Eid) -> Learned | None:
-        """What was told about exactly `eid`."""
-        return self._learned.get(eid)
+    def learned(self, eid: Eid, link: str | None = None) -> Learned | None:
+        """What was told about exactly `eid`: by one link, or last by any."""
+        told = self._learned.get(eid)
+        if not told:
+            return None
+        return told.get(link) if link is not None else told[next(reversed(told))]
 
     def learned_inside(self, eid: Eid) -> Iterator[tuple[Eid, Learned]]:
-        """What was told about EIDs that `eid` covers. Do not change the map-cache while iterating."""
-        return self._learned.inside(eid)
+        """What every link told about EIDs that `eid` covers. Do not change the map-cache while iterating."""
+        for inside, told in self._learned.inside(eid):
+            for learned in told.values():
+                yield inside, learned
 
     def entries(self) -> list[MapCacheEntry]:
         """All entries in the order of their EIDs."""
         return [self._entries[eid] for eid in sorted(self._entries)]
 
-    def expired(self, now: float) -> Iterator[tuple[Eid, list[MapCacheChange]]]:
-        """Remove and yield what has reached the end of its TTL."""
-        for eid in self._expiry.pop_due(now):
-            yield eid, self.forget(eid)
+    def expired(self, now: float) -> Iterator[tuple[Eid, str, list[MapCacheChange]]]:
+        """Remove and yield what has reached the end of its TTL, and which link had told it."""
+        for eid, link in self._expiry.pop_due(now):
+            yield eid, link, self.forget(eid, link)
 
     def next_deadline(self) -> float | None:
         """When the next entry expires."""
@@ -126,7 +139,7 @@ class MapCache:
     def _effective(self, eid: Eid) -> MapCacheEntry | None:
         if eid in self._own:
             return self._own[eid]
-        learned = self._learned.get(eid)
+        learned = self.learned(eid)
         if learned is None:
             return None
         record = learned.record

@@ -72,6 +72,7 @@ class NotificationHandler:
             link.profile.verify(datagram.payload, message, key, self._config)
         except AuthenticationError as error:
             return [dropped(datagram, "authentication-failed", message="map-notify", detail=str(error))]
+        self._etr.heard(link.name)
         if not message.records:
             return [dropped(datagram, "no-records", message="map-notify", nonce=message.nonce)]
         if message.nonce > COUNTER_LIMIT:
@@ -108,7 +109,7 @@ class NotificationHandler:
             # A subscription brings the same in a dependable order, and so does whatever was heard meanwhile.
             known = newer or self._subscriptions.covering(link.name, eid) is not None
             mine = self._tables.cache.is_own(eid)
-            if mine and not record.is_withdrawal and not known and self._tables.authority(eid) == link.name:
+            if mine and not record.is_withdrawal and not known and self._tables.authority(eid) == link.of:
                 outputs += self._tables.learn(record, link.name, Source.PUBLICATION, now)
             outputs += self._tables.sync_database(eid)
         for eid in self._etr.outstanding(link.name, message.nonce):
@@ -173,7 +174,7 @@ class NotificationHandler:
             self._subscriptions.lose(held)
         for inside in self._tables.learned_from(link, eid):
             if self._subscriptions.covering(link, inside) is None or inside == eid:
-                outputs += self._tables.forget(inside)
+                outputs += self._tables.forget(inside, link)
         for group, _ in self._multicast.lists.published(link, eid):
             if self._subscriptions.covering(link, group) is None or group == eid:
                 self._multicast.lists.forget(link, group)
@@ -219,13 +220,13 @@ class NotificationHandler:
             self._heard[link.name, eid] = now
         if is_group(eid):
             return self._replication(record, link, nonce, subscription, now)
-        if self._tables.authority(eid) not in (link.name, None):
+        if self._tables.authority(eid) not in (link.of, None):
             return [Event("publication-ignored", {"eid": str(eid), "link": link.name, "reason": "not-responsible"})]
         rlocs = " ".join(str(locator.rloc or locator.address) for locator in record.locators) or "-"
         fields = {"eid": str(eid), "link": link.name, "nonce": nonce, "ttl": record.ttl, "rlocs": rlocs}
         event = Event("publication-accepted", fields)
         if record.is_withdrawal:
-            return [event, *self._tables.forget(eid)]
+            return [event, *self._tables.forget(eid, link.name)]
         lifetime = None
         if subscription is not None:
             self._subscriptions.renew_within(subscription, self._tables.cache.lifetime(record), now)
@@ -256,8 +257,8 @@ class NotificationHandler:
         """Whether a mapping system tells us of `eid` by publications: subscribed to, or about to be confirmed."""
         if self._subscriptions.covering(link.name, eid) is not None:
             return True
-        learned = self._tables.cache.learned(eid)
-        if learned is None or learned.link != link.name or not self._ledger.is_publication(learned.nonce):
+        learned = self._tables.cache.learned(eid, link.name)
+        if learned is None or not self._ledger.is_publication(learned.nonce):
             return False
         return self._subscriptions.floor(link.name, eid) < 0  # else there was a subscription, which has ended
 

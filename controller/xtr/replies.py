@@ -58,7 +58,7 @@ class ReplyHandler:
         if not asked and self._subscriptions.covering(link, eid) is not None:
             return []
         if record.is_withdrawal:
-            return self._tables.forget(eid)
+            return self._tables.forget(eid, link)
         return self._tables.learn(record, link, Source.REPLY, now)
 
     def _unsubscribed(self, request: Request) -> None:

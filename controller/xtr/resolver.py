@@ -22,6 +22,7 @@ from controller.lisp import (
 )
 from controller.mapping.machine import Event, Send, TimerQueue
 from controller.xtr.config import MappingSystemLink, XtrConfig
+from controller.xtr.etr import SILENT_AFTER
 from controller.xtr.links import Links
 from controller.xtr.nonces import NonceKeeper
 from controller.xtr.subscriptions import Subscriptions
@@ -77,6 +78,8 @@ class Resolver:
         self._sent_at: dict[RequestKey, float] = {}
         self._timers: TimerQueue[RequestKey] = TimerQueue()
         self._queued = 0
+        self.silent: set[str] = set()
+        """Links that have left several Map-Requests for one EID unanswered, since this was last emptied."""
 
     def get(self, link: str, eid: Eid) -> Request | None:
         """The request for exactly `eid` that is under way."""
@@ -141,6 +144,18 @@ class Resolver:
             self._timers.cancel(request.key)
         return packets
 
+    def hand_over(self, link: str, other: MappingSystemLink, now: float) -> list[Send | Event]:
+        """Ask another node of a mapping system for everything that packets wait for."""
+        outputs: list[Send | Event] = []
+        for request in [one for one in self._requests.values() if one.key.link == link and not one.lasting]:
+            if request.ends:
+                continue
+            packets = self.finish(request, now)
+            outputs += self.ask(other, request.key.eid, now)
+            for packet in packets:
+                outputs += self.ask(other, request.key.eid, now, packet=packet)
+        return outputs
+
     def postpone(self, request: Request, now: float, until: float) -> None:
         """Ask again only then: a lasting request was refused."""
         self._clear(request, now)
@@ -156,6 +171,8 @@ class Resolver:
         outputs: list[Send | Event] = []
         for key in self._timers.pop_due(now):
             request = self._requests[key]
+            if request.tries >= SILENT_AFTER and not request.paused:
+                self.silent.add(key.link)
             if request.paused:
                 outputs += self._resume(request, now)
             elif request.tries >= self._config.request_tries:

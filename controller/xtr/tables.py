@@ -30,13 +30,13 @@ class Tables:
         That is the one responsible for it. An own EID may be registered elsewhere only, as the gateway for
         unknown destinations is: then it is the first of those.
         """
-        responsible = self._links.responsible(eid)
+        responsible = self._links.system_for(eid)
         mapping = self._etr.get(eid)
         if mapping is not None and self.cache.is_own(eid):
-            names = tuple(mapping.registrations)
-            if responsible is None or responsible.name not in names:
-                return names[0] if names else None
-        return responsible.name if responsible is not None else None
+            systems = [self._links.named(name).of for name in mapping.registrations]
+            if responsible not in systems:
+                return systems[0] if systems else None
+        return responsible
 
     def learn(
         self,
@@ -54,15 +54,15 @@ class Tables:
         outputs: list[Output] = [*changes, *self.sync_database(eid)]
         return outputs + self._release_inside(eid, now)
 
-    def forget(self, eid: Eid) -> list[Output]:
-        """Remove what was learned about `eid`."""
-        return [*self.cache.forget(eid), *self.sync_database(eid)]
+    def forget(self, eid: Eid, link: str) -> list[Output]:
+        """Remove what one link told about `eid`."""
+        return [*self.cache.forget(eid, link), *self.sync_database(eid)]
 
     def keep(self, link: str, eid: Eid, nonce: int, now: float) -> list[Output]:
         """Give what one mapping system published about EIDs in `eid` after `nonce` its full lifetime."""
         outputs: list[Output] = []
         for inside in self.learned_from(link, eid):
-            learned = self.cache.learned(inside)
+            learned = self.cache.learned(inside, link)
             if learned is not None and learned.nonce > nonce:
                 outputs += self.learn(learned.record, link, learned.source, now, nonce=learned.nonce)
         return outputs
@@ -96,12 +96,11 @@ class Tables:
         If nobody will tell of changes, what is known of them is good for `lifetime` seconds; None: a
         subscription keeps it up to date.
         """
-        learned = self.cache.learned(eid)
-        if learned is not None:
-            responsible = self._links.responsible(eid)
-            foreign = responsible is not None and responsible.name != learned.link
+        responsible = self._links.system_for(eid)
+        for learned in [learned for found, learned in self.cache.learned_inside(eid) if found == eid]:
+            foreign = responsible not in (None, self._links.named(learned.link).of)
             if foreign or (lifetime is not None and not self.cache.usable(learned.record)):
-                self.cache.forget(eid)
+                self.cache.forget(eid, learned.link)
             elif lifetime is not None:
                 self.cache.learn(
                     learned.record, learned.link, learned.source, now, nonce=learned.nonce, lifetime=lifetime

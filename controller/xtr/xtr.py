@@ -262,12 +262,13 @@ class Xtr:
     def tick(self, now: float) -> list[Output]:
         """Do everything that is due at `now`."""
         outputs: list[Output] = []
-        for eid, changes in self._tables.cache.expired(now):
-            outputs += [*changes, *self._tables.sync_database(eid), *self._expired(eid, now)]
+        for eid, link, changes in self._tables.cache.expired(now):
+            outputs += [*changes, *self._tables.sync_database(eid), *self._expired(eid, link, now)]
         for subscription, duty in self._subscriptions.due(now):
             outputs += self._renew(subscription, now) if duty is Duty.RENEW else self._sweep(subscription, now)
         outputs += self._resolver.tick(now)
         outputs += self._etr.tick(now)
+        outputs += self._fail_over(now)
         outputs += self._multicast.tick(now)
         return [*self._watched(outputs, now), *self._prober.tick(now)]
 
@@ -365,6 +366,24 @@ class Xtr:
         link = self._links.named(subscription.link)
         return list(self._resolver.ask(link, subscription.eid, now, lasting=True))
 
+    def _fail_over(self, now: float) -> list[Output]:
+        """Ask other nodes than those that are silent, also to follow what was followed there alone (SO-MS-4)."""
+        silent = self._resolver.silent | self._etr.silent
+        self._resolver.silent.clear()
+        outputs: list[Output] = []
+        for name in sorted(silent):
+            other = self._links.fail_over(name)
+            if other is None:
+                continue
+            outputs.append(Event("mapping-system-failed-over", {"link": name, "to": other.name}))
+            outputs += self._resolver.hand_over(name, other, now)
+            for held in self._subscriptions.active():
+                if held.link == name and not held.lasting:
+                    outputs += self._resolver.ask(other, held.eid, now)
+        for eid in self._etr.leave_all() if self._etr.silent else ():
+            outputs += self._tables.sync_database(eid)
+        return outputs
+
     def _sweep(self, subscription: Subscription, now: float) -> list[Output]:
         """Remove what the renewed subscription did not bring again: its withdrawal was missed.
 
@@ -374,7 +393,7 @@ class Xtr:
             return []  # nonces prove nothing
         missing: list[Eid] = []
         for eid in self._tables.learned_from(subscription.link, subscription.eid):
-            learned = self._tables.cache.learned(eid)
+            learned = self._tables.cache.learned(eid, subscription.link)
             covering = self._subscriptions.covering(subscription.link, eid)
             if learned is not None and covering is subscription and learned.nonce < subscription.confirmed:
                 missing.append(eid)
@@ -393,19 +412,18 @@ class Xtr:
             if is_group(eid):
                 lists.forget(subscription.link, eid)
             else:
-                outputs += self._tables.forget(eid)
+                outputs += self._tables.forget(eid, subscription.link)
         self._ledger.settle(subscription.link, subscription.eid, subscription.base)
         return outputs
 
-    def _expired(self, eid: Eid, now: float) -> list[Output]:
+    def _expired(self, eid: Eid, link: str, now: float) -> list[Output]:
         """A mapping has run out: a subscription that was for it alone could not be renewed."""
         outputs: list[Output] = []
-        for link in self.config.links:
-            held = self._subscriptions.get(link.name, eid)
-            if held is not None and not held.lost and not held.lasting:
-                self._subscriptions.lose(held)
-                request = self._resolver.get(link.name, eid)
-                if request is not None:
-                    self._resolver.finish(request, now)
-                outputs.append(Event("subscription-lost", {"eid": str(eid), "link": link.name, "reason": "expired"}))
+        held = self._subscriptions.get(link, eid)
+        if held is not None and not held.lost and not held.lasting:
+            self._subscriptions.lose(held)
+            request = self._resolver.get(link, eid)
+            if request is not None:
+                self._resolver.finish(request, now)
+            outputs.append(Event("subscription-lost", {"eid": str(eid), "link": link, "reason": "expired"}))
         return outputs

@@ -72,3 +72,12 @@ async def test_one_instance_id_cannot_be_two_tenants(tmp_path: Path) -> None:
     file.write_text(FILE.read_text().replace("iid: 4098, name: green", "iid: 4097, name: green"))
     with pytest.raises(TopologyError, match=r"t\.yaml:7: instances\[1\]\.iid: 4097 is also instances\[0\]'s"):
         load(file)
+
+
+@pytest.mark.requirement("SU-SEG-3")
+async def test_nor_a_tenant_and_a_scale_up_segment(tmp_path: Path) -> None:
+    file = tmp_path / "t.yaml"
+    figure1 = FILE.with_name("figure1.yaml").read_text()
+    file.write_text(figure1.replace("iid: 8193, name: tenant-1-up", "iid: 4097, name: tenant-1-up"))
+    with pytest.raises(TopologyError, match=r"t\.yaml:7: instances\[1\]\.iid: 4097 is also instances\[0\]'s"):
+        load(file)

@@ -29,6 +29,7 @@ from tests.xtr.support import HOST, SUBNET, XtrBench, record
 EIDS = st.sampled_from([eid(text) for text in ("0.0.0.0/0", "40.0.0.0/16", "40.0.0.0/24", "40.0.0.7", "40.0.0.8")])
 RLOCS = st.lists(st.sampled_from(["192.0.40.1", "192.0.40.2", "192.0.40.3"]), max_size=3, unique=True)
 OWN = ip("192.0.40.1")
+NODES = st.sampled_from(["su", "su-2"])
 
 
 class MapCacheMachine(RuleBasedStateMachine):
@@ -38,7 +39,7 @@ class MapCacheMachine(RuleBasedStateMachine):
         super().__init__()
         self.cache = MapCache((OWN,), 1440)
         self.now = 0.0
-        self.learned: dict[Eid, tuple[list[str], float]] = {}
+        self.learned: dict[tuple[Eid, str], tuple[list[str], float]] = {}
         self.own: dict[Eid, bool] = {}
         self.followed: dict[Eid, MapCacheEntry] = {}
 
@@ -50,16 +51,17 @@ class MapCacheMachine(RuleBasedStateMachine):
                 assert not change.entry.forwards_like(self.followed.get(change.eid)), "a change that is none"
                 self.followed[change.eid] = change.entry
 
-    @rule(one=EIDS, rlocs=RLOCS, ttl=st.integers(1, 5))
-    def learn(self, one: Eid, rlocs: list[str], ttl: int) -> None:
+    @rule(one=EIDS, node=NODES, rlocs=RLOCS, ttl=st.integers(1, 5))
+    def learn(self, one: Eid, node: str, rlocs: list[str], ttl: int) -> None:
         rlocs = sorted(rlocs)
-        self.follow(self.cache.learn(record(one, *rlocs, ttl=ttl, action=Action.DROP), "su", Source.REPLY, self.now))
-        self.learned[one] = (rlocs, self.now + 60 * ttl)
+        self.follow(self.cache.learn(record(one, *rlocs, ttl=ttl, action=Action.DROP), node, Source.REPLY, self.now))
+        self.learned.pop((one, node), None)
+        self.learned[one, node] = (rlocs, self.now + 60 * ttl)
 
-    @rule(one=EIDS)
-    def forget(self, one: Eid) -> None:
-        self.follow(self.cache.forget(one))
-        self.learned.pop(one, None)
+    @rule(one=EIDS, node=NODES)
+    def forget(self, one: Eid, node: str) -> None:
+        self.follow(self.cache.forget(one, node))
+        self.learned.pop((one, node), None)
 
     @rule(one=EIDS, deliver=st.booleans())
     def attach(self, one: Eid, deliver: bool) -> None:
@@ -75,14 +77,14 @@ class MapCacheMachine(RuleBasedStateMachine):
     @rule(seconds=st.integers(1, 200))
     def wait(self, seconds: int) -> None:
         self.now += seconds
-        for _, changes in self.cache.expired(self.now):
+        for _, _, changes in self.cache.expired(self.now):
             self.follow(changes)
-        self.learned = {one: known for one, known in self.learned.items() if known[1] > self.now}
+        self.learned = {key: known for key, known in self.learned.items() if known[1] > self.now}
 
     def expected(self) -> dict[Eid, tuple[str, list[str]]]:
         entries: dict[Eid, tuple[str, list[str]]] = {}
         entries.update({one: ("local", []) for one, deliver in self.own.items() if deliver})
-        for one, (rlocs, _) in self.learned.items():
+        for (one, _), (rlocs, _) in self.learned.items():  # of several nodes the last word is valid
             if one not in self.own:
                 others = [rloc for rloc in rlocs if rloc != str(OWN)]
                 entries[one] = ("forward" if others else "negative", others)
