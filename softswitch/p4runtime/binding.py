@@ -182,6 +182,7 @@ class _Binder:
             max_group_size=info.max_group_size,
             sum_of_members=info.WhichOneof("selector_size_semantics") == "sum_of_members",
             max_member_weight=info.sum_of_members.max_member_weight,
+            weights_disallowed=info.weights_disallowed,
         )
 
     def _counter(self, info: p4info_pb2.Counter) -> schema.Counter:

@@ -5,6 +5,7 @@ A one-shot becomes a group and members with ids that no client can name; reads r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from p4.v1 import p4runtime_pb2 as p4rt
@@ -13,7 +14,7 @@ from softswitch.p4runtime.action import decode_action, encode_action
 from softswitch.p4runtime.errors import invalid_argument, unimplemented
 from softswitch.p4runtime.pipeline import Pipeline
 from softswitch.p4runtime.ports import copy_watch, watch_port
-from softswitch.p4runtime.profiles import account, check_shares, create_group, refuse_mixture
+from softswitch.p4runtime.profiles import account, create_group, refuse_mixture, share_weight
 from softswitch.p4runtime.schema import Profile, Table
 from softswitch.p4runtime.undo import UndoLog
 from softswitch.state import GroupMember, GroupRef
@@ -46,13 +47,13 @@ def create(
         call = decode_action(profile.actions, action.action, where)
         watched = watch_port(action, where)
         calls.append(call)
-        shares.append(GroupMember(pipeline.notes.internal_id(), action.weight, watched))
+        weight = share_weight(profile, action.weight, where)
+        shares.append(GroupMember(pipeline.notes.internal_id(), weight, watched))
         copy = canonical.action_profile_actions.add(
             action=encode_action(pipeline.schema.actions, call), weight=action.weight
         )
         copy_watch(action, watched, copy)
-    check_shares(profile, shares, where)
-    _check_group_size(profile, action_set, where)
+    _check_group_size(profile, action_set, shares, where)
     for share, call in zip(shares, calls, strict=True):
         # As in PI the slots of one action are neighbours, so that a hash picks the action it picks on bmv2.
         state.add_member(share.member, call, share.weight)
@@ -77,9 +78,10 @@ def destroy(pipeline: Pipeline, undo: UndoLog, profile: Profile, group: GroupRef
         undo.push(lambda share=share, call=call: state.add_member(share.member, call, share.weight))  # type: ignore[misc]
 
 
-def _check_group_size(profile: Profile, action_set: p4rt.ActionProfileActionSet, where: str) -> None:
-    actions = action_set.action_profile_actions
+def _check_group_size(
+    profile: Profile, action_set: p4rt.ActionProfileActionSet, shares: Sequence[GroupMember], where: str
+) -> None:
     by_members = _SIZE_BY_MEMBERS.get(action_set.size_semantics, profile.sum_of_members)
-    size = len(actions) if by_members else sum(action.weight for action in actions)
+    size = len(shares) if by_members else sum(share.weight for share in shares)
     if 0 < profile.max_group_size < size:
         raise invalid_argument(f"{where}: its size is {size}, larger than max_group_size {profile.max_group_size}")

@@ -155,6 +155,8 @@ def _check_profile(profile: p4info_pb2.ActionProfile, p4info: p4info_pb2.P4Info)
         raise invalid_argument(
             f"{where}: table_ids are {sorted(profile.table_ids)}, the tables implemented with it are {sorted(users)}"
         )
+    if profile.weights_disallowed and not profile.with_selector:
+        raise invalid_argument(f"{where}: weights_disallowed is for action selectors only")
     if profile.size > 0 and profile.max_group_size > profile.size:
         raise invalid_argument(f"{where}: max_group_size {profile.max_group_size} is larger than size {profile.size}")
     action_sets = {frozenset(r.id for r in t.action_refs) for t in p4info.tables if t.preamble.id in users}

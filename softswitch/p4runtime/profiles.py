@@ -100,10 +100,9 @@ def write_group(pipeline: Pipeline, undo: UndoLog, kind: Update.Type, group: p4r
     shares = []
     for member in group.members:
         watched = watch_port(member, where)
-        shares.append(GroupMember(member.member_id, member.weight, watched))
+        shares.append(GroupMember(member.member_id, share_weight(profile, member.weight, where), watched))
         copy = canonical.members.add(member_id=member.member_id, weight=member.weight)
         copy_watch(member, watched, copy)
-    check_shares(profile, shares, where)
     if kind == Update.INSERT:
         state.create_group(group_id)
         undo.push(lambda: state.delete_group(group_id))
@@ -143,19 +142,23 @@ def create_group(state: ActionProfile, group_id: int, shares: list[GroupMember])
         raise
 
 
-def check_shares(profile: Profile, shares: list[GroupMember], where: str) -> None:
-    """Lets weights pass that the P4Info allows.
+def share_weight(profile: Profile, weight: int, where: str) -> int:
+    """The weight of a member in the data plane: the client's or, where the P4Info disallows weights, 1.
 
     Raises:
-        P4RuntimeError: INVALID_ARGUMENT, naming `where`, the member and its weight.
+        P4RuntimeError: INVALID_ARGUMENT, naming `where` and the weight, if the P4Info does not allow it.
     """
-    for share in shares:
-        if share.weight < 1:
-            raise invalid_argument(f"{where}: the weight {share.weight} is not positive")
-        if 0 < profile.max_member_weight < share.weight:
-            raise invalid_argument(
-                f"{where}: the weight {share.weight} is larger than max_member_weight {profile.max_member_weight}"
-            )
+    if profile.weights_disallowed:
+        if weight:
+            raise invalid_argument(f"{where}: the weight {weight} is set, and weights are disallowed")
+        return 1
+    if weight < 1:
+        raise invalid_argument(f"{where}: the weight {weight} is not positive")
+    if 0 < profile.max_member_weight < weight:
+        raise invalid_argument(
+            f"{where}: the weight {weight} is larger than max_member_weight {profile.max_member_weight}"
+        )
+    return weight
 
 
 def account(

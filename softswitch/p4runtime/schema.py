@@ -105,6 +105,7 @@ class Profile:
         max_group_size: 0 when there is no limit.
         sum_of_members: whether sizes count members; otherwise they count weights.
         max_member_weight: 0 when there is no limit.
+        weights_disallowed: whether clients give no weights.
     """
 
     id: int
@@ -116,6 +117,7 @@ class Profile:
     max_group_size: int
     sum_of_members: bool
     max_member_weight: int
+    weights_disallowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,12 @@ class P4RuntimeService(p4runtime_pb2_grpc.P4RuntimeServicer):
     async def Capabilities(  # noqa: N802
         self, request: p4rt.CapabilitiesRequest, context: Context
     ) -> p4rt.CapabilitiesResponse:
-        """The version of P4Runtime."""
+        """The version of P4Runtime, which is the same for all devices."""
+        if request.device_id:
+            try:
+                self._device(request.device_id)
+            except P4RuntimeError as error:
+                await _abort(context, error)
         return p4rt.CapabilitiesResponse(p4runtime_api_version=API_VERSION)
 
     async def _converse(self, stream: Stream, context: Context) -> None:

@@ -296,3 +296,7 @@ async def test_what_does_not_fit_is_refused_with_its_name(rig: Rig, spoil: Spoil
 async def test_capabilities(rig: Rig) -> None:
     response = await rig.stub.Capabilities(p4rt.CapabilitiesRequest())
     assert response.p4runtime_api_version == "1.5.0"
+    assert await rig.stub.Capabilities(p4rt.CapabilitiesRequest(device_id=7)) == response
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await rig.stub.Capabilities(p4rt.CapabilitiesRequest(device_id=8))
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND

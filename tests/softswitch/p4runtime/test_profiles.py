@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import grpc
 import pytest
+from p4.config.v1 import p4info_pb2
 from p4.v1 import p4runtime_pb2 as p4rt
 
-from tests.softswitch.p4runtime.p4 import delete, insert, load, modify
+from tests.softswitch.p4runtime.p4 import P4, delete, insert, load, modify
 from tests.softswitch.p4runtime.rig import Controller, Rig, canonical, errors
 
 BALANCE = load("balance")
@@ -292,3 +293,36 @@ async def test_reading_what_is_not_there(rig: Rig) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await controller.read(wanted)
         assert canonical(errors(caught.value)[0].canonical_code) == code
+
+
+def without_weights() -> P4:
+    """The program as if its selectors were annotated with `@weights_disallowed`."""
+    p4info = p4info_pb2.P4Info()
+    p4info.CopyFrom(BALANCE.p4info)
+    for profile in p4info.action_profiles:
+        profile.weights_disallowed = profile.with_selector
+    return P4(p4info, BALANCE.json)
+
+
+async def test_where_weights_are_disallowed_members_have_none(rig: Rig) -> None:
+    controller = await rig.primary(without_weights())
+    await controller.write(insert(member(1)), insert(member(2, 2)), insert(group(7, (1, 0), (2, 0))))
+    assert await controller.read(all_groups()) == [group(7, (1, 0), (2, 0))]
+    assert (await controller.refused(insert(group(8, (1, 1)))))[0] == INVALID
+    await controller.write(insert(points_to(9, action_profile_group_id=7)))
+    left = [port for flow in range(64) for port, _ in rig.switch.process(0, bytes([flow, 9, 0, 0]))]
+    assert set(left) == {1, 2}
+    await controller.write(delete(points_to(9)), delete(group(7)), delete(member(1)), delete(member(2)))
+    shots = one_shot((1, 0), (2, 0))
+    await controller.write(insert(shots))
+    assert await controller.read_tables(p4rt.TableEntry(table_id=BALANCE.id("service"))) == [shots]
+    assert (await controller.refused(insert(one_shot((1, 1), service=8))))[0] == INVALID
+
+
+async def test_weights_are_disallowed_in_selectors_only(rig: Rig) -> None:
+    program = without_weights()
+    for profile in program.p4info.action_profiles:
+        profile.weights_disallowed = True
+    controller = await rig.controller()
+    with pytest.raises(grpc.aio.AioRpcError, match="weights_disallowed is for action selectors only"):
+        await controller.set_pipeline("VERIFY", program.config)
