@@ -12,6 +12,8 @@ from softswitch.state.memory import Memory
 
 if TYPE_CHECKING:
     from softswitch.native.engine import NativeEngine, Owner
+    from softswitch.native.rings import PacketRings
+    from softswitch.ports.packet_socket import InterfacePort
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,19 @@ def make_native(
         return _without(program, f"it has {error}", required)
     except OSError as error:
         return _without(program, str(error), required)
+
+
+def make_rings(native: NativeEngine, port: InterfacePort, number: int) -> PacketRings | None:
+    """Packet rings for a port of a native switch, None where the kernel has none."""
+    from softswitch.native.rings import PacketRings
+
+    if port.socket is None:
+        return None
+    try:
+        return PacketRings(port.name, port.socket, native.hub, native.address, number)
+    except (OSError, RuntimeError) as error:
+        log.warning("port %d: %s is served by Python, since it has no packet rings: %s", number, port.name, error)
+        return None
 
 
 def _without(program: Program, reason: str, required: bool) -> NativeEngine | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from softswitch.engines import make_native
+from softswitch.engines import make_native, make_rings
 from softswitch.native.runtime.structs import (
     ABSENT,
     LINK,
@@ -22,10 +22,12 @@ from softswitch.native.runtime.structs import (
     PORT_RX_PACKETS,
     PORT_TX_BYTES,
     PORT_TX_PACKETS,
+    RING,
     TO_PYTHON,
 )
 from softswitch.ports.base import Port
 from softswitch.ports.link import LinkEnd, NativePort
+from softswitch.ports.packet_socket import InterfacePort
 from softswitch.ports.workqueue import WorkQueue, shared_queue
 from softswitch.program import Program
 from softswitch.reference.engine import ReferenceEngine
@@ -35,6 +37,7 @@ from softswitch.state.memory import Memory
 
 if TYPE_CHECKING:
     from softswitch.native.engine import NativeEngine
+    from softswitch.native.rings import PacketRings
 
 log = logging.getLogger(__name__)
 
@@ -176,6 +179,7 @@ class Switch:
         self._memory = Memory(PORT_BYTES * PORT_COUNT)
         self._engine: Engine | None = None
         self._native: NativeEngine | None = None
+        self._rings: dict[int, PacketRings] = {}
         self._program: Program | None = None
         self._state: SwitchState | None = None
 
@@ -264,6 +268,7 @@ class Switch:
     def remove_port(self, number: int) -> None:
         """Close a port. KeyError if there is none."""
         attached = self._ports.pop(number)
+        self._drop_rings(number)
         if isinstance(attached.port, LinkEnd):
             attached.port.on_change = attached.port.native = None
         attached.port.close()
@@ -391,7 +396,19 @@ class Switch:
             peer = port.native_peer if here is not None else None
             if peer is not None and here is not None and peer.hub != here.hub:
                 peer = None
+        elif isinstance(port, InterfacePort):
+            self._drop_rings(number)
+            rings = None if native is None else make_rings(native, port, number)
+            port.set_receiving(rings is None)
+            if rings is not None:
+                self._rings[number] = rings
+                attached.counters.connect(RING, NativePort(0, rings.address, number))
+                return
         attached.counters.connect(TO_PYTHON if peer is None else LINK, peer)
+
+    def _drop_rings(self, number: int) -> None:
+        if number in self._rings:
+            self._rings.pop(number).close()
 
     def _begin(self, port: int, packet: bytes) -> None:
         if self._engine is not None:

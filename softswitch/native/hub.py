@@ -21,7 +21,9 @@ from softswitch.native.runtime.structs import (
     HUB_EVENTS,
     HUB_EVENTS_LOST,
     HUB_LARGE,
+    HUB_RINGS,
     HUB_SMALL,
+    PR_NEXT,
     SW_ACTIVE_NEXT,
 )
 from softswitch.ports.workqueue import WorkQueue
@@ -68,6 +70,7 @@ class Hub:
         self.inject = code.function("inject", 4)
         self._engines: weakref.WeakValueDictionary[int, Attached] = weakref.WeakValueDictionary()
         self._next = 0
+        self._rings: list[int] = []
         self._running = False
         self._scheduled = False
         weakref.finalize(self, _free_buffers, self._memory)
@@ -107,22 +110,40 @@ class Hub:
         """Give back a buffer."""
         self._release(self.address, buffer)
 
-    def kick(self) -> None:
+    def add_ring(self, ring: int) -> None:
+        """Serve the packet rings of an interface."""
+        self._rings.append(ring)
+        self._link_rings()
+
+    def remove_ring(self, ring: int) -> None:
+        """Serve them no longer."""
+        if ring in self._rings:
+            self._rings.remove(ring)
+            self._link_rings()
+
+    def _link_rings(self) -> None:
+        for ring, following in zip(self._rings, [*self._rings[1:], 0], strict=False):
+            write_words(ring + PR_NEXT, following)
+        write_words(self.address + HUB_RINGS, self._rings[0] if self._rings else 0)
+
+    def kick(self, *, rings: bool = False) -> None:
         """Process what waits: now, or soon if there is much, or if this is called by what a packet has set off.
+        rings: frames have arrived at an interface.
 
         Without a running event loop, what is left after a turn stays until the next call.
         """
         if not self._running and not self._scheduled:
-            self._turn()
+            self._turn(rings)
 
-    def _turn(self) -> None:
+    def _turn(self, rings: bool = False) -> None:
         self._scheduled = False
         if self._running:
             return
         self._running = True
         try:
             done = 0
-            while done < _TURN and not self.idle:
+            while done < _TURN and (rings or not self.idle):
+                rings = False
                 for engine in list(self._engines.values()):
                     engine.prepare()
                 done += max(self._run(self.address, _SLICE), 1)

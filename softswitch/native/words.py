@@ -96,6 +96,11 @@ def clear(target: int, octets: int) -> None:
     raise NotImplementedError
 
 
+def fence() -> None:
+    """Intrinsic: what was read or written before is seen by the kernel before what follows."""
+    raise NotImplementedError
+
+
 _ARITHMETIC: Final[dict[type[ast.operator], str]] = {
     ast.Add: "add",
     ast.Sub: "sub",
@@ -365,6 +370,9 @@ class _Compiler:
         if callee is call:
             kind = ir.FunctionType(WORD, [WORD] * (len(values) - 1))
             return b.call(b.inttoptr(values[0], ir.PointerType(kind)), values[1:])
+        if callee is fence:
+            b.fence("seq_cst")
+            return WORD(0)
         if callee in (copy, move, clear):
             return self._memory(callee, values)
         function = self._linker.get(callee)

@@ -7,6 +7,7 @@ VLAN tag that the kernel has taken out of a packet is put back.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import socket
 import struct
@@ -21,6 +22,8 @@ _PACKET_MR_PROMISC = 1
 _PACKET_OUTGOING = 4
 _SIOCGIFFLAGS = 0x8913
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
+_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
+_RETURN_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)  # a classic BPF program
 _AUXDATA = struct.Struct("IIIHHHH")  # status, len, snaplen, mac, net, vlan_tci, vlan_tpid
 _STATUS_VLAN_VALID, _STATUS_VLAN_TPID_VALID = 0x10, 0x40
 _VLAN_AT = 12  # octets of the two addresses, the tag stands behind them
@@ -34,6 +37,7 @@ class InterfacePort:
         self._interface = interface
         self._socket: socket.socket | None = None
         self._reader: SocketReader | None = None
+        self._receiving = True
         self.lost = 0
 
     @property
@@ -72,6 +76,22 @@ class InterfacePort:
             sock.close()
             raise
         self._socket = sock
+
+    @property
+    def socket(self) -> socket.socket | None:
+        """The socket while it is open."""
+        return self._socket
+
+    def set_receiving(self, on: bool) -> None:
+        """Whether this socket receives, or somebody else does so for it; it can send all the same."""
+        if self._socket is not None and self._reader is not None and self._receiving != on:
+            self._receiving = on
+            if on:
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+            else:
+                program = ctypes.create_string_buffer(_RETURN_NOTHING)
+                fprog = struct.pack("HL", 1, ctypes.addressof(program))
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
 
     def close(self) -> None:
         """Cease to receive and leave promiscuous mode."""

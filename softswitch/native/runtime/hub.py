@@ -5,12 +5,16 @@ from __future__ import annotations
 from softswitch.native.runtime.buffers import buffer_release, buffer_take
 from softswitch.native.runtime.events import event_room
 from softswitch.native.runtime.links import activate, arrive
+from softswitch.native.runtime.ring_receive import ring_receive
+from softswitch.native.runtime.ring_send import ring_flush
 from softswitch.native.runtime.structs import (
     BUF_AREA,
     HEADROOM,
     HUB_ACTIVE_HEAD,
     HUB_ACTIVE_TAIL,
+    HUB_RINGS,
     HUB_TIME,
+    PR_NEXT,
     SW_ACTIVE,
     SW_ACTIVE_NEXT,
     SW_CLOCK,
@@ -41,9 +45,28 @@ def monotonic_ns(hub: int) -> int:
 
 
 @word
+def rings_receive(hub: int) -> None:
+    """Take frames of all network interfaces in."""
+    ring = u64[hub + HUB_RINGS]
+    while ring != 0:
+        ring_receive(ring)
+        ring = u64[ring + PR_NEXT]
+
+
+@word
+def rings_flush(hub: int) -> None:
+    """Have all frames sent."""
+    ring = u64[hub + HUB_RINGS]
+    while ring != 0:
+        ring_flush(ring)
+        ring = u64[ring + PR_NEXT]
+
+
+@word
 def run(hub: int, budget: int) -> int:
     """Process packets until none is left, the budget is used up or Python has events to take; how many it were."""
     done = 0
+    rings_receive(hub)
     while u64[hub + HUB_ACTIVE_HEAD] != 0 and done < budget and event_room(hub) > _EVENT_RESERVE:
         switch = u64[hub + HUB_ACTIVE_HEAD]
         u64[hub + HUB_ACTIVE_HEAD] = u64[switch + SW_ACTIVE_NEXT]
@@ -55,6 +78,22 @@ def run(hub: int, budget: int) -> int:
         done += call(u64[switch + SW_PROCESS], switch, min(BATCH, budget - done))
         if u64[switch + SW_ACTIVE] == 0 and u64[switch + SW_RING_HEAD] != u64[switch + SW_RING_TAIL]:
             activate(switch)
+        if u64[hub + HUB_ACTIVE_HEAD] == 0:
+            rings_flush(hub)
+            rings_receive(hub)
+    rings_flush(hub)
+    return done
+
+
+@word
+def flood(switch: int, port: int, octets: int, length: int, count: int) -> int:
+    """A generator for measurements: a packet arrives count times, and all that it causes is done."""
+    done = 0
+    while done < count:
+        for _i in range(BATCH):
+            inject(switch, port, octets, length)
+        done += BATCH
+        run(u64[switch + SW_HUB], -1)
     return done
 
 

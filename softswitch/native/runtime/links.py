@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from softswitch.native.runtime.buffers import buffer_release
 from softswitch.native.runtime.events import event_put
+from softswitch.native.runtime.ring_send import ring_send
 from softswitch.native.runtime.structs import (
     DESC_BUFFER,
     DESC_DATA,
@@ -109,9 +110,3 @@ def transmit(switch: int, port: int, buffer: int, data: int, octets: int) -> Non
         buffer_release(u64[switch + SW_HUB], buffer)
     elif kind != TO_PYTHON or event_put(switch, OUTPUT, port, buffer, data, octets, 0) == 0:
         buffer_release(u64[switch + SW_HUB], buffer)
-
-
-@word
-def ring_send(ring: int, data: int, octets: int) -> int:
-    """Placeholder until network interfaces are served natively."""
-    return ring + data + octets

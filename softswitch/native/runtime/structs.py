@@ -35,6 +35,25 @@ HUB_BUFFERS: Final = 88  # buffers made so far
 HUB_RINGS: Final = 96  # packet rings of network interfaces
 HUB_BYTES: Final = 128
 
+# Packet rings of a network interface (TPACKET_V2)
+PR_NEXT: Final = 0
+PR_SWITCH: Final = 8
+PR_PORT: Final = 16
+PR_RX: Final = 24  # address, frames, octets of a frame, next frame
+PR_RX_COUNT: Final = 32
+PR_RX_OCTETS: Final = 40
+PR_RX_AT: Final = 48
+PR_TX: Final = 56
+PR_TX_COUNT: Final = 64
+PR_TX_OCTETS: Final = 72
+PR_TX_AT: Final = 80
+PR_TX_WAITING: Final = 88  # frames that the kernel has not been told of
+PR_RX_SOCKET: Final = 96
+PR_TX_SOCKET: Final = 104
+PR_PLAIN_SOCKET: Final = 112  # for what does not fit a frame
+PR_LOST: Final = 120
+PR_BYTES: Final = 128
+
 # Packet descriptor, in the ring of a switch
 DESCRIPTOR_BYTES: Final = 32
 DESC_BUFFER: Final = 0
