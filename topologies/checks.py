@@ -42,7 +42,13 @@ def _subnet_problems(topology: Topology) -> list[Problem]:
                     f"{second.prefix} overlaps {first.prefix} of pod {first_pod} in Instance-ID {first.iid}",
                 )
             )
-    return problems
+    scale_up = topology.instance_ids("scale-up")
+    return problems + [
+        (("pods", number, "scale_up_subnets", index, "iid"), f"{subnet.iid} is no Scale-Up Instance-ID of `instances`")
+        for number, pod in enumerate(topology.pods)
+        for index, subnet in enumerate(pod.scale_up_subnets)
+        if subnet.iid not in scale_up
+    ]
 
 
 def _accelerator_problems(topology: Topology) -> list[Problem]:
@@ -86,6 +92,18 @@ def _scale_up_problems(topology: Topology) -> list[Problem]:
         if accelerator.scale_up_iid not in iids:
             problems.append(
                 ((*here, "scale_up_iid"), f"{accelerator.scale_up_iid} is no Scale-Up Instance-ID of `instances`")
+            )
+        pod = next((pod for pod in topology.pods if pod.name == pod_of.get(accelerator.attached_to[0])), None)
+        subnets = () if pod is None else pod.scale_up_subnets
+        address = accelerator.scale_up_ip
+        if address is not None and not any(
+            subnet.iid == accelerator.scale_up_iid and address in subnet.prefix for subnet in subnets
+        ):
+            problems.append(
+                (
+                    (*here, "scale_up_ip"),
+                    f"{address} is in no scale_up_subnet of Instance-ID {accelerator.scale_up_iid}",
+                )
             )
         key = (pod_of.get(accelerator.attached_to[0]), accelerator.scale_up_iid, accelerator.acc_id)
         if key in taken:

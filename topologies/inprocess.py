@@ -222,8 +222,8 @@ class Fabric:
             self._stack.callback(self.switches[name].close)
         for accelerator in self.topology.accelerators:
             interface = self.interfaces[accelerator.name] = Interface(mac(accelerator.mac))
-            if accelerator.ip is not None:
-                self.hosts[accelerator.name] = Host(accelerator.ip, interface)
+            if accelerator.address is not None:
+                self.hosts[accelerator.name] = Host(accelerator.address, interface)
             if accelerator.scale_up_iid is not None:
                 self.endpoints[accelerator.name] = ScaleUpEndpoint(accelerator.acc_id, interface)
         for name, planned in self.plans.items():
@@ -323,8 +323,11 @@ class Fabric:
                 )
             if any(instance.sample_share for instance in self.topology.instances):
                 tables.mirror_samples()
-            for subnet in self.topology.pod(switch.pod).subnets:
+            pod = self.topology.pod(switch.pod)
+            for subnet in (*pod.subnets, *pod.scale_up_subnets):
                 tables.add_home_prefix(subnet.iid, subnet.prefix)
+            for subnet in pod.scale_up_subnets:
+                tables.add_scale_up_prefix(subnet.iid, subnet.prefix)
             for router in self.topology.xtrs(switch.pod):
                 if router.rloc is not None:
                     tables.add_pod_rloc(router.rloc, site)

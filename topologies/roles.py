@@ -75,19 +75,26 @@ def subnets_of(pod: PodConfig) -> tuple[Eid, ...]:
     return tuple(Eid(subnet.iid, subnet.prefix) for subnet in pod.subnets)
 
 
+def scale_up_subnets_of(pod: PodConfig) -> tuple[Eid, ...]:
+    """The EID-prefixes whose IP packets stay in a PoD."""
+    return tuple(Eid(subnet.iid, subnet.prefix) for subnet in pod.scale_up_subnets)
+
+
 def names_of(pod: PodConfig) -> AcceleratorNames:
     """How the accelerators of a PoD are called in its Scale-Up mapping system, as in the draft's section 6.2."""
     return AcceleratorNames(f"POD-{pod.name}-AccID-")
 
 
 def eids_of(topology: Topology, accelerator: AcceleratorConfig) -> list[Eid]:
-    """What an accelerator is known by: its address, its name, or both."""
+    """What an accelerator is known by: its addresses and its name, as far as it has them."""
     eids = []
     if accelerator.iid is not None and accelerator.ip is not None:
         eids.append(Eid.of(accelerator.iid, accelerator.ip))
     if accelerator.scale_up_iid is not None:
         pod = topology.pod(topology.switch(accelerator.attached_to[0]).pod or "")
         eids.append(names_of(pod).eid(accelerator.scale_up_iid, accelerator.acc_id))
+        if accelerator.scale_up_ip is not None:
+            eids.append(Eid.of(accelerator.scale_up_iid, accelerator.scale_up_ip))
     return eids
 
 
@@ -100,7 +107,8 @@ def pod_of(topology: Topology, pod: PodConfig) -> Pod:
     )
     names = tuple(NameScope(iid, names_of(pod).prefix) for iid in sorted(topology.instance_ids("scale-up")))
     groups = tuple(dict.fromkeys(GroupScope(one.iid, ip_network(one.address)) for one in topology.groups))
-    return Pod(pod.site_id, subnets_of(pod), (key_of(pod.key),), xtrs, names, pod.name, groups)
+    local = scale_up_subnets_of(pod)
+    return Pod(pod.site_id, subnets_of(pod), (key_of(pod.key),), xtrs, names, pod.name, groups, local)
 
 
 def group_of(group: GroupConfig) -> Eid:
@@ -151,7 +159,7 @@ def _role_config(topology: Topology, switch: SwitchConfig) -> XtrConfig:
             rlocs=(switch.rloc,),
             map_server=pod.mapping_system.address,
             keys=keys,
-            subnets=subnets_of(pod),
+            subnets=subnets_of(pod) + scale_up_subnets_of(pod),
             name_iids=names,
             groups=_followed(topology),
             multicast=_multicast(topology, pod),
@@ -167,6 +175,7 @@ def _role_config(topology: Topology, switch: SwitchConfig) -> XtrConfig:
         fabric_map_server=topology.scale_out_mapping_system.address,
         fabric_keys=keys,
         subnets=subnets_of(pod),
+        local_subnets=scale_up_subnets_of(pod),
         name_iids=names,
         groups=_followed(topology),
         multicast=_multicast(topology, pod),

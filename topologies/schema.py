@@ -94,13 +94,18 @@ class SubnetConfig(Model):
 
 
 class PodConfig(Model):
-    """A PoD: a LISP Site with its own Scale-Up mapping system."""
+    """A PoD: a LISP Site with its own Scale-Up mapping system.
+
+    `subnets`: its Scale-Out EID-prefixes. `scale_up_subnets`: IP packets to them stay in the PoD, in their Scale-Up
+    Instance-ID (draft section 5.5.5).
+    """
 
     name: Name
     site_id: Annotated[int, Field(ge=1, le=0xFFFFFFFF)]
     mapping_system: MappingSystemConfig
     key: KeyConfig
     subnets: tuple[SubnetConfig, ...] = ()
+    scale_up_subnets: tuple[SubnetConfig, ...] = ()
 
 
 class SwitchConfig(Model):
@@ -123,8 +128,8 @@ class SwitchConfig(Model):
 class AcceleratorConfig(Model):
     """An accelerator and the access switches it is attached to.
 
-    In the Scale-Out domain it is (`iid`, `ip`), in the Scale-Up domain (`scale_up_iid`, `acc_id`); it can be in one of
-    the domains or in both.
+    In the Scale-Out domain it is (`iid`, `ip`), in the Scale-Up domain (`scale_up_iid`, `acc_id`) and, where that serves
+    IP, (`scale_up_iid`, `scale_up_ip`); it can be in one of the domains or in both, but has one address.
     """
 
     name: Name
@@ -132,6 +137,7 @@ class AcceleratorConfig(Model):
     iid: InstanceIdNumber | None = None
     ip: IPvAnyAddress | None = None
     scale_up_iid: InstanceIdNumber | None = None
+    scale_up_ip: IPvAnyAddress | None = None
     mac: Mac
     attached_to: Annotated[tuple[Name, ...], Field(min_length=1)]
 
@@ -141,7 +147,16 @@ class AcceleratorConfig(Model):
             raise ValueError("iid and ip are given together, or neither of them")
         if self.iid is None and self.scale_up_iid is None:
             raise ValueError("an accelerator needs iid and ip, or scale_up_iid, or all of them")
+        if self.scale_up_ip is not None and self.scale_up_iid is None:
+            raise ValueError("scale_up_ip needs a scale_up_iid")
+        if None not in (self.ip, self.scale_up_ip) and self.ip != self.scale_up_ip:
+            raise ValueError(f"ip {self.ip} and scale_up_ip {self.scale_up_ip}: an accelerator has one address")
         return self
+
+    @property
+    def address(self) -> IPvAnyAddress | None:
+        """Its IP address, in whichever domain it has one."""
+        return self.ip if self.ip is not None else self.scale_up_ip
 
 
 class GroupConfig(Model):

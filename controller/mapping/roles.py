@@ -17,7 +17,8 @@ class Pod:
     """What both mapping systems have to know of a PoD: its Site-ID, subnets, keys and xTRs.
 
     `xtrs` with `border` set speak to the fabric. `names`: Scale-Up EIDs, known inside the PoD only. `groups`:
-    what its xTRs may join; IP groups span PoDs, Scale-Up groups do not.
+    what its xTRs may join; IP groups span PoDs, Scale-Up groups do not. `local_subnets`: IP EIDs of Scale-Up, known
+    inside the PoD only (draft section 5.5.5).
     """
 
     site_id: int
@@ -27,6 +28,7 @@ class Pod:
     names: tuple[NameScope, ...] = ()
     name: str = ""
     groups: tuple[GroupScope, ...] = ()
+    local_subnets: tuple[Eid, ...] = ()
 
 
 def pod_map_server(address: IPAddress, pod: Pod) -> MapServerConfig:
@@ -34,7 +36,7 @@ def pod_map_server(address: IPAddress, pod: Pod) -> MapServerConfig:
     site = SiteConfig(
         pod.site_id,
         pod.keys,
-        prefixes=tuple(SitePrefix(eid, host_routes=True) for eid in pod.subnets),
+        prefixes=tuple(SitePrefix(eid, host_routes=True) for eid in pod.subnets + pod.local_subnets),
         names=pod.names,
         groups=pod.groups,
         xtrs=pod.xtrs,

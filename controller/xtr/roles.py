@@ -61,6 +61,7 @@ def border_xtr(
     subnets: Iterable[Eid],
     name_iids: frozenset[int] = frozenset(),
     follow_names: bool = True,
+    local_subnets: Iterable[Eid] = (),
     petr_name: str = "pETR",
     groups: Iterable[Eid] = (),
     multicast: MulticastConfig = _NO_GROUPS,
@@ -69,16 +70,17 @@ def border_xtr(
 
     It registers the PoD's subnets in both mapping systems (SO-REG-2, SO-REG-3), and itself with that of the
     PoD as the way to everything else (choice C17). It follows the hosts of its PoD in the one and the
-    subnets of all PoDs in the other, and `groups`, ranges of IP groups, in both. `multicast`: as it is, but
+    subnets of all PoDs in the other, and `groups`, ranges of IP groups, in both. `local_subnets`: of Scale-Up,
+    followed but not advertised (draft section 5.5.5). `multicast`: as it is, but
     for the links and the common name.
     """
-    inside = tuple(subnets)
+    inside, local = tuple(subnets), tuple(local_subnets)
     outside = _everything(inside)
     ranges = tuple(groups)
     settings = replace(multicast, pod_link=SCALE_UP, fabric_link=SCALE_OUT, common_name=petr_name)
-    followed = (*inside, *_whole(name_iids if follow_names else ()), *ranges)
+    followed = (*inside, *local, *_whole(name_iids if follow_names else ()), *ranges)
     links = (
-        MappingSystemLink(SCALE_UP, map_server, keys, inside, name_iids, subscribe=followed),
+        MappingSystemLink(SCALE_UP, map_server, keys, inside + local, name_iids, subscribe=followed),
         MappingSystemLink(SCALE_OUT, fabric_map_server, fabric_keys, outside, subscribe=(*outside, *ranges)),
     )
     gateways = {Eid(eid.iid, DistinguishedName(petr_name)) for eid in inside} | set(outside)
