@@ -128,8 +128,8 @@ class SwitchConfig(Model):
 class AcceleratorConfig(Model):
     """An accelerator and the access switches it is attached to.
 
-    In the Scale-Out domain it is (`iid`, `ip`), in the Scale-Up domain (`scale_up_iid`, `acc_id`) and, where that serves
-    IP, (`scale_up_iid`, `scale_up_ip`); it can be in one of the domains or in both, but has one address.
+    In the Scale-Out domain it is (`iid`, `ip`), in the Scale-Up domain (`scale_up_iid`, `acc_id`) and, where that
+    serves IP, (`scale_up_iid`, `scale_up_ip`); it can be in one of the domains or in both, but has one address.
     """
 
     name: Name
