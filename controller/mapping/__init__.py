@@ -11,6 +11,7 @@ from controller.mapping.config import (
     SitePrefix,
 )
 from controller.mapping.dump import ContributionView, PendingNotify, RegistrationView
+from controller.mapping.extranet import Extranet
 from controller.mapping.limits import Limits
 from controller.mapping.machine import ConfigError, Event, NonceSource, Send
 from controller.mapping.roles import Pod, fabric_map_server, pod_map_server
@@ -39,6 +40,7 @@ __all__ = [
     "Contribution",
     "ContributionView",
     "Event",
+    "Extranet",
     "Forgotten",
     "GroupScope",
     "Limits",

@@ -29,6 +29,7 @@ from controller.lisp.constants import (
     XTR_ID_LENGTH,
 )
 from controller.lisp.replication import scale_up_group_number
+from controller.mapping.extranet import Extranet, check_extranets
 from controller.mapping.limits import Limits
 from controller.mapping.machine import COUNTER_LIMIT, check_iid, check_path_mtu, check_profile_keys, check_unique, fail
 
@@ -169,7 +170,7 @@ class MapServerConfig:
     does not fit waits and is merged. `reply_table`: destinations whose Map-Reply rate is remembered.
     `refresh_table` and `inquiry_table`: Map-Registers and Map-Requests whose repetitions are recognized without
     reading them; 0 for none.
-    `limits`: what xTRs may occupy.
+    `limits`: what xTRs may occupy. `extranets`: what instance-IDs may use of each other, by default nothing.
 
     Raises ConfigError for the first thing that does not fit together.
     """
@@ -192,6 +193,7 @@ class MapServerConfig:
     refresh_table: int = 65536
     inquiry_table: int = 65536
     limits: Limits = field(default_factory=Limits)
+    extranets: tuple[Extranet, ...] = ()
     decode_options: DecodeOptions = field(default_factory=DecodeOptions)
 
     def __post_init__(self) -> None:
@@ -199,6 +201,7 @@ class MapServerConfig:
         for index, site in enumerate(self.sites):
             _check_site(f"sites[{index}]", site)
         _check_between_sites(self.sites)
+        check_extranets(self.extranets, [prefix.eid for site in self.sites for prefix in site.prefixes])
 
 
 def _check_server(config: MapServerConfig) -> None:

@@ -63,10 +63,14 @@ class Publisher:
                 state.keep_subscription(replace(subscription, kind=SubscriptionKind.MAPPING))
             self._mark(ChannelKey(subscription.xtr, subscription.eid), change.eid)
         told = {subscription.xtr for subscription in subscribed} | {informed}
-        for xtr in sorted(self._audience.members(change) - told, key=str):
-            self._mark(ChannelKey(xtr, None), change.eid)
+        if change.xtrs:  # an imported mapping has no members, only subscribers
+            for xtr in sorted(self._audience.members(change) - told, key=str):
+                self._mark(ChannelKey(xtr, None), change.eid)
         fields = {"eid": str(change.eid), "before": _rlocs(change.before), "after": _rlocs(change.after)}
-        return [Event("mapping-changed", fields)]
+        outputs: list[Send | Event] = [Event("mapping-changed", fields)]
+        for imported in state.imported(change):
+            outputs += self.changed(imported)
+        return outputs
 
     def confirm(self, subscription: Subscription, now: float) -> list[Send | Event]:
         """Answer an accepted subscription: its mapping and what of the more-specifics fits (RFC 9437 §5).

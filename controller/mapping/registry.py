@@ -22,8 +22,8 @@ class Mapping:
 
     @property
     def proxy_reply(self) -> bool:
-        """Whether any xTR asked the Map-Server to answer on its behalf."""
-        return any(part.proxy_reply for part in self.contributions.values())
+        """Whether any xTR asked the Map-Server to answer on its behalf; for an imported mapping nobody else can."""
+        return not self.contributions or any(part.proxy_reply for part in self.contributions.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,18 @@ class Registry:
         """What `xtr` registered for `eid`."""
         mapping = self.table.get(eid)
         return mapping.contributions.get(xtr) if mapping else None
+
+    def import_(self, eid: Eid, view: EidRecord | None) -> MappingChange | None:
+        """Show what another instance-ID has, or has no more, as the mapping of `eid`."""
+        before = self.view(eid)
+        if before == view:
+            return None
+        self.population += (before is None) != (view is None)
+        if view is None:
+            self.table.pop(eid)
+        else:
+            self.table[eid] = Mapping({}, view, {})
+        return MappingChange(eid, before, view, frozenset())
 
     def put(self, part: Contribution, lease: Lease) -> MappingChange | None:
         """Insert or replace a contribution, held by `lease`; returns the change of the mapping."""

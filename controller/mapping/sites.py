@@ -25,6 +25,7 @@ from controller.mapping.config import (
     SitePrefix,
     check_keys,
 )
+from controller.mapping.extranet import Extranets
 from controller.mapping.machine import EidTable, fail
 from controller.mapping.store import XtrKey
 
@@ -46,13 +47,17 @@ class SiteDirectory:
         }
         self._by_rloc = {rloc: key for key, (_, xtr) in self._xtrs.items() for rloc in xtr.rlocs}
         self._site_of_xtr_id = {xtr.xtr_id: site.site_id for site in config.sites for xtr in site.xtrs}
-        self._prefixes: EidTable[tuple[SiteConfig, SitePrefix]] = EidTable()
+        self._prefixes: EidTable[tuple[SiteConfig | None, SitePrefix]] = EidTable()
         for site in config.sites:
             for prefix in site.prefixes:
                 self._prefixes[prefix.eid] = (site, prefix)
         self._keys = {site.site_id: site.keys for site in config.sites}
         configured = self.configured_subscriptions()
         self._locked = frozenset((xtr, one.eid) for xtr, one in configured if one.locked)
+        for theirs, ours in Extranets(config.extranets).prefixes():
+            known = self._prefixes.longest_match(theirs)
+            host_routes = known is not None and known[1][1].host_routes
+            self._prefixes[ours] = (None, SitePrefix(ours, host_routes=host_routes))  # nobody registers there
         self._groups = frozenset(scope for site in config.sites for scope in site.groups)
         self._petr_iids = frozenset(iid for site in config.sites for iid in site.petr_iids)
 

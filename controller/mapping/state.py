@@ -8,6 +8,7 @@ from typing import Final
 from controller.lisp import Eid, Endpoint, Key
 from controller.lisp.constants import CONTROL_PORT
 from controller.mapping.config import MapServerConfig
+from controller.mapping.extranet import Extranets, imported_record
 from controller.mapping.leases import Lease
 from controller.mapping.machine import NonceSource
 from controller.mapping.registry import MappingChange, Registry
@@ -58,6 +59,7 @@ class MapServerState:
         self.endpoint = Endpoint(config.address, CONTROL_PORT)
         self.nonces = nonces
         self.sites = SiteDirectory(config)
+        self._extranets = Extranets(config.extranets)
         self.registry = Registry()
         self.subscriptions = Subscriptions()
         self.journal: list[Change] = []
@@ -86,6 +88,14 @@ class MapServerState:
     def account(self, xtr: XtrKey) -> Account:
         """What is known of the Map-Registers of an xTR."""
         return self._accounts.setdefault(xtr, Account())
+
+    def imported(self, change: MappingChange) -> list[MappingChange]:
+        """What a change of a mapping changes in the instance-IDs that may use it."""
+        found = (
+            self.registry.import_(eid, imported_record(change.after, eid) if change.after is not None else None)
+            for eid in self._extranets.of(change.eid)
+        )
+        return [one for one in found if one is not None]
 
     def keep_receipt(self, receipt: Receipt) -> None:
         """Remember a Map-Register as the last of its xTR."""
@@ -154,7 +164,9 @@ class MapServerState:
                 lease = leases.get((part.xtr, part.timeout))
                 if lease is None or len(lease.eids) == _RESTORED_TOGETHER:
                     lease = leases[part.xtr, part.timeout] = Lease(part.xtr, part.timeout, now)
-                self.registry.put(part, lease)
+                change = self.registry.put(part, lease)
+                if change is not None:
+                    self.imported(change)
                 self._serial = max(self._serial, part.serial)
             else:  # the configuration changed since
                 self.journal.append(Withdrawn(part.eid, part.xtr))

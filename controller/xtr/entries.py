@@ -31,7 +31,8 @@ class Source(Enum):
 class Locator:
     """An RLOC to encapsulate to: of those with the lowest `priority`, in proportion to `weight` (RFC 9300 §12).
 
-    `reachable`: False while probes of it go unanswered or the underlay has no way to it.
+    `reachable`: False while probes of it go unanswered or the underlay has no way to it. `iid`: the instance-ID
+    to encapsulate with, None for that of the EID (an extranet has another).
     """
 
     rloc: IPAddress
@@ -39,6 +40,7 @@ class Locator:
     weight: int
     metadata: Metadata | None = None
     reachable: bool = True
+    iid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from controller.lisp import Action, Eid, EidRecord, IPAddress
+from controller.lisp import Action, AfiList, Eid, EidRecord, InstanceId, IPAddress, RlocRecord
 from controller.lisp.constants import PRIORITY_UNUSABLE, TTL_RECEIVER_DECIDES
 from controller.mapping.machine import EidTable, TimerQueue
 from controller.xtr.entries import Kind, Locator, MapCacheEntry, Source
@@ -36,7 +36,8 @@ class Learned:
 class MapCache:
     """Entries by EID with longest-prefix match; every change of an entry is returned for the data plane."""
 
-    def __init__(self, rlocs: tuple[IPAddress, ...], default_ttl: int) -> None:
+    def __init__(self, rlocs: tuple[IPAddress, ...], default_ttl: int, *, extranets: bool = False) -> None:
+        self._extranets = extranets
         self._rlocs = frozenset(rlocs)
         self._default_ttl = default_ttl
         self._learned: EidTable[dict[str, Learned]] = EidTable()
@@ -118,14 +119,23 @@ class MapCache:
 
     def usable(self, record: EidRecord) -> tuple[Locator, ...]:
         """The locators to encapsulate to: not ourselves, and none that must not be used (RFC 9300 §12)."""
+        iid = record.key.iid
         return tuple(
-            Locator(rloc, locator.priority, locator.weight, locator.metadata)
+            Locator(rloc, locator.priority, locator.weight, locator.metadata, iid=foreign_iid(locator, iid))
             for locator in record.locators
             if (rloc := locator.rloc) is not None
             and rloc not in self._rlocs
             and locator.priority != PRIORITY_UNUSABLE
             and locator.reachable
+            and (self._extranets or foreign_iid(locator, iid) is None)
         )
+
+    def refused(self, record: EidRecord) -> list[int]:
+        """The instance-IDs that locators want packets encapsulated with although the data plane cannot do that."""
+        if self._extranets:
+            return []
+        found = {foreign_iid(locator, record.key.iid) for locator in record.locators}
+        return sorted(iid for iid in found if iid is not None)
 
     def _refresh(self, eid: Eid) -> list[MapCacheChange]:
         before = self._entries.get(eid)
@@ -148,3 +158,11 @@ class MapCache:
         # A mapping whose locators are all out of use leaves no way to go; asking again would not help.
         action = Action.NO_ACTION if locators else Action.DROP if record.locators else record.action
         return MapCacheEntry(eid, kind, locators, action, record.ttl, learned.expires, learned.source, learned.link)
+
+
+def foreign_iid(locator: RlocRecord, iid: int) -> int | None:
+    """The instance-ID that a locator wants packets encapsulated with, if it is not `iid`, that of their EIDs."""
+    address = locator.address
+    parts = address.elements if isinstance(address, AfiList) else (address,)
+    found = next((part.iid for part in parts if isinstance(part, InstanceId)), iid)
+    return found if found != iid else None

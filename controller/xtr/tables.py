@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.lisp import Action, Eid, EidRecord
+from controller.mapping.machine import Event
 from controller.xtr.config import LocalEid
 from controller.xtr.entries import DatabaseEntry, Kind, Locator, MapCacheEntry, Source
 from controller.xtr.etr import Etr
@@ -52,6 +53,10 @@ class Tables:
         eid = record.key
         changes = self.cache.learn(record, link, source, now, nonce=nonce, lifetime=lifetime)
         outputs: list[Output] = [*changes, *self.sync_database(eid)]
+        refused = self.cache.refused(record)
+        if refused:
+            fields = {"eid": str(eid), "link": link, "iids": " ".join(map(str, refused))}
+            outputs.append(Event("extranet-locators-refused", fields))
         return outputs + self._release_inside(eid, now)
 
     def forget(self, eid: Eid, link: str) -> list[Output]:

@@ -89,7 +89,12 @@ class Xtr:
         self._ledger = Ledger(self._nonces)
         self._subscriptions = Subscriptions(config, self._nonces, self._ledger)
         self._resolver = Resolver(config, self._links, self._subscriptions, self._nonces)
-        self._tables = Tables(self._links, MapCache(config.rlocs, config.default_ttl), self._etr, self._resolver)
+        self._tables = Tables(
+            self._links,
+            MapCache(config.rlocs, config.default_ttl, extranets=config.extranets),
+            self._etr,
+            self._resolver,
+        )
         self._prober = Prober(config, source)
         self._probe_responder = ProbeResponder(config, self._etr, self._tables.cache)
         self._multicast = Multicast(config, self._links, self._nonces, self._etr, self._tables)
