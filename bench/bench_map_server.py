@@ -32,6 +32,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from controller.app.mapping_system import MappingSystem
+from controller.app.pauses import avoid_long_pauses
 from controller.app.udp import UdpTransport
 from controller.lisp import (
     CONTROL_PORT,
@@ -267,8 +268,7 @@ async def measure(quick: bool) -> None:
     rounds = 30 if quick else 300
     with TemporaryDirectory() as folder:
         rig = Rig([Client(number) for number in range(64)], Path(folder) / "small.db")
-        gc.collect()
-        gc.freeze()
+        avoid_long_pauses()
         print(f"{'one core':34} {'best/s':>11} {'median/s':>11} {'peer or aim':>24} {'ratio':>7}")
         single = await registers(rig, 1, rounds)
         row("refreshes, 1 record", single, OOR_REGISTERS, "OpenOverlayRouter")

@@ -12,6 +12,7 @@ from pathlib import Path
 from controller.app.event_log import EventLog
 from controller.app.map_server_settings import MapServerSettings, map_server_config
 from controller.app.mapping_system import MappingSystem
+from controller.app.pauses import avoid_long_pauses
 from controller.app.process import MachineProcess
 from controller.app.router import Router
 from controller.app.settings import ConfigurationFile
@@ -66,6 +67,7 @@ async def run_map_server(file: ConfigurationFile[MapServerSettings]) -> None:
         stack.callback(system.stop)
         system.listen()
         system.perform(())  # what was under way before a restart goes on
+        avoid_long_pauses()
         _say_listening(settings.name, config.address)
         await stopped.wait()
 
