@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
+from unittest.mock import patch
 
 from controller.lisp import Datagram, IPAddress, MapNotify, RlocRecord, decode
+from controller.mapping import sqlite_store
 from controller.mapping.sqlite_store import SqliteStore
 from tests.mapping.harness import Bench, Peer, eid, sends
 
@@ -17,9 +20,9 @@ HOSTS = [eid(f"40.0.0.{number}") for number in range(1, 30)]
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """A datagram that the Map-Server is about to receive."""
+    """Datagrams that came together, which the Map-Server is about to receive."""
 
-    datagram: Datagram
+    datagrams: tuple[Datagram, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +34,25 @@ class Answered:
 
 def serve_until_killed(file: Path, seed: int, nonce: int, told: Connection) -> None:
     """Receive registrations, withdrawals and subscriptions without end; their nonces begin above `nonce`."""
+    # Short stretches, so that the log is being taken over at most moments.
+    patch.multiple(sqlite_store, _STRETCH_OCTETS=100_000).start()
     told.send("ready")
     bench = Bench(SqliteStore(file))
     peers = [bench.d1, bench.d2, bench.d3, bench.d4]
     for peer in peers:
         peer.nonce = nonce
     by_address: dict[IPAddress, Peer] = {peer.address: peer for peer in peers}
-    for datagram in endless_traffic(Random(seed), bench, peers):
-        todo = [datagram]
-        while todo:
-            offered = todo.pop(0)
-            told.send(Offered(offered))
-            answers = sends(bench.server.receive(offered, 0.0))
-            told.send(Answered(tuple(answers)))
-            notifies = [one for one in answers if isinstance(decode(one.payload), MapNotify)]
-            todo += [by_address[one.destination.address].ack(one) for one in notifies]
+    random = Random(seed)
+    traffic = endless_traffic(random, bench, peers)
+    acknowledgements: list[Datagram] = []
+    while True:
+        # What has come in one turn of the event loop shares one transaction.
+        together = (*acknowledgements, *islice(traffic, random.choice([1, 1, 3, 20])))
+        told.send(Offered(together))
+        answers = sends(bench.server.receive_all(together, 0.0))
+        told.send(Answered(tuple(answers)))
+        notifies = [one for one in answers if isinstance(decode(one.payload), MapNotify)]
+        acknowledgements = [by_address[one.destination.address].ack(one) for one in notifies]
 
 
 def endless_traffic(random: Random, bench: Bench, peers: list[Peer]) -> Iterator[Datagram]:
@@ -53,7 +60,9 @@ def endless_traffic(random: Random, bench: Bench, peers: list[Peer]) -> Iterator
         peer = random.choice(peers)
         some = random.sample(HOSTS, random.randrange(1, 4))
         kind = random.random()
-        if kind < 0.7:
+        if kind < 0.3:
+            yield peer.register(bench.endpoint, *some[:1])  # often repeats an earlier one
+        elif kind < 0.7:
             locators = [RlocRecord(peer.address, priority=random.randrange(1, 200), local=True)]
             yield peer.register(bench.endpoint, *some, locators=locators)
         elif kind < 0.85:

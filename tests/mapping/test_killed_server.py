@@ -19,14 +19,14 @@ from tests.mapping.harness import Bench, drop_reason, events, sends, unwrap
 from tests.mapping.killed_server import Answered, Offered, serve_until_killed
 
 ROUNDS = 10
-LONG_LIFE = 2500  # answers; long enough for the log to be brought into the file and begun anew
+LONG_LIFE = 300  # turns answered; long enough for the log to be brought into the file and begun anew
 
 
 @dataclass(slots=True)
 class Life:
-    """What a Map-Server was given and what it answered, until it was killed; the last one it may not have answered."""
+    """What a Map-Server was given and what it answered, until it was killed; the last turn it may not have answered."""
 
-    offered: list[Datagram] = field(default_factory=list)
+    offered: list[tuple[Datagram, ...]] = field(default_factory=list)
     answered: list[tuple[Datagram, ...]] = field(default_factory=list)
 
 
@@ -50,8 +50,8 @@ def live(file: Path, seed: int, nonce: int, answers: int, seconds: float) -> Lif
                 kill_at = float("inf")
             if receiving.poll(0.0005):
                 match receiving.recv():
-                    case Offered(datagram=datagram):
-                        life.offered.append(datagram)
+                    case Offered(datagrams=datagrams):
+                        life.offered.append(datagrams)
                     case Answered(datagrams=datagrams):
                         life.answered.append(datagrams)
     except (EOFError, OSError):
@@ -94,20 +94,21 @@ def test_what_was_answered_is_there_after_a_kill(tmp_path: Path) -> None:
         life = live(file, number, nonce, answers, random.uniform(0, 0.02))
         memory = remembered(before)
         reference = Bench(memory)
-        for datagram, answer in zip(life.offered, life.answered, strict=False):
-            assert tuple(sends(reference.server.receive(datagram, 0.0))) == answer
+        for datagrams, answer in zip(life.offered, life.answered, strict=False):
+            assert tuple(sends(reference.server.receive_all(datagrams, 0.0))) == answer
         found = stored(file)
         if contents(found) != contents(memory.load()):
             (unanswered,) = life.offered[len(life.answered) :]
-            reference.server.receive(unanswered, 0.0)
+            reference.server.receive_all(unanswered, 0.0)
             assert contents(found) == contents(memory.load())
         before = found
         captured += [
             datagram
-            for datagram, answer in zip(life.offered, life.answered, strict=False)
+            for datagrams, answer in zip(life.offered, life.answered, strict=False)
+            for datagram in datagrams
             if answer and isinstance(decode(datagram.payload), MapRegister)
         ]
-        nonce = max([nonce, *(nonce_of(datagram) for datagram in life.offered)])
+        nonce = max([nonce, *(nonce_of(datagram) for datagrams in life.offered for datagram in datagrams)])
         copy = Path(shutil.copy(file, tmp_path / "copy.db"))
         replays_are_refused(copy, captured[-400:])
     assert len(captured) > 200
