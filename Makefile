@@ -87,7 +87,8 @@ bench: $(STAMP) ## every benchmark, as ratios against a peer or the machine's li
 	@for bench in bench/bench_*.py; do echo "== $$bench"; PYTHONPATH=. $(BIN)/python $$bench || exit 1; done
 
 fuzz: $(STAMP) ## coverage-guided fuzzing of every decoder, FUZZ_SECONDS=8 each; FUZZ_TARGETS="ecm lcaf" for some
-	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check -e '.[fuzz]' \
+	  || { echo "atheris has no wheel for $$($(BIN)/python --version): nothing fuzzed; \`make unit\` replays the corpus" >&2; exit 1; }
 	$(BIN)/python -m fuzz.run --seconds $(or $(FUZZ_SECONDS),8) $(FUZZ_TARGETS)
 
 conformance: $(STAMP) ## the conformance matrix from the last test runs

@@ -81,7 +81,6 @@ async def members(fabric: Observer, switch: str) -> list[list[str]]:
     return sorted(found)
 
 
-@pytest.mark.requirement("SO-PATH-12", partial=True)
 async def test_a_silent_router_leaves_in_one_write_and_comes_back(fabric: Observer) -> None:
     for host in ("40.0.0.7", "20.0.0.3", "30.0.0.5"):
         await fabric.resolve("acc1", host)
@@ -108,7 +107,6 @@ async def test_a_silent_router_leaves_in_one_write_and_comes_back(fabric: Observ
     assert [entry.eid for entry in after] == [entry.eid for entry in before]  # nothing was asked for anew
 
 
-@pytest.mark.requirement("PR-REQ-3", partial=True)
 async def test_probes_go_bare_from_router_to_router_only(fabric: Observer) -> None:
     await fabric.resolve("acc1", "40.0.0.7")
     await asyncio.sleep(0.5)

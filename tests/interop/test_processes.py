@@ -162,6 +162,7 @@ def test_a_flood_of_refusals_is_few_lines(tmp_path: Path) -> None:
         assert 2 <= sum("reason=malformed" in line for line in server.lines) <= 11
 
 
+@pytest.mark.requirement("PR-AUTH-5", "PR-AUTH-6")
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     file = write(tmp_path / "ms.yaml", server_settings(tmp_path, store={"file": "state.sqlite"}))
     with peer(D1) as d1:
@@ -314,7 +315,6 @@ def _matches(pattern: str, text: str) -> bool:
     return re.search(pattern, text) is not None
 
 
-@pytest.mark.requirement("PR-AUTH-8", partial=True)
 def test_a_secret_is_never_shown(tmp_path: Path) -> None:
     settings = server_settings(tmp_path)
     for wrong in ({"secret": SECRET}, {"secret_env": SECRET, "secret_file": "site.key"}, {"id": SECRET}):

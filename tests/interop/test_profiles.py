@@ -175,6 +175,7 @@ def test_nonces_without_order_are_tolerated(profile: Profile) -> None:
     assert [ack.nonce for ack in sent(foreign.hear(register(3, foreign.key, xtr=xtr)), MapNotify)] == [3]
 
 
+@pytest.mark.requirement("PR-AUTH-5")
 def test_nonces_without_order_are_a_replay_by_default() -> None:
     foreign = Foreign(STRICT)
     foreign.hear(register(100, foreign.key))
@@ -378,6 +379,7 @@ def test_lispers_confirms_and_publishes_without_a_mac_and_with_one_nonce() -> No
     assert at.entries() == {}
 
 
+@pytest.mark.requirement("PR-AUTH-8", partial=True)
 def test_a_notification_without_a_mac_is_refused_by_default() -> None:
     at, nonce = subscribed(STRICT)
     outputs = at.hear(unsigned(nonce, told(SECOND, "192.0.2.2")))

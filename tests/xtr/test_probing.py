@@ -128,7 +128,6 @@ def test_one_probe_speaks_for_all_eids_behind_an_rloc() -> None:
     assert len(seen) <= 4  # each in its first interval, and early in the next one
 
 
-@pytest.mark.requirement("PR-REQ-3", partial=True)
 def test_mapping_systems_and_own_rlocs_are_not_probed() -> None:
     bench = bench_with(record(HOST, str(SU), "192.0.40.1", D2))
     assert {rloc for _, rloc in probe_times(bench, 300)} == {D2}
