@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import IPv6Address
 from itertools import pairwise
 from typing import Any
@@ -19,6 +20,7 @@ from controller.lisp import (
     Eid,
     EidRecord,
     Endpoint,
+    InstanceId,
     MapReply,
     MapRequest,
     RequestRecord,
@@ -304,6 +306,19 @@ def test_a_probe_is_answered_with_the_whole_rloc_set() -> None:
         ("192.0.40.1", True, True, True),
         (D2, False, False, True),
     ]
+
+
+def test_an_answer_repeats_the_eid_as_it_was_asked_for() -> None:
+    """OpenOverlayRouter writes 32 into the IID mask-len, and compares."""
+    bench = attached()
+    for eid in (HOST, OTHER):
+        asked = RequestRecord.for_eid(eid)
+        assert isinstance(asked.eid, InstanceId)
+        asked = replace(asked, eid=replace(asked.eid, mask_len=32))
+        request = MapRequest(77, (PROBER.address,), (asked,), probe=True)
+        outputs = bench.xtr.receive(Datagram(PROBER, Endpoint(bench.rloc, CONTROL_PORT), encode(request)), bench.now)
+        (told,) = the_answer(outputs)[1].records
+        assert (told.eid, told.mask_len) == (asked.eid, asked.mask_len)
 
 
 def test_a_probe_for_what_is_not_here_is_answered_too() -> None:
