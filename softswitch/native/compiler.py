@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 _OPTIMISATION = 2
 _CORE = (
-    *(hub.run, hub.inject, hub.release, hub.flood, links.activate),
+    *(hub.run, hub.inject, hub.release, hub.flood, hub.copy_often, links.activate),
     *(classifier.group_new, classifier.group_free, classifier.group_insert, classifier.group_remove),
 )
 

@@ -24,7 +24,7 @@ from softswitch.native.runtime.structs import (
     SW_RING_HEAD,
     SW_RING_TAIL,
 )
-from softswitch.native.words import call, copy, external, u64, word
+from softswitch.native.words import call, copy, external, fence, u64, word
 
 BATCH = 32  # packets of one switch before the next has its turn
 _EVENT_RESERVE = 4096  # events one batch may cause; the rest is lost
@@ -83,6 +83,14 @@ def run(hub: int, budget: int) -> int:
             rings_receive(hub)
     rings_flush(hub)
     return done
+
+
+@word
+def copy_often(target: int, source: int, octets: int, count: int) -> None:
+    """The limit to compare with: a packet copied count times."""
+    for _i in range(count):
+        copy(target, source, octets)
+        fence()
 
 
 @word
