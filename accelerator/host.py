@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from accelerator.ethernet import PacketError
 from accelerator.interface import Interface
 from accelerator.ip import ETHERTYPES, UDP, Echo, IPAddress, IpPacket, decode_ip, echo_in, udp
+from accelerator.membership import TO_EXCLUDE, TO_INCLUDE, link_local, multicast_mac, report
 
 RECEIVED_KEPT = 65536
 BROADCAST = IPv4Address("255.255.255.255")
@@ -45,6 +46,26 @@ class Host:
         """Sends a UDP datagram."""
         body = udp(self.address, destination, source_port, destination_port, data)
         self.send(IpPacket(self.address, destination, UDP, body))
+
+    def join(self, group: IPAddress) -> None:
+        """Listens to a group and reports it to all access routers, whose links are up, by IGMPv3 or MLDv2.
+
+        Raises PacketError for a group of the other IP version or an address that is none.
+        """
+        self._report(group, TO_EXCLUDE)
+        self.groups.add(group)
+
+    def leave(self, group: IPAddress) -> None:
+        """Listens to a group no more, and reports it. Raises as `join`."""
+        self._report(group, TO_INCLUDE)
+        self.groups.discard(group)
+
+    def _report(self, group: IPAddress, record: int) -> None:
+        if group.version != self.address.version or not group.is_multicast:
+            raise PacketError(f"group = {group}: no group that {self.address} can join")
+        source = self.address if group.version == 4 else link_local(self.interface.mac)
+        packet = report(group, source, record)
+        self.interface.send_to_all(ETHERTYPES[packet.version], packet.encode(), multicast_mac(packet.destination))
 
     def _receive(self, payload: bytes) -> None:
         packet = decode_ip(payload)

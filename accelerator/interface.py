@@ -56,6 +56,12 @@ class Interface:
         uplink = usable[zlib.crc32(flow) % len(usable)]
         uplink.send(ethernet(uplink.router_mac, self.mac, ether_type, payload))
 
+    def send_to_all(self, ether_type: int, payload: bytes, group: bytes) -> None:
+        """Sends a frame to the MAC address of a group over every link that is up."""
+        for uplink in self.uplinks:
+            if uplink.is_up():
+                uplink.send(ethernet(group, self.mac, ether_type, payload))
+
     def receive(self, frame: bytes) -> None:
         """Takes a frame from the wire; a bad one is counted and forgotten."""
         try:

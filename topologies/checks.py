@@ -127,6 +127,8 @@ def _group_problems(topology: Topology) -> list[Problem]:
                 problems.append(((*here, "members", number), f"{name} is no accelerator"))
             elif member.iid != group.iid:
                 problems.append(((*here, "members", number), f"{name} is not in Instance-ID {group.iid}"))
+            elif member.ip is None or member.ip.version != group.address.version:
+                problems.append(((*here, "members", number), f"{name} has no IPv{group.address.version} address"))
     named = [f"{group.address} from {group.source or 'any'} in {group.iid}" for group in topology.groups]
     return problems + _duplicates("groups", "address", list(named))
 

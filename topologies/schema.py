@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -163,12 +163,12 @@ class GroupConfig(Model):
     """A multicast group of a Scale-Out Instance-ID, and its members, if they do not join by themselves.
 
     With `source`, only what that accelerator sends. The address 255.255.255.255 is broadcast in the Instance-ID:
-    everybody is a member.
+    everybody is a member. Accelerators may join the groups that are listed here, and no others, by IGMP or MLD.
     """
 
     iid: InstanceIdNumber
-    address: IPv4Address
-    source: IPv4Address | None = None
+    address: IPvAnyAddress
+    source: IPvAnyAddress | None = None
     members: tuple[Name, ...] = ()
 
     @property
@@ -183,9 +183,15 @@ class GroupConfig(Model):
                 raise ValueError("everybody receives broadcast, from everybody: it has no members and no source")
         elif not self.address.is_multicast:
             raise ValueError(f"{self.address} is no multicast address")
-        elif self.address in IPv4Network("224.0.0.0/24"):
-            raise ValueError(f"{self.address} stays on its link (RFC 5771): it cannot be joined")
+        elif _stays_on_link(self.address):
+            raise ValueError(f"{self.address} stays on its link (RFC 5771, RFC 4291): it cannot be joined")
+        elif self.source is not None and self.source.version != self.address.version:
+            raise ValueError(f"{self.source} cannot send to {self.address}")
         return self
+
+
+def _stays_on_link(group: IPv4Address | IPv6Address) -> bool:
+    return group in IPv4Network("224.0.0.0/24") if isinstance(group, IPv4Address) else group.packed[1] & 15 <= 2
 
 
 class ProbingConfig(Model):

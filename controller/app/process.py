@@ -96,6 +96,14 @@ class MachineProcess(Generic[MachineT]):
         """An output that is neither a datagram nor an event; a machine without such outputs never gets here."""
         raise NotImplementedError(f"{self.name}: {type(output).__name__}")
 
+    def next_deadline(self) -> float | None:
+        """When `tick` is wanted next: the machine's deadline, or an earlier one of the process itself."""
+        return self.machine.next_deadline()
+
+    def tick(self) -> None:
+        """Does what is due."""
+        self.perform(self.machine.tick(self.now()))
+
     def _send(self, ready: list[Datagram]) -> None:
         if ready:
             self._transport.send_all(ready)
@@ -106,10 +114,10 @@ class MachineProcess(Generic[MachineT]):
 
     def _tick(self) -> None:
         self._timer = None
-        self.perform(self.machine.tick(self.now()))
+        self.tick()
 
     def _schedule(self) -> None:
-        deadline = self.machine.next_deadline()
+        deadline = self.next_deadline()
         if self._timer is not None:
             if self._timer.when() == deadline:
                 return

@@ -15,6 +15,8 @@ from controller.app import too_big
 from controller.app.accelerator_names import AcceleratorNames
 from controller.app.attachments import Attachments
 from controller.app.group_forwarding import GroupForwarding
+from controller.app.listeners import Listeners, Membership
+from controller.app.membership import changes_in
 from controller.app.network import Transport
 from controller.app.process import MachineProcess
 from controller.app.punted import destination_of
@@ -105,6 +107,7 @@ class Router(MachineProcess[Xtr]):
         self._down_ports: set[int] = set()
         self._cut_off: set[IPAddress] = set()
         self._cabled: dict[Eid, tuple[IPAddress, ...]] = {}
+        self._listeners = Listeners()
         self._groups = GroupForwarding(control.tables, config, self._names)
         control.on_packet_in = self.packet_in
 
@@ -136,19 +139,26 @@ class Router(MachineProcess[Xtr]):
         """The accelerator with this EID is gone (SO-PATH-5)."""
         self._attached.remove(eid)
         self._cabled.pop(eid, None)
+        self._memberships(self._listeners.forget(eid))
         self.perform(self.machine.detach(eid, self.now()))
 
     def join(self, port: int, group: Eid) -> None:
         """The accelerator on a port wants what is sent to a group of its Instance-ID.
 
-        A multihomed accelerator joins at all of its routers. Raises ValueError when no accelerator that can receive
-        the group is on the port, ConfigError for what is no group.
+        It stays so until `leave`, whatever the accelerator reports. A multihomed accelerator joins at all of its
+        routers. Raises ValueError when no accelerator that can receive the group is on the port, ConfigError for what
+        is no group.
         """
-        self.perform(self.machine.join(self._on(port, group), group, self.now()))
+        receiver = self._on(port, group)
+        outputs = self.machine.join(receiver, group, self.now())
+        self._listeners.configure(Membership(receiver, group))
+        self.perform(outputs)
 
     def leave(self, port: int, group: Eid) -> None:
-        """The accelerator on a port wants a group no more. Raises as `join`."""
-        self.perform(self.machine.leave(self._on(port, group), group, self.now()))
+        """The accelerator on a port wants a group no more, unless it has reported it. Raises as `join`."""
+        receiver = self._on(port, group)
+        if self._listeners.release(Membership(receiver, group)):
+            self.perform(self.machine.leave(receiver, group, self.now()))
 
     def port_status(self, port: int, up: bool) -> None:
         """A port has gone down or come up: its accelerators are withdrawn, or registered again (SO-PATH-12).
@@ -165,6 +175,16 @@ class Router(MachineProcess[Xtr]):
             self.perform(self.machine.attach_all(map(self._local, eids), self.now()))
         else:
             self.perform(self.machine.withdraw(eids, self.now(), Cause.FAILED))
+
+    def next_deadline(self) -> float | None:
+        """When the machine, or a membership that is not renewed, is due."""
+        deadlines = (self.machine.next_deadline(), self._listeners.next_deadline())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def tick(self) -> None:
+        """Does what is due; memberships that have not been renewed end."""
+        self._memberships(self._listeners.expired(self.now()))
+        super().tick()
 
     def handle(self, output: object) -> None:
         """Takes over what the protocol core changed."""
@@ -194,6 +214,9 @@ class Router(MachineProcess[Xtr]):
         self.punted += 1
         if reason == PuntReason.TOO_BIG:
             self._too_big(packet)
+            return
+        if reason == PuntReason.MEMBERSHIP:
+            self._membership(packet)
             return
         if reason != PuntReason.UNKNOWN_DESTINATION:
             log.info("%s: a packet of %d octets for this router itself", self.name, len(packet.payload))
@@ -231,6 +254,23 @@ class Router(MachineProcess[Xtr]):
         assert isinstance(iid, int)
         for frame in too_big.answers(packet.payload, mtu, self.machine.config.rlocs):
             self.control.packet_out(frame, mode=SUBMIT, iid=iid)
+
+    def _membership(self, packet: PacketIn) -> None:
+        """An accelerator says which groups it wants; what cannot be is logged."""
+        port, iid = packet.metadata["ingress_port"], packet.metadata["iid"]
+        assert isinstance(port, int)
+        assert isinstance(iid, int)
+        try:
+            changes = changes_in(packet.payload)
+            self._memberships(self._listeners.report(iid, changes, lambda group: self._on(port, group), self.now()))
+        except ValueError as error:
+            log.warning("%s: a report of membership on port %d: %s", self.name, port, error)
+        self.perform(())  # another deadline may be the next one now
+
+    def _memberships(self, changes: Iterable[tuple[Membership, bool]]) -> None:
+        for (receiver, group), joins in changes:
+            change = self.machine.join if joins else self.machine.leave
+            self.perform(change(receiver, group, self.now()))
 
     def _map_cache(self, eid: Eid, entry: MapCacheEntry | None) -> None:
         target = self._target(eid, entry)

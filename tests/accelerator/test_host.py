@@ -8,6 +8,11 @@ from ipaddress import ip_address
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scapy.layers.igmp import IGMPv3_MR
+from scapy.layers.inet6 import ICMPv6MLReport2, IPv6, IPv6ExtHdrHopByHop, in6_chksum
+from scapy.layers.l2 import Ether
+from scapy.packet import Packet
+from scapy.utils import checksum
 
 from accelerator.ethernet import PacketError, decode_ethernet, ethernet, internet_checksum
 from accelerator.host import Host
@@ -152,3 +157,42 @@ def test_ipv6_octet_by_octet() -> None:
     octets = IpPacket(source, destination, UDP, b"data", ttl=63, dscp=46, ecn=1).encode()
     addresses = socket.inet_pton(socket.AF_INET6, str(source)) + socket.inet_pton(socket.AF_INET6, str(destination))
     assert octets == bytes.fromhex("6b900000 0004 11 3f") + addresses + b"data"
+
+
+@pytest.mark.parametrize(
+    ("here", "group", "to", "layer"),
+    [
+        ("10.0.0.1", "239.129.1.1", "01:00:5e:00:00:16", IGMPv3_MR),
+        ("2001:db8:a::1", "ff0e::1:1", "33:33:00:00:00:16", ICMPv6MLReport2),
+    ],
+)
+def test_groups_are_reported_on_every_link(here: str, group: str, to: str, layer: type[Packet]) -> None:
+    """As scapy reads and checks it."""
+    host, sent = attached(ip_address(here))
+    host.interface.attach(sent.append, ROUTER)
+    host.interface.attach(sent.append, ROUTER, lambda: False)
+    host.join(ip_address(group))
+    assert host.groups == {ip_address(group)}
+    host.leave(ip_address(group))
+    assert host.groups == set()
+    assert len(sent) == 4
+    assert (sent[0], sent[2]) == (sent[1], sent[3])
+    for frame, kind in ((sent[0], 4), (sent[2], 3)):
+        packet = Ether(frame)
+        (record,) = packet[layer].records
+        assert (packet.dst, record.rtype, record.maddr if layer is IGMPv3_MR else record.dst) == (to, kind, group)
+        assert packet.payload.fields["ttl" if layer is IGMPv3_MR else "hlim"] == 1
+        if layer is IGMPv3_MR:
+            assert (checksum(frame[14:34]), checksum(frame[34:])) == (0, 0)
+        else:
+            assert packet[IPv6ExtHdrHopByHop].options[0].otype == 5
+            assert in6_chksum(ICMPV6, packet[IPv6], frame[62:]) == 0  # type: ignore[no-untyped-call]
+
+
+def test_only_groups_of_its_version_are_joined() -> None:
+    host, sent = attached()
+    for group in ("ff0e::1", "10.0.0.9"):
+        with pytest.raises(PacketError, match=rf"group = {group}"):
+            host.join(ip_address(group))
+    assert not sent
+    assert not host.groups
