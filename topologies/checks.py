@@ -151,6 +151,21 @@ def _version_problems(topology: Topology) -> list[Problem]:
     ]
 
 
+def _effect_problems(topology: Topology) -> list[Problem]:
+    links = {frozenset(link) for link in topology.links}
+    links |= {frozenset((one.name, switch)) for one in topology.accelerators for switch in one.attached_to}
+    problems: list[Problem] = []
+    seen: dict[frozenset[str], int] = {}
+    for index, effects in enumerate(topology.link_effects):
+        ends, here = frozenset(effects.between), ("link_effects", index, "between")
+        if ends not in links:
+            problems.append((here, f"{' and '.join(effects.between)} are not linked"))
+        elif ends in seen:
+            problems.append((here, f"the link is also link_effects[{seen[ends]}]'s"))
+        seen.setdefault(ends, index)
+    return problems
+
+
 def _fabric_problems(topology: Topology) -> list[Problem]:
     """Without a Scale-Out mapping system there is no Scale-Out: no border, no subnet, no address."""
     if topology.scale_out_mapping_system is not None:
@@ -187,6 +202,7 @@ def problems_of(topology: Topology) -> list[Problem]:
             problems.append((("links", index), f"joins {link[0]} to itself"))
     problems += (
         _version_problems(topology)
+        + _effect_problems(topology)
         + _fabric_problems(topology)
         + _subnet_problems(topology)
         + _accelerator_problems(topology)

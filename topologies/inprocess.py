@@ -28,7 +28,7 @@ from controller.lisp import IPAddress
 from controller.p4rt.pipeline import Pipeline
 from controller.p4rt.target import Target
 from softswitch.p4runtime import Device, serve
-from softswitch.ports import HostPort, make_link
+from softswitch.ports import Effects, HostPort, ImpairedPort, make_link
 from softswitch.reference.trace import Event as TraceEvent
 from softswitch.switch import Switch
 from topologies.plan import PortPlan, SwitchPlan, plan
@@ -43,7 +43,7 @@ from topologies.roles import (
     rate_limit,
     xtr_config,
 )
-from topologies.schema import GroupConfig, SwitchConfig, Topology
+from topologies.schema import GroupConfig, LinkEffects, SwitchConfig, Topology
 
 COMPILED = Path(__file__).resolve().parents[1] / "p4src" / "compiled" / "v1model"
 CPU_PORT = 510
@@ -52,6 +52,20 @@ CPU_PORT = 510
 _POLL = 0.02
 
 TraceSink = Callable[[str, TraceEvent], None]
+
+
+def link_effects(config: LinkEffects) -> Effects:
+    """The effects of a link as the switches' ports take them."""
+    return Effects(
+        delay=round(config.delay_ms * 1e6),
+        jitter=round(config.jitter_ms * 1e6),
+        loss=config.loss,
+        duplicate=config.duplicate,
+        reorder=config.reorder,
+        rate=round(config.rate_mbps * 1e6),
+        queue=config.queue,
+        seed=config.seed,
+    )
 
 
 class NotConvergedError(Exception):
@@ -226,12 +240,13 @@ class Fabric:
                 self.hosts[accelerator.name] = Host(accelerator.address, interface)
             if accelerator.scale_up_iid is not None:
                 self.endpoints[accelerator.name] = ScaleUpEndpoint(accelerator.acc_id, interface)
+        effects = {frozenset(one.between): link_effects(one) for one in self.topology.link_effects}
         for name, planned in self.plans.items():
             for port in planned.ports:
                 if port.access:
-                    self._plug_accelerator(name, port)
+                    self._plug_accelerator(name, port, effects.get(frozenset((name, port.peer))))
                 elif (name, port.number) < (port.peer, port.peer_port):
-                    ends = make_link(f"{name}-{port.peer}")
+                    ends = make_link(f"{name}-{port.peer}", effects=effects.get(frozenset((name, port.peer))))
                     self.switches[name].add_port(port.number, ends[0])
                     self.switches[port.peer].add_port(port.peer_port, ends[1])
 
@@ -239,10 +254,10 @@ class Fabric:
     def _sink(name: str, trace: TraceSink) -> Callable[[TraceEvent], None]:
         return lambda event: trace(name, event)
 
-    def _plug_accelerator(self, switch: str, port: PortPlan) -> None:
+    def _plug_accelerator(self, switch: str, port: PortPlan, effects: Effects | None) -> None:
         interface = self.interfaces[port.peer]
         end = HostPort(f"{switch}-{port.peer}", interface.receive)
-        self.switches[switch].add_port(port.number, end)
+        self.switches[switch].add_port(port.number, end if effects is None else ImpairedPort(end, effects, effects))
         self.access_ports[switch, port.peer] = end
         interface.attach(end.deliver, mac(port.mac), lambda: end.is_up)
 

@@ -213,6 +213,35 @@ class ProbingConfig(Model):
         return Probing(**self.model_dump(exclude_none=True))
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class LinkEffects(Model):
+    """What a link does to packets on their way, in both directions: as `softswitch.ports.Effects`.
+
+    `between`: its ends, a switch and a switch or accelerator. Times in milliseconds, probabilities 0 to 1, `rate_mbps`
+    in 10^6 bits a second (0: unlimited), `queue` in packets. The same `seed` gives the same fates.
+    """
+
+    between: tuple[Name, Name]
+    delay_ms: Annotated[float, Field(ge=0, le=60_000)] = 0
+    jitter_ms: Annotated[float, Field(ge=0, le=60_000)] = 0
+    loss: Share = 0
+    duplicate: Share = 0
+    reorder: Share = 0
+    rate_mbps: Annotated[float, Field(ge=0, le=10_000_000)] = 0
+    queue: Annotated[int, Field(ge=1)] = 1000
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> LinkEffects:
+        if self.jitter_ms > self.delay_ms:
+            raise ValueError(f"jitter_ms {self.jitter_ms} is more than delay_ms {self.delay_ms}")
+        if self.reorder and not self.delay_ms:
+            raise ValueError(f"reorder {self.reorder} needs a delay_ms: a packet overtakes those that are under way")
+        return self
+
+
 class PuntConfig(Model):
     """What accelerators may ask of the controller: so many packets a second from each port.
 
@@ -236,6 +265,7 @@ class Topology(Model):
     pods: Annotated[tuple[PodConfig, ...], Field(min_length=1)]
     switches: Annotated[tuple[SwitchConfig, ...], Field(min_length=1)]
     links: tuple[tuple[Name, Name], ...]
+    link_effects: tuple[LinkEffects, ...] = ()
     accelerators: tuple[AcceleratorConfig, ...] = ()
     punt: PuntConfig = PuntConfig()
     groups: tuple[GroupConfig, ...] = ()
