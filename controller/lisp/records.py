@@ -103,7 +103,10 @@ def sort_locators(locators: Iterable[RlocRecord]) -> tuple[RlocRecord, ...]:
 
     That is the order of the encoded octets, since they begin with AFI and LCAF type.
     """
-    return tuple(sorted(locators, key=lambda locator: encode_address(locator.address)))
+    found = tuple(locators)
+    if len(found) < 2:
+        return found
+    return tuple(sorted(found, key=lambda locator: encode_address(locator.address)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,9 +182,10 @@ class RegistrationHandler:
     ) -> MappingChange | None:
         xtr = leases.xtr
         timeout = record.ttl * _SECONDS_PER_MINUTE if message.use_ttl else self._state.config.registration_timeout
-        part = Contribution(eid, xtr, record.locators, record.ttl, timeout, message.proxy_reply, serial=0)
         held = self._state.registry.contribution(eid, xtr)
-        if held is not None and replace(held, serial=0) == part:
+        serial = held.serial if held is not None else 0
+        part = Contribution(eid, xtr, record.locators, record.ttl, timeout, message.proxy_reply, serial)
+        if part == held:
             self._state.registry.hold(eid, leases.of(timeout))
             return None
         return self._state.contribute(replace(part, serial=self._state.next_serial()), leases.of(timeout))

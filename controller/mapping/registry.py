@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from controller.lisp import Address, Eid, EidRecord, RlocRecord
 from controller.mapping.leases import Lease, LeaseQueue
@@ -174,6 +174,18 @@ def merged_view(eid: Eid, parts: dict[XtrKey, Contribution]) -> EidRecord:
             held = chosen.get(locator.rloc or locator.address)
             if held is None or rank > held[:2]:
                 chosen[locator.rloc or locator.address] = (*rank, locator)
-    locators = [replace(locator, local=False, probed=False) for _, _, locator in chosen.values()]
-    locators = merged_replication(locators)
+    locators = merged_replication(_as_told_by_proxy(locator) for _, _, locator in chosen.values())
     return EidRecord.for_eid(eid, min(part.ttl for part in parts.values()), locators)
+
+
+def _as_told_by_proxy(locator: RlocRecord) -> RlocRecord:
+    if not locator.local and not locator.probed:
+        return locator
+    return RlocRecord(
+        locator.address,
+        locator.priority,
+        locator.weight,
+        locator.mpriority,
+        locator.mweight,
+        reachable=locator.reachable,
+    )

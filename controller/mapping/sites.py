@@ -37,6 +37,10 @@ class SiteDirectory:
         self._petr_name = DistinguishedName(config.petr_name)
         self._sites = {site.site_id: site for site in config.sites}
         self._xtrs = {XtrKey(site.site_id, xtr.xtr_id): (site, xtr) for site in config.sites for xtr in site.xtrs}
+        self._borders = {
+            site.site_id: frozenset(XtrKey(site.site_id, xtr.xtr_id) for xtr in site.xtrs if xtr.border)
+            for site in config.sites
+        }
         self._options = config.decode_options
         self._options_of = {
             rloc: site.profile.decode_options(config.decode_options)
@@ -99,7 +103,7 @@ class SiteDirectory:
 
     def borders(self, site_id: int) -> frozenset[XtrKey]:
         """The pxTRs of a site."""
-        return frozenset(key for key, (_, xtr) in self._xtrs.items() if key.site_id == site_id and xtr.border)
+        return self._borders.get(site_id, frozenset())
 
     def key(self, site_id: int, key_id: int) -> Key | None:
         """The key of a site with that Key ID."""
