@@ -16,7 +16,7 @@ from pathlib import Path
 from softswitch.program import load_program
 from softswitch.reference import Event
 from softswitch.state import ActionCall, Exact, Lpm
-from softswitch.switch import Switch
+from softswitch.switch import EngineName, Switch
 
 PROGRAM = Path(__file__).resolve().parents[1] / "tests/softswitch/engine/programs/compiled/router.json"
 ROUTES = 1000
@@ -29,9 +29,9 @@ def prefixes() -> list[tuple[int, int]]:
     return [(0x0A000000, 8), *((0x0A010000 + (i << 8), 24) for i in range(ROUTES - 2)), (0x0A010203, 32)]
 
 
-def make_switch(trace: Callable[[Event], None] | None = None) -> Switch:
+def make_switch(trace: Callable[[Event], None] | None = None, engine: EngineName = "reference") -> Switch:
     """The router with its tables filled."""
-    switch = Switch(0, trace=trace)
+    switch = Switch(0, trace=trace, engine=engine)
     switch.set_program(load_program(PROGRAM.read_bytes()))
     routes, next_hops = switch.state.table("MainIngress.routes"), switch.state.table("MainIngress.next_hops")
     for hop, (prefix, length) in enumerate(prefixes()):
@@ -103,6 +103,7 @@ def main() -> None:
     seconds = 0.3 if parser.parse_args().quick else 3.0
     events: list[Event] = []
     switch, traced, limit = make_switch(), make_switch(events.append), HandWritten()
+    native = make_switch(engine="native")
 
     def with_trace(packet: bytes) -> object:
         events.clear()
@@ -116,6 +117,7 @@ def main() -> None:
             raise SystemExit("the engine and the hand-written router disagree")
         best = rate(lambda packet=packet: limit.process(packet), seconds)  # type: ignore[misc]
         for name, function in (
+            ("native engine, one by one", lambda packet=packet: native.process(1, packet)),
             ("reference engine", lambda packet=packet: switch.process(1, packet)),
             ("reference engine, traced", lambda packet=packet: with_trace(packet)),
         ):

@@ -13,6 +13,7 @@ from llvmlite import ir
 from softswitch.native.errors import UntranslatableError
 from softswitch.native.layout import Slot, StackPlace
 from softswitch.native.translate.body import OCTET, Body, Place, UnionPlace
+from softswitch.native.translate.division import divide_wide
 from softswitch.native.translate.ranges import MAX_BITS, Range, Ranges, constant, width_of
 from softswitch.native.words import BIT, WORD
 from softswitch.program.expressions import (
@@ -166,11 +167,13 @@ class Expressions:
         dividend, divisor = (self.body.resize(number.value, width, number.signed) for number in numbers)
         zero = b.icmp_unsigned("==", divisor, divisor.type(0))
         safe = b.select(zero, divisor.type(1), divisor)
-        if width > 128:
-            raise UntranslatableError(f"a division of {width - 2} bits")
+        if width <= 64:
+            quotient = b.sdiv(dividend, safe)
+        else:
+            quotient = self.body.resize(divide_wide(self.body, dividend, safe), width, True)
         if op == "/":
-            return b.select(zero, divisor.type(0), b.sdiv(dividend, safe))
-        return b.select(zero, dividend, b.srem(dividend, safe))
+            return b.select(zero, divisor.type(0), quotient)
+        return b.select(zero, dividend, b.sub(dividend, b.mul(quotient, safe)))
 
     def _saturate(self, operand: Expr, width: int, signed: bool, bits: int) -> ir.Value:
         b = self.body.b
