@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,42 @@ async def test_a_failed_link_moves_the_traffic_to_the_other_router(tmp_path: Pat
         hops = await fabric.scale_up("acc9", 2, count=40)
         assert {to for _, to, _, _ in tunnelled(hops, "A5")} == {"192.0.2.1"}
         assert len(target.received) == 80
+
+
+@pytest.mark.requirement("SU-PATH-14", "SU-PATH-1", "ARCH-5")
+async def test_a_stream_loses_little_and_has_moved_after_two_messages(tmp_path: Path) -> None:
+    """What is on its way to the router that lost its link goes on from there to the other one."""
+    async with observed(figure1(tmp_path, *THIRD_SWITCH)) as fabric:
+        stream, target = fabric.fabric.endpoints["acc9"], fabric.fabric.endpoints["acc2"]
+        mark, sent = fabric.mark(), 0
+        fabric.recorder.take()
+        fabric.recorder.on = True
+
+        async def send(count: int) -> None:
+            nonlocal sent
+            for _ in range(count):
+                stream.send_message(2, b"x", entropy=sent, sequence=sent)
+                sent += 1
+                await asyncio.sleep(0.002)
+
+        await send(30)
+        fabric.fabric.access_ports["A2", "acc2"].enabled = False
+        fabric.fabric.switches["A2"].poll_ports()
+        await send(60)
+        await fabric.settle()
+        before = fabric.recorder.take()
+        await send(30)
+        await fabric.settle()
+        # Lost is at most what met the dead port before A2's own entry had changed.
+        lost = set(range(sent)) - {packet.sequence for packet in target.received}
+        assert lost <= set(range(30, 60))
+        assert len(lost) <= 15
+        assert "192.0.2.2" in {to for _, to, _, _ in tunnelled(before, "A5")}
+        assert {to for _, to, _, _ in tunnelled(fabric.recorder.take(), "A5")} == {"192.0.2.1"}
+        # From the failure to the ITR: one Map-Register, one Map-Notify.
+        told = [seen for seen in fabric.seen(mark) if seen.record(acc("A", 2))]
+        kinds = [type(seen.message) for seen in told if "A2" in seen.source or seen.destination == "A5"]
+        assert kinds[:2] == [MapRegister, MapNotify]
 
 
 @pytest.mark.requirement("DP-5", "DP-1")

@@ -49,7 +49,7 @@ def test_corpus_is_complete() -> None:
 
 
 @pytest.mark.parametrize("name", CONTROL_VECTORS)
-@pytest.mark.requirement("SO-REG-4", "SO-REG-11", "SO-SUB-3", "SU-REG-4", "SU-REG-8", "SU-SUB-2", "SU-MAP-4")
+@pytest.mark.requirement("GEN-8", "SO-REG-4", "SO-REG-11", "SO-SUB-3", "SU-REG-4", "SU-REG-8", "SU-SUB-2", "SU-MAP-4")
 def test_vector_both_ways(name: str) -> None:
     assert encode(message_of(name)).hex() == octets_of(name).hex()
     assert decode(octets_of(name)) == message_of(name)
