@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from accelerator.ethernet import PacketError
 from accelerator.interface import Interface
 from accelerator.ip import ETHERTYPES, UDP, Echo, IPAddress, IpPacket, decode_ip, echo_in, udp
-from accelerator.membership import TO_EXCLUDE, TO_INCLUDE, link_local, multicast_mac, report
+from accelerator.membership import IS_EXCLUDE, TO_EXCLUDE, TO_INCLUDE, link_local, multicast_mac, queried, report
 
 RECEIVED_KEPT = 65536
 BROADCAST = IPv4Address("255.255.255.255")
@@ -28,6 +28,7 @@ class Host:
         self.received: deque[IpPacket] = deque(maxlen=RECEIVED_KEPT)
         self.groups: set[IPAddress] = set()
         self.answers_echo = True
+        self._reported: set[IPAddress] = set()
         interface.handle(ETHERTYPES[address.version], self._receive)
 
     def send(self, packet: IpPacket) -> None:
@@ -50,14 +51,17 @@ class Host:
     def join(self, group: IPAddress) -> None:
         """Listens to a group and reports it to all access routers, whose links are up, by IGMPv3 or MLDv2.
 
-        Raises PacketError for a group of the other IP version or an address that is none.
+        When a router asks, it is reported again, at once. Raises PacketError for a group of the other IP version or
+        an address that is none.
         """
         self._report(group, TO_EXCLUDE)
+        self._reported.add(group)
         self.groups.add(group)
 
     def leave(self, group: IPAddress) -> None:
         """Listens to a group no more, and reports it. Raises as `join`."""
         self._report(group, TO_INCLUDE)
+        self._reported.discard(group)
         self.groups.discard(group)
 
     def _report(self, group: IPAddress, record: int) -> None:
@@ -69,6 +73,12 @@ class Host:
 
     def _receive(self, payload: bytes) -> None:
         packet = decode_ip(payload)
+        asked = queried(packet)
+        if asked is not None:
+            for group in sorted(self._reported, key=int):
+                if asked.is_unspecified or asked == group:
+                    self._report(group, IS_EXCLUDE)
+            return
         if packet.destination not in (self.address, BROADCAST) and packet.destination not in self.groups:
             raise PacketError(f"ip.destination = {packet.destination}: not for {self.address}")
         self.received.append(packet)

@@ -64,6 +64,14 @@ class Attachments:
         """The EIDs on a port, in the order in which they came."""
         return [eid for eid, hop in self._hops.items() if hop.port == port]
 
+    def links(self, port: int | None = None) -> dict[tuple[int, int], NextHop]:
+        """Where there are IP hosts, on one port or on any: the next hop for each port and IP version."""
+        return {
+            (hop.port, eid.target.version): hop
+            for eid, hop in self._hops.items()
+            if isinstance(eid.target, (IPv4Network, IPv6Network)) and port in (None, hop.port)
+        }
+
     def get(self, eid: Eid) -> NextHop | None:
         """Where an EID is; None if it is not attached."""
         return self._hops.get(eid)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 from controller.app import too_big
 from controller.app.accelerator_names import AcceleratorNames
@@ -20,6 +20,7 @@ from controller.app.membership import changes_in
 from controller.app.network import Transport
 from controller.app.process import MachineProcess
 from controller.app.punted import destination_of
+from controller.app.querier import Querier, query
 from controller.app.switch_control import SwitchControl
 from controller.dataplane.addresses import AccId
 from controller.dataplane.addresses import Eid as DataPlaneEid
@@ -108,12 +109,14 @@ class Router(MachineProcess[Xtr]):
         self._cut_off: set[IPAddress] = set()
         self._cabled: dict[Eid, tuple[IPAddress, ...]] = {}
         self._listeners = Listeners()
+        self._querier = Querier()
         self._groups = GroupForwarding(control.tables, config, self._names)
         control.on_packet_in = self.packet_in
 
     def start(self) -> None:
         """Registers what is advertised from the start and subscribes to what is configured."""
         self.listen()
+        self._querier.start(self.now())
         self.perform(self.machine.start(self.now()))
 
     def attach(self, eid: Eid, next_hop: NextHop, cabled: tuple[IPAddress, ...] = ()) -> None:
@@ -134,6 +137,7 @@ class Router(MachineProcess[Xtr]):
         self.control.apply(entry)
         self._cabled[eid] = cabled
         self.perform(self.machine.attach_all([self._local(eid)], self.now()))
+        self._ask_for_groups(next_hop.port)
 
     def detach(self, eid: Eid) -> None:
         """The accelerator with this EID is gone (SO-PATH-5)."""
@@ -173,16 +177,19 @@ class Router(MachineProcess[Xtr]):
         eids = self._attached.on_port(port)
         if up:
             self.perform(self.machine.attach_all(map(self._local, eids), self.now()))
+            self._ask_for_groups(port)
         else:
             self.perform(self.machine.withdraw(eids, self.now(), Cause.FAILED))
 
     def next_deadline(self) -> float | None:
-        """When the machine, or a membership that is not renewed, is due."""
-        deadlines = (self.machine.next_deadline(), self._listeners.next_deadline())
+        """When the machine, a membership that is not renewed, or the next query is due."""
+        deadlines = (one.next_deadline() for one in (self.machine, self._listeners, self._querier))
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self) -> None:
-        """Does what is due; memberships that have not been renewed end."""
+        """Does what is due; accelerators are asked for memberships, and those that have not been renewed end."""
+        if self._querier.due(self.now()):
+            self._ask_for_groups()
         self._memberships(self._listeners.expired(self.now()))
         super().tick()
 
@@ -266,6 +273,13 @@ class Router(MachineProcess[Xtr]):
         except ValueError as error:
             log.warning("%s: a report of membership on port %d: %s", self.name, port, error)
         self.perform(())  # another deadline may be the next one now
+
+    def _ask_for_groups(self, port: int | None = None) -> None:
+        """Queries of IGMP or MLD, to the accelerator on one port or to all."""
+        rlocs = self.machine.config.rlocs
+        source = next((rloc for rloc in rlocs if isinstance(rloc, IPv4Address)), IPv4Address(0))
+        for (number, version), hop in self._attached.links(port).items():
+            self.control.packet_out(query(version, hop, source), port=number)
 
     def _memberships(self, changes: Iterable[tuple[Membership, bool]]) -> None:
         for (receiver, group), joins in changes:

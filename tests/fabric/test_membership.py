@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections import Counter
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from accelerator.ip import IPAddress, IpPacket
+from controller.app.listeners import Listeners
+from controller.app.querier import Querier
 from controller.lisp import group_eid
 from tests.fabric.observe import FIGURE1, IID, Observer, observed
 from topologies.schema import Topology
@@ -76,3 +79,37 @@ async def test_who_reports_gets_one_copy(tmp_path: Path, version: int, caplog: p
                 await fabric.settle()
             assert "igmp.checksum = 0x0000" in caplog.text
         assert await copies(fabric, "acc1", group) == Counter(["acc3", "acc8"])
+
+
+@pytest.mark.parametrize("version", [4, 6])
+async def test_a_router_asks_whoever_comes_up(tmp_path: Path, version: int) -> None:
+    """A report is lost; when the port comes up the router asks, and hears of the group."""
+    group = GROUPS[version]
+    async with observed(topology(tmp_path, version)) as fabric:
+        host = fabric.fabric.hosts["acc2"]
+        uplinks = list(host.interface.uplinks)
+        host.interface.uplinks.clear()
+        host.join(group)
+        host.interface.uplinks.extend(uplinks)
+        assert await copies(fabric, "acc1", group) == Counter()
+        for switch in fabric.fabric.topology.accelerator("acc2").attached_to:
+            fabric.fabric.routers[switch].port_status(fabric.fabric.plans[switch].port_to("acc2").number, up=True)
+        await fabric.settle()
+        assert await copies(fabric, "acc1", group) == Counter(["acc2"])
+
+
+async def test_who_does_not_answer_is_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the time of memberships shortened: who answers queries stays, who does not is out."""
+    monkeypatch.setattr("controller.app.router.Listeners", lambda: Listeners(interval=1.0))
+    monkeypatch.setattr("controller.app.router.Querier", lambda: Querier(interval=0.3))
+    group = GROUPS[4]
+    async with observed(topology(tmp_path, 4)) as fabric:
+        for name in ("acc2", "acc3"):
+            fabric.fabric.hosts[name].join(group)
+        await fabric.settle()
+        assert await copies(fabric, "acc1", group) == Counter(["acc2", "acc3"])
+        fabric.fabric.interfaces["acc3"].handle(0x0800, lambda _: None)  # it has crashed
+        await asyncio.sleep(1.5)
+        await fabric.settle()
+        entries = [one for router in fabric.fabric.routers.values() for one in router.machine.replication()]
+        assert {str(receiver) for one in entries for receiver in one.receivers} == {f"[{IID}] 10.0.0.2/32"}
