@@ -120,6 +120,7 @@ class NativeEngine:
         self._memory = Memory(SW_OBJECTS + 8 * len(self._objects))
         self._ring = Memory(DESCRIPTOR_BYTES * _RING)
         self.address = self._memory.address
+        self._words = self._memory.view
         self._process_one = code.function("process_one", 4)
         self._fixed_clock: Callable[[], int] | None = None if state.clock is time.monotonic_ns else state.clock
         self._number = hub.attach(self)
@@ -156,13 +157,13 @@ class NativeEngine:
         """Carry one packet through: what leaves, as (egress port, packet), in order."""
         self.prepare()
         now = self._fixed_clock() if self._fixed_clock is not None else time.monotonic_ns()
-        write_words(self.address + SW_NOW, now)
-        write_words(self.address + SW_COLLECT, 1)
+        self._words[SW_NOW // 8] = now
+        self._words[SW_COLLECT // 8] = 1
         since = self.hub.tail
         try:
             self._process_one(self.address, port, _address(packet), len(packet))
         finally:
-            write_words(self.address + SW_COLLECT, 0)
+            self._words[SW_COLLECT // 8] = 0
         self._report_endless()
         outputs: list[tuple[int, bytes]] = []
         for _, event in self.hub.take(since):
@@ -175,12 +176,12 @@ class NativeEngine:
     @property
     def endless(self) -> int:
         """Packets dropped because they never ceased to be resubmitted, recirculated or cloned."""
-        return read_word(self.address + SW_ENDLESS)
+        return self._words[SW_ENDLESS // 8]
 
     @property
     def unsent(self) -> int:
         """Packets for ports that are not there."""
-        return read_word(self.address + SW_UNSENT)
+        return self._words[SW_UNSENT // 8]
 
     # For the hub
 
@@ -188,10 +189,10 @@ class NativeEngine:
         """Packets will be processed: tell machine code the time, if it is not the machine's, and which ports are up."""
         self._report_endless()
         if self._fixed_clock is not None:
-            write_words(self.address + SW_CLOCK, self._fixed_clock())
+            self._words[SW_CLOCK // 8] = self._fixed_clock()
         for port, users in self._mirror.watched.items():
             if users and port < PORT_COUNT:
-                write_words(self._ports.address + PORT_BYTES * port + PORT_UP, int(self._state.port_is_up(port)))
+                self._ports.view[(PORT_BYTES * port + PORT_UP) // 8] = int(self._state.port_is_up(port))
 
     def _report_endless(self) -> None:
         if self.endless != self._endless:

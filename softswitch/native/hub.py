@@ -63,6 +63,7 @@ class Hub:
         self._memory = Memory(HUB_BYTES)
         self._events = Memory(EVENT_BYTES * _EVENTS)
         self.address = self._memory.address
+        self._words = self._memory.view
         write_words(self.address + HUB_EVENTS, self._events.address, _EVENTS - 1)
         code = core()
         self._run = code.function("run", 2)
@@ -104,7 +105,7 @@ class Hub:
     @property
     def idle(self) -> bool:
         """Whether no packet waits."""
-        return not read_word(self.address + HUB_ACTIVE_HEAD)
+        return not self._words[HUB_ACTIVE_HEAD // 8]
 
     def release(self, buffer: int) -> None:
         """Give back a buffer."""
@@ -160,7 +161,7 @@ class Hub:
 
     def drain(self) -> None:
         """Hand out the events so far. What goes wrong with one is logged and does not stop the others."""
-        for number, event in self.take(read_word(self.address + HUB_EVENT_HEAD)):
+        for number, event in self.take(self._words[HUB_EVENT_HEAD // 8]):
             engine = self._engines.get(number)
             if engine is None:
                 continue
@@ -172,7 +173,7 @@ class Hub:
     @property
     def tail(self) -> int:
         """Where the next event will be."""
-        return read_word(self.address + HUB_EVENT_TAIL)
+        return self._words[HUB_EVENT_TAIL // 8]
 
     def take(self, since: int) -> list[tuple[int, Happened]]:
         """The events since one, which are taken out, with the numbers of their engines."""
@@ -184,10 +185,10 @@ class Hub:
             found.append((number, Happened(kind, port, ctypes.string_at(data, octets) if octets else b"", other)))
             if buffer:
                 self.release(buffer)
-        if since == read_word(self.address + HUB_EVENT_HEAD):
-            write_words(self.address + HUB_EVENT_HEAD, end)
+        if since == self._words[HUB_EVENT_HEAD // 8]:
+            self._words[HUB_EVENT_HEAD // 8] = end
         else:
-            write_words(self.address + HUB_EVENT_TAIL, since)
+            self._words[HUB_EVENT_TAIL // 8] = since
         return found
 
 
