@@ -85,8 +85,10 @@ class Twins:
                     self.apply(lambda s, n=profile_name, i=id, m=shares: s.state.action_profile(n).set_members(i, m))
         for name, meter in self.program.meters.items():
             if not meter.direct and meter.size:
+                bursts = (2, 4) if meter.unit == "packets" else (40, 90)
                 for switch in self.both:
-                    switch.state.meter(name).set_config(0, 100, 200, 300, 400)
+                    for index in range(min(meter.size, 4)):
+                        switch.state.meter(name).set_config(index, 1, bursts[0], 2, bursts[1])
         for values in self.program.value_sets.values():
             for switch in self.both:
                 switch.state.value_set(values.name).set_members([(Ternary(v, 0xF),) for v in (1, 5)])
@@ -137,7 +139,7 @@ class Twins:
         for event in events:
             if isinstance(event, TableApplied) and self.rng.random() < 0.5:
                 table = self.program.tables[event.table]
-                if event.entry is None:
+                if event.entry is None or self.rng.random() < 0.4:  # on a hit, one that overlaps
                     self._insert(table, tuple(part.value for part in event.key))
                 elif self.rng.random() < 0.2:
                     self._change(table, event.entry.match, event.entry.priority)

@@ -59,7 +59,7 @@ def mutilated(packet: bytes, rng: random.Random) -> bytes:
     return bytes(octets)
 
 
-def noise(rng: random.Random, first: int) -> bytes:
-    """Octets, most of them small, of which the first counts up: programs of this suite take it for an operation."""
+def noise(rng: random.Random) -> bytes:
+    """Octets, most of them small: programs of this suite take the first for an operation."""
     length = rng.choice((1, 5, 9, 10, 20, 40, 64, 130))
-    return bytes([first & 0xFF]) + bytes(rng.choice((0, 1, 2, 3, 0xFF, rng.randrange(256))) for _ in range(length))
+    return bytes([rng.randrange(27)]) + bytes(rng.choice((0, 1, 2, 3, 0xFF, rng.randrange(256))) for _ in range(length))
