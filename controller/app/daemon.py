@@ -19,6 +19,7 @@ from controller.app.settings import ConfigurationFile
 from controller.app.switch_control import SwitchControl
 from controller.app.udp import UdpOptions, UdpTransport
 from controller.app.xtr_settings import SwitchSettings, XtrSettings, xtr_config
+from controller.dataplane.codepoints import Domain
 from controller.dataplane.router_tables import RouterTables
 from controller.lisp import CONTROL_PORT, Endpoint, IPAddress
 from controller.mapping import MemoryStore, Store
@@ -27,6 +28,8 @@ from controller.mapping.sqlite_store import SqliteStore
 from controller.p4rt.pipeline import Pipeline
 from controller.p4rt.target import Target
 from controller.xtr import DatabaseChange, MapCacheChange, Xtr, XtrConfig
+from controller.xtr.nonce_file import FileNonceStore
+from controller.xtr.nonces import NonceStore
 
 log = logging.getLogger(__name__)
 
@@ -82,12 +85,18 @@ async def run_xtr(file: ConfigurationFile[XtrSettings], switch: str | None = Non
     stopped = _Stopped()
     async with AsyncExitStack() as stack:
         transport = stack.enter_context(UdpTransport(UdpOptions(path_mtu=settings.path_mtu)))
+        nonces: NonceStore | None = None
+        if settings.nonces_file is not None:
+            nonces = stack.enter_context(FileNonceStore(file.folder / settings.nonces_file))
         if settings.switch is None and switch is None:
-            process: MachineProcess[Xtr] = _ControlPlane(settings.name, config, transport)
+            process: MachineProcess[Xtr] = _ControlPlane(settings.name, config, transport, nonces)
         else:
             known = settings.switch or SwitchSettings()
             control = _switch_control(file, known, config, switch or known.address)
-            process = Router(settings.name, config, transport, control)
+            scale_up = frozenset(one.iid for one in known.instances if one.domain == "scale-up")
+            process = Router(
+                settings.name, config, transport, control, names=settings.names, scale_up_iids=scale_up, nonces=nonces
+            )
             await stack.enter_async_context(control)
         process.on_event = EventLog(settings.name)
         stack.callback(process.stop)
@@ -96,10 +105,11 @@ async def run_xtr(file: ConfigurationFile[XtrSettings], switch: str | None = Non
         _say_listening(settings.name, *config.rlocs)
         process.perform(process.machine.start(process.now()))
         for accelerator in settings.accelerators:
-            if isinstance(process, Router):
-                process.attach(accelerator.eid(), accelerator.next_hop())
-            else:
-                process.perform(process.machine.attach(accelerator.eid(), process.now()))
+            for eid in accelerator.eids(settings.names):
+                if isinstance(process, Router):
+                    process.attach(eid, accelerator.next_hop())
+                else:
+                    process.perform(process.machine.attach(eid, process.now()))
         await stopped.wait()
         if settings.withdraw_on_exit:
             await _withdraw(process)
@@ -108,8 +118,8 @@ async def run_xtr(file: ConfigurationFile[XtrSettings], switch: str | None = Non
 class _ControlPlane(MachineProcess[Xtr]):
     """An xTR without a switch: it says what it would have told one."""
 
-    def __init__(self, name: str, config: XtrConfig, transport: UdpTransport) -> None:
-        super().__init__(name, Xtr(config, self.now()), config.rlocs[0], transport)
+    def __init__(self, name: str, config: XtrConfig, transport: UdpTransport, nonces: NonceStore | None) -> None:
+        super().__init__(name, Xtr(config, self.now(), store=nonces), config.rlocs[0], transport)
 
     def handle(self, output: object) -> None:
         """Log a change of the tables."""
@@ -142,7 +152,8 @@ def _switch_control(
     for port in settings.core_ports:
         tables.add_core_port(port)
     for instance in settings.instances:
-        tables.add_instance(instance.iid, instance.tunnel, instance.unknown == "punt")
+        domain = Domain.SCALE_UP if instance.domain == "scale-up" else Domain.SCALE_OUT
+        tables.add_instance(instance.iid, instance.tunnel, instance.unknown == "punt", domain=domain)
     for route in settings.routes:
         tables.set_route(route.rloc, [hop.next_hop() for hop in route.next_hops])
     # An election id that grows with every start lets a new control plane take over from one that hangs.

@@ -45,6 +45,7 @@ from controller.xtr import (
     Xtr,
     XtrConfig,
 )
+from controller.xtr.nonces import NonceStore
 
 log = logging.getLogger(__name__)
 
@@ -92,9 +93,12 @@ class Router(MachineProcess[Xtr]):
         *,
         names: AcceleratorNames | None = None,
         scale_up_iids: frozenset[int] = frozenset(),
+        nonces: NonceStore | None = None,
     ) -> None:
-        """`names`: of the PoD's accelerators; `scale_up_iids`: the Instance-IDs of the Scale-Up domain."""
-        super().__init__(name, Xtr(config, self.now()), config.rlocs[0], transport)
+        """`names`: of the PoD's accelerators; `scale_up_iids`: the Instance-IDs of the Scale-Up domain;
+        `nonces`: where the xTR's nonces outlive it.
+        """
+        super().__init__(name, Xtr(config, self.now(), store=nonces), config.rlocs[0], transport)
         self.control = control
         self.punted = 0
         self.sampled = 0

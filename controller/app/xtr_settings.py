@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from controller.app.accelerator_names import AcceleratorNames
 from controller.app.settings import (
     Address,
     ConfigurationFile,
@@ -26,7 +26,12 @@ from controller.xtr import ConfigError, LocalEid, MappingSystemLink, Probing, Xt
 MacText = Annotated[str, Field(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")]
 Port = Annotated[int, Field(ge=0, le=510)]
 
-_ENCAPSULATIONS = {"lisp": Encapsulation.LISP, "vxlan-gpe": Encapsulation.VXLAN_GPE}
+_ENCAPSULATIONS = {
+    "lisp": Encapsulation.LISP,
+    "lisp-gpe": Encapsulation.LISP_GPE,
+    "vxlan": Encapsulation.VXLAN,
+    "vxlan-gpe": Encapsulation.VXLAN_GPE,
+}
 
 
 class LinkSettings(Settings):
@@ -79,20 +84,35 @@ class HopSettings(Settings):
 
 
 class AcceleratorSettings(HopSettings):
-    """An accelerator at a port of the switch."""
+    """An accelerator at a port of the switch: (`iid`, `ip`) in Scale-Out, (`scale_up_iid`, `acc_id`) in Scale-Up."""
 
-    iid: InstanceIdNumber
-    ip: IPv4Address
+    iid: InstanceIdNumber | None = None
+    ip: Address | None = None
+    scale_up_iid: InstanceIdNumber | None = None
+    acc_id: Annotated[int, Field(ge=0, le=0xFFFFFFFF)] | None = None
 
-    def eid(self) -> Eid:
-        """Its EID."""
-        return Eid(self.iid, IPv4Network(self.ip))
+    @model_validator(mode="after")
+    def _in_some_domain(self) -> AcceleratorSettings:
+        if (self.iid is None) != (self.ip is None):
+            raise ValueError("iid and ip are given together, or neither of them")
+        if (self.scale_up_iid is None) != (self.acc_id is None):
+            raise ValueError("scale_up_iid and acc_id are given together, or neither of them")
+        if self.iid is None and self.scale_up_iid is None:
+            raise ValueError("an accelerator needs iid and ip, or scale_up_iid and acc_id, or all of them")
+        return self
+
+    def eids(self, names: AcceleratorNames) -> list[Eid]:
+        """What it is known by."""
+        found = [] if self.iid is None or self.ip is None else [Eid.of(self.iid, self.ip)]
+        if self.scale_up_iid is not None and self.acc_id is not None:
+            found.append(names.eid(self.scale_up_iid, self.acc_id))
+        return found
 
 
 class RouteSettings(Settings):
     """The equal-cost ways to another RLOC."""
 
-    rloc: IPv4Address
+    rloc: Address
     next_hops: Annotated[tuple[HopSettings, ...], Field(min_length=1)]
 
 
@@ -100,7 +120,8 @@ class InstanceSettings(Settings):
     """How packets of an instance-ID are carried, and what becomes of those to unknown destinations."""
 
     iid: InstanceIdNumber
-    encapsulation: Literal["lisp", "vxlan-gpe"] = "vxlan-gpe"
+    domain: Literal["scale-out", "scale-up"] = "scale-out"
+    encapsulation: Literal["lisp", "lisp-gpe", "vxlan", "vxlan-gpe"] = "vxlan-gpe"
     unknown: Literal["punt", "drop"] = "punt"
 
     @property
@@ -133,7 +154,8 @@ class XtrSettings(Settings):
 
     Without `switch` the xTR registers, subscribes and resolves, and keeps its map-cache to itself.
     `withdraw_on_exit`: what is registered is deregistered at the end; otherwise it stays until its lease is over, so
-    that a restart disturbs no traffic.
+    that a restart disturbs no traffic. `nonces_file`: where nonces outlive the process, relative to this file.
+    `accelerator_prefix`: what the names of the PoD's accelerators begin with; the AccID follows.
     """
 
     name: str = "xtr"
@@ -152,6 +174,13 @@ class XtrSettings(Settings):
     subscribe_on_miss: bool = True
     path_mtu: int | None = None
     withdraw_on_exit: bool = False
+    nonces_file: Path | None = None
+    accelerator_prefix: Annotated[str, Field(max_length=20)] = "AccID-"
+
+    @property
+    def names(self) -> AcceleratorNames:
+        """How the PoD's accelerators are called."""
+        return AcceleratorNames(self.accelerator_prefix)
 
 
 def xtr_config(file: ConfigurationFile[XtrSettings]) -> XtrConfig:

@@ -205,6 +205,30 @@ def test_two_xtrs_meet_through_a_map_server(tmp_path: Path) -> None:
         assert "before=" in server.says("mapping-changed")
 
 
+@pytest.mark.requirement("PR-AUTH-6", "SU-REG-1")
+def test_scale_up_by_name_and_nonces_that_outlive_the_process(tmp_path: Path) -> None:
+    hop = {"port": 2, "port_mac": "02:01:00:01:00:02", "mac": "02:00:00:00:00:07"}
+    server = server_settings(tmp_path)
+    server["sites"][0]["names"] = [{"iid": 8193, "begins_with": "POD-D-"}]
+    settings = xtr_settings(
+        tmp_path,
+        D1,
+        accelerators=[{"scale_up_iid": 8193, "acc_id": 7, **hop}],
+        accelerator_prefix="POD-D-AccID-",
+        nonces_file="d1.nonces",
+    )
+    settings["links"][0]["name_iids"] = [8193]
+    server_file, file = write(tmp_path / "ms.yaml", server), write(tmp_path / "d1.yaml", settings)
+    with daemon("map-server", "--config", str(server_file)):
+        kept = []
+        for _ in range(2):
+            with daemon("xtr", "--config", str(file)) as xtr:
+                xtr.says("registration-acknowledged eid=[8193] POD-D-AccID-7")
+                assert xtr.end() == 0
+            kept.append((tmp_path / "d1.nonces").read_bytes())
+        assert kept[0] != kept[1]
+
+
 def test_an_xtr_programs_a_switch_of_another_process(tmp_path: Path) -> None:
     """Three processes: Map-Server, control plane, and softswitch, which is reached by P4Runtime alone."""
     hop = {"port": 2, "port_mac": "02:01:00:01:00:02", "mac": "02:00:00:00:00:07"}
