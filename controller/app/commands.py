@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -11,26 +12,43 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.app.daemon import run_map_server, run_xtr
+from controller.app.daemon import run_map_server, run_map_server_workers, run_xtr
 from controller.app.map_server_settings import MapServerSettings, map_server_config
 from controller.app.settings import read
+from controller.app.steering import MAX_WORKERS
 from controller.app.xtr_settings import XtrSettings, xtr_config
 from controller.app.yaml_source import FileError
-from controller.mapping import StoreError
+from controller.mapping import Share, StoreError
 from controller.p4rt.errors import P4RuntimeError
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="Configuration file (YAML).")]
 Check = Annotated[bool, typer.Option("--check", help="Only check the configuration file.")]
 
 
-def map_server(config: Config, check: Check = False) -> None:
+def map_server(
+    config: Config,
+    check: Check = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=MAX_WORKERS, help="Processes that share the address, by instance-ID.")
+    ] = 1,
+) -> None:
     """Run a Map-Server and Map-Resolver at UDP 4342 until it is interrupted; logs go to standard error."""
     with _errors():
         file = read(config, MapServerSettings)
         if check:
             map_server_config(file)
-        else:
+        elif workers == 1:
             _run(run_map_server(file))
+        else:
+
+            def work(number: int, sock: socket.socket) -> None:
+                try:
+                    with _errors():
+                        _run(run_map_server(file, Share(number, workers), sock))
+                except typer.Exit as end:  # said already
+                    sys.exit(end.exit_code)
+
+            run_map_server_workers(file, workers, work)
 
 
 def xtr(

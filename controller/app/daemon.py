@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 import time
 from contextlib import AsyncExitStack, ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from controller.app.event_log import EventLog
@@ -16,13 +18,15 @@ from controller.app.pauses import avoid_long_pauses
 from controller.app.process import MachineProcess
 from controller.app.router import Router
 from controller.app.settings import ConfigurationFile
+from controller.app.steering import open_steered_sockets
 from controller.app.switch_control import SwitchControl
 from controller.app.udp import UdpOptions, UdpTransport
+from controller.app.workers import Work, run_workers
 from controller.app.xtr_settings import SwitchSettings, XtrSettings, xtr_config
 from controller.dataplane.codepoints import Domain
 from controller.dataplane.router_tables import RouterTables
 from controller.lisp import CONTROL_PORT, Endpoint, IPAddress
-from controller.mapping import MemoryStore, Store
+from controller.mapping import MemoryStore, Share, Store
 from controller.mapping.machine import Event
 from controller.mapping.sqlite_store import SqliteStore
 from controller.p4rt.pipeline import Pipeline
@@ -34,6 +38,8 @@ from controller.xtr.nonces import NonceStore
 log = logging.getLogger(__name__)
 
 COMPILED = Path(__file__).resolve().parents[2] / "p4src" / "compiled" / "v1model"
+
+EVERYTHING = Share()
 
 # Seconds that acknowledgements of the last deregistrations are waited for.
 _FAREWELL = 3.0
@@ -55,16 +61,36 @@ class _Stopped:
         await self._event.wait()
 
 
-async def run_map_server(file: ConfigurationFile[MapServerSettings]) -> None:
-    """Serve until a signal comes. Raises FileError, OSError when the address cannot be had, StoreError."""
-    settings, config = file.settings, map_server_config(file)
+def run_map_server_workers(file: ConfigurationFile[MapServerSettings], count: int, work: Work) -> None:
+    """Have `count` processes serve one address until a signal comes, each its share of the instance-IDs.
+
+    `work` calls `run_map_server` with its socket. Raises FileError, OSError when the address cannot be had or a worker
+    ends by itself.
+    """
+    address = map_server_config(file).address
+    buffer = UdpOptions().receive_buffer
+    run_workers(open_steered_sockets(Endpoint(address, CONTROL_PORT), count, receive_buffer=buffer), work)
+
+
+async def run_map_server(
+    file: ConfigurationFile[MapServerSettings], share: Share = EVERYTHING, opened: socket.socket | None = None
+) -> None:
+    """Serve until a signal comes. Raises FileError, OSError when the address cannot be had, StoreError.
+
+    `share`: the instance-IDs that this process serves. What it stores has a file of its own for each such share.
+    `opened`: its socket, in place of one that is opened here.
+    """
+    settings, config = file.settings, replace(map_server_config(file), share=share)
+    if share.of > 1:
+        settings = _worker_settings(settings, share)
     stopped = _Stopped()
     with ExitStack() as stack:
         store: Store = MemoryStore()
         if settings.store is not None:
             store = SqliteStore(file.folder / settings.store.file, power_safe=settings.store.power_safe)
             stack.callback(store.close)
-        transport = stack.enter_context(UdpTransport(UdpOptions(path_mtu=settings.path_mtu)))
+        sockets = {config.address: opened} if opened is not None else None
+        transport = stack.enter_context(UdpTransport(UdpOptions(path_mtu=settings.path_mtu), sockets))
         system = MappingSystem(settings.name, config, transport, store)
         system.on_event = EventLog(settings.name)
         stack.callback(system.stop)
@@ -133,6 +159,15 @@ class _ControlPlane(MachineProcess[Xtr]):
                 log.info("%s: database: %s %s", self.name, eid, entry.state.value if entry else "is gone")
             case _:
                 log.info("%s: %s", self.name, output)
+
+
+def _worker_settings(settings: MapServerSettings, share: Share) -> MapServerSettings:
+    """A worker's own name and file; another number of workers shares out differently, and uses other files."""
+    store = settings.store
+    if store is not None:
+        own = store.file.with_name(f"{store.file.name}.{share.number}-of-{share.of}")
+        store = store.model_copy(update={"file": own})
+    return settings.model_copy(update={"name": f"{settings.name}.{share.number}", "store": store})
 
 
 def _say_listening(name: str, *addresses: IPAddress) -> None:

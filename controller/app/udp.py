@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
@@ -99,9 +100,13 @@ class UdpTransport:
         counters: what passed and what was lost.
     """
 
-    def __init__(self, options: UdpOptions | None = None) -> None:
+    def __init__(
+        self, options: UdpOptions | None = None, sockets: Mapping[IPAddress, socket.socket] | None = None
+    ) -> None:
+        """`sockets`: those of addresses that are open already; they are closed when nobody listens any more."""
         self.counters = UdpCounters()
         self._options = options or UdpOptions()
+        self._sockets = dict(sockets or {})
         self._bound: dict[IPAddress, _BoundAddress] = {}
 
     @property
@@ -138,7 +143,9 @@ class UdpTransport:
         if address.is_unspecified or address.is_multicast:
             # Without a source address of its own an answer would leave with whichever the kernel likes.
             raise ValueError(f"{address}: no address of one host")
-        self._bound[address] = _BoundAddress(address, receiver, self._options, self.counters)
+        self._bound[address] = _BoundAddress(
+            address, receiver, self._options, self.counters, self._sockets.pop(address, None)
+        )
 
     def forget(self, address: IPAddress) -> None:
         """Nobody listens at `address` any more, and nothing is sent from it: what waited is lost."""
@@ -176,6 +183,8 @@ class UdpTransport:
         """Closes every socket. What is sent from now on is lost."""
         for address in list(self._bound):
             self.forget(address)
+        for unused in self._sockets.values():
+            unused.close()
 
     def __enter__(self) -> UdpTransport:
         return self
@@ -189,7 +198,14 @@ class UdpTransport:
 class _BoundAddress:
     """One address that listens: its socket, and what waits to leave by it."""
 
-    def __init__(self, address: IPAddress, receiver: BatchReceiver, options: UdpOptions, counters: UdpCounters) -> None:
+    def __init__(
+        self,
+        address: IPAddress,
+        receiver: BatchReceiver,
+        options: UdpOptions,
+        counters: UdpCounters,
+        opened: socket.socket | None,
+    ) -> None:
         self._endpoint = Endpoint(address, CONTROL_PORT)
         self._receiver = receiver
         self._options = options
@@ -203,7 +219,7 @@ class _BoundAddress:
         self._addresses = _KernelAddresses(options.port)
         self._queue: deque[tuple[bytes, _SocketAddress]] = deque()
         self._loop = asyncio.get_running_loop()
-        self._socket = open_control_socket(
+        self._socket = opened or open_control_socket(
             Endpoint(address, options.port), reuse_port=options.reuse_port, receive_buffer=options.receive_buffer
         )
         self._loop.add_reader(self._socket, self._receive)

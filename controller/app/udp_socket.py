@@ -13,7 +13,8 @@ import contextlib
 import ctypes
 import socket
 import struct
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 from controller.lisp import Endpoint
 
@@ -25,7 +26,9 @@ _SO_MEMINFO: Final = 55
 _MEMINFO: Final = struct.Struct("=9I")
 _MEMINFO_DROPS: Final = 8
 
-# The BPF program: code, jump if true, jump if false, operand (linux/filter.h).
+Instruction: TypeAlias = tuple[int, int, int, int]
+"""Of a BPF program: code, jump if true, jump if false, operand (linux/filter.h)."""
+
 _CHECKSUM_OFFSET: Final = 6  # octets into the UDP header
 _REQUIRE_CHECKSUM: Final = (
     (0x28, 0, 0, _CHECKSUM_OFFSET),  # ldh [6]
@@ -72,7 +75,11 @@ def kernel_drops(sock: socket.socket) -> int:
 
 
 def _require_checksum(sock: socket.socket) -> None:
-    program = b"".join(struct.pack("=HBBI", *instruction) for instruction in _REQUIRE_CHECKSUM)
+    attach_program(sock, _SO_ATTACH_FILTER, _REQUIRE_CHECKSUM)
+
+
+def attach_program(sock: socket.socket, option: int, instructions: Sequence[Instruction]) -> None:
+    """Give a socket a classic BPF program by one of the options that take one. Raises OSError if it is refused."""
+    program = b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
     octets = ctypes.create_string_buffer(program, len(program))  # must live until the kernel has copied it
-    filter_program = struct.pack("@HP", len(_REQUIRE_CHECKSUM), ctypes.addressof(octets))
-    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_program)
+    sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("@HP", len(instructions), ctypes.addressof(octets)))

@@ -7,6 +7,7 @@ from controller.mapping.config import (
     MapServerConfig,
     NameScope,
     NegativePolicy,
+    Share,
     SiteConfig,
     SitePrefix,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "Receipt",
     "RegistrationView",
     "Send",
+    "Share",
     "SiteConfig",
     "SitePrefix",
     "Snapshot",

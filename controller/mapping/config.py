@@ -159,6 +159,18 @@ class NegativePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """The instance-IDs of one of several Map-Servers at one address: those that are `number` modulo `of`."""
+
+    number: int = 0
+    of: int = 1
+
+    def has(self, eid: Eid) -> bool:
+        """Whether an EID belongs to this Map-Server."""
+        return eid.iid % self.of == self.number
+
+
+@dataclass(frozen=True, slots=True)
 class MapServerConfig:
     """A Map-Server and Map-Resolver at `address`, UDP 4342. Times in seconds, sizes in octets.
 
@@ -171,6 +183,7 @@ class MapServerConfig:
     `refresh_table` and `inquiry_table`: Map-Registers and Map-Requests whose repetitions are recognized without
     reading them; 0 for none.
     `limits`: what xTRs may occupy. `extranets`: what instance-IDs may use of each other, by default nothing.
+    `share`: the instance-IDs that are served here, by default all; a message about another is refused whole.
 
     Raises ConfigError for the first thing that does not fit together.
     """
@@ -195,6 +208,7 @@ class MapServerConfig:
     limits: Limits = field(default_factory=Limits)
     extranets: tuple[Extranet, ...] = ()
     decode_options: DecodeOptions = field(default_factory=DecodeOptions)
+    share: Share = Share()
 
     def __post_init__(self) -> None:
         _check_server(self)
@@ -219,6 +233,10 @@ def _check_server(config: MapServerConfig) -> None:
     for name in ("refresh_table", "inquiry_table"):
         if getattr(config, name) < 0:
             fail(name, getattr(config, name), "must be at least 0")
+    if not 0 <= config.share.number < config.share.of:
+        fail("share", config.share, "the number must be below the count")
+    if config.share.of > 1 and config.extranets:
+        fail("extranets", len(config.extranets), "not where instance-IDs are shared out")
     config.limits.check("limits")
     policy = config.negative
     for name in ("unregistered_ttl", "outside_ttl", "refused_ttl", "placeholder_ttl", "temporary_ttl"):

@@ -119,6 +119,8 @@ class MapServer:
         return pending_notifies(self._publisher.channels())
 
     def _dispatch(self, datagram: Datagram, message: Message, now: float) -> list[Send | Event]:
+        if self.config.share.of > 1 and (event := self._misdirected(datagram, message)) is not None:
+            return [event]
         match message:
             case MapRegister():
                 return self._registrations.handle(datagram, message, now)
@@ -130,6 +132,19 @@ class MapServer:
                 return [self._publisher.acknowledge(datagram, message)]
             case _:
                 return [dropped(datagram, "unexpected-message", message=type(message).__name__)]
+
+    def _misdirected(self, datagram: Datagram, message: Message) -> Event | None:
+        """Refuse what is not about this server's share of the instance-IDs alone, inside an envelope too."""
+        if isinstance(message, Ecm):
+            try:
+                message = decode(message.payload, self._state.sites.decode_options(datagram.source.address))
+            except DecodeError:
+                return None  # what is wrong is said where it is read
+        if isinstance(message, (MapRegister, MapRequest, MapNotifyAck)):
+            for record in message.records:
+                if not self.config.share.has(record.key):
+                    return dropped(datagram, "other-worker", message=type(message).__name__, eid=str(record.key))
+        return None
 
     def _expire(self, now: float) -> list[Send | Event]:
         outputs: list[Send | Event] = []

@@ -62,7 +62,7 @@ class LocalMapping:
 class Etr:
     """Registers the local database and withdraws what leaves it.
 
-    What is due at the same time for the same mapping system shares Map-Registers, as many as fit.
+    What is due at the same time in one instance-ID for the same mapping system shares Map-Registers, as many as fit.
     """
 
     def __init__(self, config: XtrConfig, links: Links, nonces: NonceKeeper) -> None:
@@ -245,12 +245,19 @@ class Etr:
         return EidRecord.for_eid(eid, self._config.record_ttl, here, authoritative=True)
 
     def _register(self, name: str, eids: list[Eid], now: float) -> list[Send]:
-        """Send Map-Registers, each with a nonce of its own (choice C3), and set the times of the next ones."""
+        """Send Map-Registers, each with a nonce of its own (choice C3), and set the times of the next ones.
+
+        None has two instance-IDs: a mapping system may keep them apart in processes that share nothing.
+        """
+        by_iid: dict[int, list[Eid]] = {}
+        for eid in eids:
+            by_iid.setdefault(eid.iid, []).append(eid)
         sends: list[Send] = []
-        while eids:
-            fitting = self._packings[name].filling(eids, lambda eid: self._database[eid].room)
-            sends.append(self._register_one(name, eids[:fitting], now))
-            eids = eids[fitting:]
+        for due in by_iid.values():
+            while due:
+                fitting = self._packings[name].filling(due, lambda eid: self._database[eid].room)
+                sends.append(self._register_one(name, due[:fitting], now))
+                due = due[fitting:]
         return sends
 
     def _register_one(self, name: str, eids: list[Eid], now: float) -> Send:

@@ -95,11 +95,11 @@ class Peer:
     def __init__(self, sock: socket.socket, rloc: IPv4Address) -> None:
         self._socket = sock
         self._rloc = rloc
-        self._xtr = XtrIdentity(bytes.fromhex(XTR_IDS[rloc]), SITE)
+        self.xtr = XtrIdentity(bytes.fromhex(XTR_IDS[rloc]), SITE)
 
     def register(self, nonce: int, key: Key = KEY, ttl: int = 1440, eid: Eid = HOST) -> None:
         records = (EidRecord.for_eid(eid, ttl, [RlocRecord(self._rloc, local=True)], authoritative=True),)
-        message = MapRegister(nonce, records, proxy_reply=True, merge=True, want_notify=True, xtr=self._xtr)
+        message = MapRegister(nonce, records, proxy_reply=True, merge=True, want_notify=True, xtr=self.xtr)
         self.send(sign(message, key))
 
     def ask(self, nonce: int, eid: Eid) -> None:
