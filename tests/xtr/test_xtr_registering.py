@@ -19,7 +19,7 @@ from controller.lisp import (
     verify,
     with_metadata,
 )
-from controller.xtr import ConfigError, DatabaseChange, Event, Kind, MappingSystemLink, Send, XtrConfig
+from controller.xtr import ConfigError, DatabaseChange, Event, Kind, LocalEid, MappingSystemLink, Send, XtrConfig
 from tests.mapping.harness import ip, sends, unwrap
 from tests.xtr.support import (
     EVERYTHING,
@@ -88,6 +88,20 @@ def test_a_withdrawal_of_a_name_is_that_of_the_wire_reference() -> None:
     assert withdrawal.records[0] == replace(vector.records[0], locators=(replace(locator),))
     assert locator == replace(vector.records[0].locators[0], mpriority=255)
     assert (withdrawal.nonce, withdrawal.xtr) == (vector.nonce, vector.xtr)
+
+
+def test_a_map_register_has_one_instance_id() -> None:
+    every = tuple(Eid.of(iid, "0.0.0.0/0") for iid in (0x1001, 0x1002))
+    config = replace(VECTOR_CONFIG, links=(replace(VECTOR_LINK, prefixes=every),))
+    bench = XtrBench(config=config)
+    eids = [Eid.of(iid, f"40.0.0.{host}") for host in range(1, 4) for iid in (0x1001, 0x1002)]
+    first = registers(bench.xtr.attach_all([LocalEid(eid) for eid in eids], 0.0))
+    repeated = registers([output for _, output in bench.run(10.0)])
+    assert len(first) == 2
+    assert repeated
+    for message in [*first, *repeated]:
+        assert len({one.key.iid for one in message.records}) == 1
+        assert len(message.records) == 3, "what is due together shares a message"
 
 
 @pytest.mark.requirement("SO-PATH-1", "SO-PATH-2", "ARCH-6")
