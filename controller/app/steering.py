@@ -3,7 +3,8 @@
 Left alone, the kernel spreads senders over the sockets of an SO_REUSEPORT group, and one mapping would lie in several
 processes. A classic BPF program at the group finds the first EID of a control message instead, and returns its
 instance-ID modulo the number of sockets (SO_ATTACH_REUSEPORT_CBPF of socket(7)). It sees the UDP payload; where it
-would read beyond the end, it ends with 0. So socket 0 gets what has no instance-ID, and what is no message at all.
+would read beyond the end, it ends with 0. So socket 0 gets what has no instance-ID, what is no message at all, and what
+it does not look into: AFI lists as EID, names outside of an LCAF as source EID, LISP-SEC data before an inner packet.
 """
 
 from __future__ import annotations
