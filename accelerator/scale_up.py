@@ -118,7 +118,8 @@ class ScaleUpEndpoint:
     """The AccID of one accelerator.
 
     Attributes:
-        received: what came for this AccID or for everybody, oldest first, at most `RECEIVED_KEPT`.
+        received: what came for this AccID, its groups or everybody, oldest first, at most `RECEIVED_KEPT`.
+        groups: numbers of the groups that it listens to, from 0xF0000000 on.
         on_packet: is given each of them.
     """
 
@@ -126,6 +127,7 @@ class ScaleUpEndpoint:
         self.acc_id = acc_id
         self.interface = interface
         self.received: deque[ScaleUpPacket] = deque(maxlen=RECEIVED_KEPT)
+        self.groups: set[int] = set()
         self.on_packet: Callable[[ScaleUpPacket], None] | None = None
         interface.handle(ETHERTYPE_SCALE_UP, self._receive)
 
@@ -140,7 +142,7 @@ class ScaleUpEndpoint:
 
     def _receive(self, payload: bytes) -> None:
         packet = decode_scale_up(payload)
-        if packet.destination not in (self.acc_id, BROADCAST):
+        if packet.destination not in (self.acc_id, BROADCAST) and packet.destination not in self.groups:
             raise PacketError(f"scale-up.destination = {packet.destination}: not for {self.acc_id}")
         self.received.append(packet)
         if self.on_packet is not None:

@@ -129,8 +129,26 @@ def _group_problems(topology: Topology) -> list[Problem]:
                 problems.append(((*here, "members", number), f"{name} is not in Instance-ID {group.iid}"))
             elif member.ip is None or member.ip.version != group.address.version:
                 problems.append(((*here, "members", number), f"{name} has no IPv{group.address.version} address"))
+    problems += _scale_up_group_problems(topology)
     named = [f"{group.address} from {group.source or 'any'} in {group.iid}" for group in topology.groups]
     return problems + _duplicates("groups", "address", list(named))
+
+
+def _scale_up_group_problems(topology: Topology) -> list[Problem]:
+    iids = topology.instance_ids("scale-up")
+    accelerators = {accelerator.name: accelerator for accelerator in topology.accelerators}
+    problems: list[Problem] = []
+    for index, group in enumerate(topology.scale_up_groups):
+        here: Path_ = ("scale_up_groups", index)
+        if group.iid not in iids:
+            problems.append(((*here, "iid"), f"{group.iid} is no Scale-Up Instance-ID of `instances`"))
+        for number, name in enumerate(group.members):
+            if name not in accelerators:
+                problems.append(((*here, "members", number), f"{name} is no accelerator"))
+            elif accelerators[name].scale_up_iid != group.iid:
+                problems.append(((*here, "members", number), f"{name} is not in Instance-ID {group.iid}"))
+    named = [f"{group.number:#x} in {group.iid}" for group in topology.scale_up_groups]
+    return problems + _duplicates("scale_up_groups", "number", list(named))
 
 
 def _version_problems(topology: Topology) -> list[Problem]:

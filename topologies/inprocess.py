@@ -43,7 +43,7 @@ from topologies.roles import (
     rate_limit,
     xtr_config,
 )
-from topologies.schema import GroupConfig, LinkEffects, SwitchConfig, Topology
+from topologies.schema import GroupConfig, LinkEffects, ScaleUpGroupConfig, SwitchConfig, Topology
 
 COMPILED = Path(__file__).resolve().parents[1] / "p4src" / "compiled" / "v1model"
 CPU_PORT = 510
@@ -179,15 +179,21 @@ class Fabric:
         for eid in eids_of(self.topology, config):
             self.routers[switch].detach(eid)
 
-    def join(self, accelerator: str, group: GroupConfig) -> None:
+    def join(self, accelerator: str, group: GroupConfig | ScaleUpGroupConfig) -> None:
         """An accelerator wants what is sent to a group."""
-        self.hosts[accelerator].groups.add(group.address)
+        if isinstance(group, ScaleUpGroupConfig):
+            self.endpoints[accelerator].groups.add(group.number)
+        else:
+            self.hosts[accelerator].groups.add(group.address)
         for switch in self.topology.accelerator(accelerator).attached_to:
             self.routers[switch].join(self.plans[switch].port_to(accelerator).number, group_of(group))
 
-    def leave(self, accelerator: str, group: GroupConfig) -> None:
+    def leave(self, accelerator: str, group: GroupConfig | ScaleUpGroupConfig) -> None:
         """An accelerator wants a group no more. What still comes, it refuses."""
-        self.hosts[accelerator].groups.discard(group.address)
+        if isinstance(group, ScaleUpGroupConfig):
+            self.endpoints[accelerator].groups.discard(group.number)
+        else:
+            self.hosts[accelerator].groups.discard(group.address)
         for switch in self.topology.accelerator(accelerator).attached_to:
             self.routers[switch].leave(self.plans[switch].port_to(accelerator).number, group_of(group))
 
@@ -221,7 +227,8 @@ class Fabric:
         await self.converge()
         for accelerator in self.topology.accelerators:
             self.attach(accelerator.name)
-        for group in self.topology.groups:
+        groups: list[GroupConfig | ScaleUpGroupConfig] = [*self.topology.groups, *self.topology.scale_up_groups]
+        for group in groups:
             for member in group.members:
                 self.join(member, group)
         await self.converge()

@@ -11,6 +11,7 @@ from controller.app.accelerator_names import AcceleratorNames
 from controller.dataplane.codepoints import Domain, Encapsulation, Spray
 from controller.dataplane.entries import UNLIMITED
 from controller.lisp import Algorithm, Eid, IPAddress, Key, group_eid
+from controller.lisp.replication import scale_up_group_eid
 from controller.mapping import (
     AuthorisedXtr,
     GroupScope,
@@ -28,6 +29,7 @@ from topologies.schema import (
     InstanceConfig,
     KeyConfig,
     PodConfig,
+    ScaleUpGroupConfig,
     SwitchConfig,
     Topology,
 )
@@ -107,12 +109,15 @@ def pod_of(topology: Topology, pod: PodConfig) -> Pod:
     )
     names = tuple(NameScope(iid, names_of(pod).prefix) for iid in sorted(topology.instance_ids("scale-up")))
     groups = tuple(dict.fromkeys(GroupScope(one.iid, ip_network(one.address)) for one in topology.groups))
+    groups += tuple(dict.fromkeys(GroupScope(one.iid) for one in topology.scale_up_groups))
     local = scale_up_subnets_of(pod)
     return Pod(pod.site_id, subnets_of(pod), (key_of(pod.key),), xtrs, names, pod.name, groups, local)
 
 
-def group_of(group: GroupConfig) -> Eid:
+def group_of(group: GroupConfig | ScaleUpGroupConfig) -> Eid:
     """What a group is registered as."""
+    if isinstance(group, ScaleUpGroupConfig):
+        return scale_up_group_eid(group.iid, group.number)
     return group_eid(group.iid, group.address, group.source)
 
 
@@ -125,7 +130,8 @@ def _multicast(topology: Topology, pod: PodConfig) -> MulticastConfig:
     def rlocs(role: str | None) -> frozenset[IPAddress]:
         return frozenset(switch.rloc for switch in topology.xtrs(pod.name, role) if switch.rloc is not None)
 
-    broadcast = tuple(group_of(group) for group in topology.groups if group.broadcast)
+    groups: list[GroupConfig | ScaleUpGroupConfig] = [*topology.groups, *topology.scale_up_groups]
+    broadcast = tuple(group_of(group) for group in groups if group.broadcast)
     return MulticastConfig(site_rlocs=rlocs(None), borders=rlocs("border"), broadcast=broadcast)
 
 

@@ -133,7 +133,7 @@ class AcceleratorConfig(Model):
     """
 
     name: Name
-    acc_id: Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
+    acc_id: Annotated[int, Field(ge=0, lt=0xF0000000)]
     iid: InstanceIdNumber | None = None
     ip: IPvAnyAddress | None = None
     scale_up_iid: InstanceIdNumber | None = None
@@ -187,6 +187,28 @@ class GroupConfig(Model):
             raise ValueError(f"{self.address} stays on its link (RFC 5771, RFC 4291): it cannot be joined")
         elif self.source is not None and self.source.version != self.address.version:
             raise ValueError(f"{self.source} cannot send to {self.address}")
+        return self
+
+
+class ScaleUpGroupConfig(Model):
+    """A group of a Scale-Up Instance-ID, in every PoD for itself: `number` from 0xF0000000 on, and its members.
+
+    All ones is broadcast in the Instance-ID: everybody is a member.
+    """
+
+    iid: InstanceIdNumber
+    number: Annotated[int, Field(ge=0xF0000000, le=0xFFFFFFFF)]
+    members: tuple[Name, ...] = ()
+
+    @property
+    def broadcast(self) -> bool:
+        """Whether everybody is a member."""
+        return self.number == 0xFFFFFFFF
+
+    @model_validator(mode="after")
+    def _everybody_has_no_list(self) -> ScaleUpGroupConfig:
+        if self.broadcast and self.members:
+            raise ValueError("everybody receives broadcast: it has no members")
         return self
 
 
@@ -269,6 +291,7 @@ class Topology(Model):
     accelerators: tuple[AcceleratorConfig, ...] = ()
     punt: PuntConfig = PuntConfig()
     groups: tuple[GroupConfig, ...] = ()
+    scale_up_groups: tuple[ScaleUpGroupConfig, ...] = ()
     probing: ProbingConfig | None = None
 
     def switch(self, name: str) -> SwitchConfig:

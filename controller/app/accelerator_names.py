@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from controller.lisp import DistinguishedName, Eid
+from controller.lisp.replication import FIRST_SCALE_UP_GROUP
 from controller.xtr import MapCacheEntry
 
-# acc_id_t of the data plane has 32 bits.
-_MAX_ACC_ID = 0xFFFFFFFF
+# acc_id_t of the data plane has 32 bits; what begins with four ones is a group.
+_MAX_ACC_ID = FIRST_SCALE_UP_GROUP - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,9 @@ class AcceleratorNames:
     prefix: str = "AccID-"
 
     def eid(self, iid: int, acc_id: int) -> Eid:
-        """The EID of an accelerator in Scale-Up Instance-ID `iid`. Raises ValueError for an AccID above 32 bits."""
+        """The EID of an accelerator in Scale-Up Instance-ID `iid`. Raises ValueError for a number that is no AccID."""
         if not 0 <= acc_id <= _MAX_ACC_ID:
-            raise ValueError(f"AccID {acc_id}: has 32 bits")
+            raise ValueError(f"AccID {acc_id}: must be below {FIRST_SCALE_UP_GROUP:#x}, where groups begin")
         return Eid(iid, DistinguishedName(f"{self.prefix}{acc_id}"))
 
     def acc_id(self, eid: Eid) -> int | None:

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from controller.app.accelerator_names import AcceleratorNames
 from controller.lisp import Eid, IPAddress, group_eid, scale_up_group_eid
-from controller.lisp.replication import BROADCAST_GROUP, IPV4_BROADCAST
+from controller.lisp.replication import FIRST_SCALE_UP_GROUP, IPV4_BROADCAST
 
 _ETHERTYPE = slice(12, 14)
 # Where the destination stands in a frame, by EtherType: IPv4, IPv6, and Scale-Up (a header of the data plane's own).
@@ -28,7 +28,7 @@ def destination_of(frame: bytes, iid: int, names: AcceleratorNames) -> Eid:
         return _of(iid, IPv6Address(octets))
     if kind == _SCALE_UP and len(octets := frame[_ACC_ID]) == 4:
         number = int.from_bytes(octets, "big")
-        return scale_up_group_eid(iid, number) if number == BROADCAST_GROUP else names.eid(iid, number)
+        return scale_up_group_eid(iid, number) if number >= FIRST_SCALE_UP_GROUP else names.eid(iid, number)
     raise ValueError(f"a frame of {len(frame)} octets with EtherType {kind.hex()} names no destination")
 
 

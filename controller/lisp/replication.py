@@ -25,6 +25,8 @@ from controller.lisp.records import EidRecord, RlocRecord
 
 GROUP_NAME_PREFIX: Final = "group-"
 BROADCAST_GROUP: Final = 0xFFFFFFFF
+FIRST_SCALE_UP_GROUP: Final = 0xF0000000
+"""Numbers below are accelerators."""
 """Number of the Scale-Up group that everybody in its instance-ID belongs to."""
 IPV4_BROADCAST: Final = IPv4Address("255.255.255.255")
 IPV6_ALL_NODES: Final = IPv6Address("ff02::1")

@@ -40,6 +40,7 @@ const bit<8> IP_PROTOCOL_SCTP       = 132;
 
 const bit<4> SCALE_UP_VERSION = 1;
 const bit<32> BROADCAST_ADDRESS = 0xFFFFFFFF;  // of IPv4, and the AccID of everybody
+const bit<4>  ACC_ID_GROUPS     = 0xF;         // AccIDs that begin so are groups; no IPv4 group does
 
 // UDP destination ports: the encapsulations (RFC 9300, RFC 7348, VXLAN-GPE) and RoCEv2.
 const bit<16> UDP_PORT_LISP      = 4341;

@@ -143,6 +143,8 @@ control Payload(inout headers_t hdr, inout metadata_t meta) {
             } else if (meta.payload.dst[31:28] == 0xE) {
                 meta.payload.cast = cast_t.MULTICAST;
             }
+        } else if (meta.payload.kind == payload_kind_t.SCALE_UP && meta.payload.dst[31:28] == ACC_ID_GROUPS) {
+            meta.payload.cast = cast_t.MULTICAST;
         }
 
         FLOW_HASH_GET(flow_hash, meta.payload.hash, meta.payload)

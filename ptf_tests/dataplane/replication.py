@@ -83,7 +83,7 @@ class ReplicationTest(FabricTest):
 
     def replicate(
         self,
-        group: str | None,
+        group: str | AccId | None,
         *,
         ports: Iterable[int] = (),
         routers: Iterable[str] = (),
@@ -93,7 +93,7 @@ class ReplicationTest(FabricTest):
         """Gives the switch a list: the accelerators on `ports`, and routers, each with the Site that it is of."""
         wanted = ReplicationList(
             iid,
-            None if group is None else ip_address(group),
+            ip_address(group) if isinstance(group, str) else group,
             None if source is None else ip_address(source),
             frozenset(Receiver(hop(port), self.eid(iid, port)) for port in ports),
             frozenset(ReplicaRouter(ip_address(rloc), SITE if rloc in OWN_SITE else 0) for rloc in routers),
@@ -257,6 +257,22 @@ class Broadcasts(ReplicationTest):
         self.expect_copies(frame, ports=(SPARE,), routers=(NEAR_BORDER,), iid=RED_UP, came=2)
         self.from_tunnel(NEAR_BORDER, scale_up(7, 0xFFFFFFFF), RED_UP)
         self.expect_copies(scale_up(7, 0xFFFFFFFF), ports=(2, SPARE))
+
+
+@requirement("MH-FWD-3", "MH-FWD-8", partial=True)
+class ScaleUpGroups(ReplicationTest):
+    """AccIDs from 0xF0000000 on are groups of their Instance-ID: the list alone says who gets a copy."""
+
+    def runTest(self) -> None:
+        group = AccId(0xF0000001)
+        self.replicate(group, ports=(2, SPARE), iid=RED_UP)
+        frame = scale_up(acc_id(2), group)
+        self.send(2, arriving(2, frame))
+        self.expect_copies(frame, ports=(SPARE,), iid=RED_UP, came=2)
+        self.from_tunnel(NEAR_BORDER, scale_up(7, group), RED_UP)
+        self.expect_copies(scale_up(7, group), ports=(2, SPARE))
+        with self.drops(DropReason.UNKNOWN_DESTINATION):
+            self.send(2, arriving(2, scale_up(acc_id(2), 0xF0000002)))
 
 
 class SourceBeforeGroup(ReplicationTest):
