@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,6 +22,7 @@ API_VERSION: Final = "1.5.0"
 
 _LAST_WORDS_SECONDS: Final = 2.0  # that a client has, when its stream ends, to take what waits for it
 _MAX_TCP_PORT: Final = 65535
+_RPC_TASK: Final = "_schedule_rpc_coro"
 
 MAX_REQUEST_OCTETS: Final = 256 << 20
 """As simple_switch_grpc: a `p4_device_config` can be large."""
@@ -179,15 +179,14 @@ class Server:
         """Ends every stream channel, then the server; other calls have `grace` seconds to finish."""
         self._service.close_streams()
         await self._server.stop(grace)
+        # gRPC does not wait for its own tasks, and complains of each that the end of the event loop cancels.
+        tasks = [task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__name__", "") == _RPC_TASK]
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
 
     async def wait(self) -> None:
         """Returns when the server has stopped."""
         await self._server.wait_for_termination()
-
-
-def _is_no_cancellation(record: logging.LogRecord) -> bool:
-    """gRPC logs a traceback when a client goes away while its call is being ended; to a switch that is no news."""
-    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 async def serve(devices: Iterable[Device], address: str) -> Server:
@@ -201,7 +200,6 @@ async def serve(devices: Iterable[Device], address: str) -> Server:
         OSError: the address cannot be listened on.
     """
     _check_address(address)
-    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_cancellation)
     options = [("grpc.max_receive_message_length", MAX_REQUEST_OCTETS), ("grpc.so_reuseport", 0)]
     server = grpc.aio.server(options=options)
     add_to_server: Callable[[P4RuntimeService, grpc.aio.Server], None] = (

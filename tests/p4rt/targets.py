@@ -37,6 +37,7 @@ class Kind:
     reads_registers: bool
     tells_watch_ports: bool
     reports_stream_errors: bool
+    clears_meters: bool
 
     def __str__(self) -> str:
         return self.name
@@ -112,6 +113,7 @@ SOFTSWITCH = Kind(
     reads_registers=True,
     tells_watch_ports=True,
     reports_stream_errors=True,
+    clears_meters=True,
 )
 BMV2 = Kind(
     "bmv2",
@@ -121,6 +123,7 @@ BMV2 = Kind(
     reads_registers=False,
     tells_watch_ports=False,
     reports_stream_errors=False,
+    clears_meters=False,
 )
 
 

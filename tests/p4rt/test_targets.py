@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -239,7 +240,17 @@ async def test_another_state_takes_the_place_of_the_first(kind: Kind, client: P4
         for wanted in (everything(kind), second, everything(kind)):
             writer.set_desired(wanted)
             assert await settled(writer) == ()
-            assert await state_of(client, wanted) == set(wanted)
+            found = await state_of(client, wanted)
+            assert (found if kind.clears_meters else without_inherited_meters(found, wanted)) == set(wanted)
+
+
+def without_inherited_meters(found: set[Entity], wanted: list[State]) -> set[Entity]:
+    """bmv2 gives a new entry the meter of an earlier one in its place; P4Runtime has no update that takes it away."""
+    unlimited = {entity.key() for entity in wanted if isinstance(entity, TableEntry) and entity.meter is None}
+    return {
+        replace(entity, meter=None) if isinstance(entity, TableEntry) and entity.key() in unlimited else entity
+        for entity in found
+    }
 
 
 async def test_a_switch_that_restarts_gets_everything_back(kind: Kind) -> None:
