@@ -10,8 +10,10 @@ same program.
 from __future__ import annotations
 
 import argparse
+import copy
 import ctypes
 import dataclasses
+import json
 import os
 import sys
 import tempfile
@@ -177,6 +179,54 @@ def grow(kind: str, count: int, seconds: float) -> None:
     print(f"{kind:<40}{len(table):>9}{rate:>14,.0f}{1e9 / rate:>8.0f}{1e6 * took / count:>12.1f}")
 
 
+def with_more_tables(count: int) -> Program:
+    """The router with so many more tables in its egress, each looked up for every packet before its own."""
+    program = json.loads((SAMPLES / "router.json").read_text())
+    (egress,) = (pipeline for pipeline in program["pipelines"] if pipeline["name"] == "egress")
+    (own,) = egress["tables"]
+    following = egress["init_table"]
+    for number in range(count):
+        table = copy.deepcopy(own) | {"name": f"MainEgress.more_{number}", "id": 1000 + number}
+        table["next_tables"] = dict.fromkeys(table["next_tables"], following)
+        egress["tables"].append(table)
+        following = table["name"]
+    egress["init_table"] = following
+    return load_program(json.dumps(program).encode())
+
+
+def tables(seconds: float) -> None:
+    """How the rate falls with the number of tables that a packet meets; every lookup hits."""
+    print(f"{'tables that a packet meets':<40}{'tables':>9}{'packets/s':>14}{'ns':>8}{'ns a table':>12}")
+    first = 0.0
+    for count in (0, 4, 16, 64):
+
+        def fill(switch: Switch, count: int = count) -> None:
+            router_entries(switch)
+            for number in range(count):
+                switch.state.table(f"MainEgress.more_{number}").insert((Exact(2),), ActionCall("NoAction", ()))
+
+        (switch,) = chain(with_more_tables(count), fill, 1)
+        took = 1e9 / flood(switch, make_packet(64), seconds / 3)
+        first = first or took
+        each = f"{(took - first) / count:>12.1f}" if count else ""
+        print(f"{'exact, one entry each':<40}{3 + count:>9}{1e9 / took:>14,.0f}{took:>8.0f}{each}")
+
+
+def more_switches(seconds: float) -> None:
+    """What other switches in the process cost those that carry packets."""
+    print(f"{'other switches in the process':<40}{'switches':>9}{'packets/s':>14}{'of alone':>10}")
+    program, alone = load(SAMPLES / "router.json"), 0.0
+    for others in (0, 22, 64):
+        idle = [Switch(100 + number, engine="native") for number in range(others)]
+        for switch in idle:
+            switch.set_program(program)
+            router_entries(switch)
+        switches = chain(program, router_entries)
+        rate = flood(switches[0], make_packet(64), seconds) * HOPS
+        alone = alone or rate
+        print(f"{'idle':<40}{others:>9}{rate:>14,.0f}{rate / alone:>10.2f}")
+
+
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -186,6 +236,8 @@ def main() -> None:
     seconds = 0.3 if arguments.quick else 1.5
     compile_times()
     links(seconds)
+    tables(seconds)
+    more_switches(seconds)
     growth(seconds, 1_000_000 if arguments.full else 10_000 if arguments.quick else 100_000)
     over_veth(seconds)
 
