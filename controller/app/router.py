@@ -107,6 +107,7 @@ class Router(MachineProcess[Xtr]):
         self._names = names or AcceleratorNames()
         self._attached = Attachments(self._names, scale_up_iids)
         self._acc_ids: dict[Eid, AccId] = {}
+        self._holders: dict[tuple[int, AccId], Eid] = {}
         self._advertised: set[Eid] = set()
         self._versions = frozenset(rloc.version for rloc in config.rlocs)
         self._down_ports: set[int] = set()
@@ -302,20 +303,24 @@ class Router(MachineProcess[Xtr]):
         if not isinstance(eid.target, DistinguishedName):
             return None
         if entry is None:
-            return self._acc_ids.pop(eid, None)
+            gone = self._acc_ids.pop(eid, None)
+            if gone is not None:
+                del self._holders[eid.iid, gone]
+            return gone
         told = self._names.acc_id_of(entry)
         known = self._acc_ids.get(eid)
         if told is None:
             return known
         taken = AccId(told)
-        holders = (other for other, number in self._acc_ids.items() if number == taken and other.iid == eid.iid)
-        holder = next(holders, eid)
+        holder = self._holders.get((eid.iid, taken), eid)
         if holder != eid:
             log.warning("%s: %s says it is AccID %d, which %s is: not forwarded to", self.name, eid, told, holder)
             return None
         if known is not None and known != taken:
+            del self._holders[eid.iid, known]
             self.control.apply(self.control.tables.remove(eid.iid, known))
         self._acc_ids[eid] = taken
+        self._holders[eid.iid, taken] = eid
         return taken
 
     def _translate(self, eid: Eid, prefix: DataPlaneEid, entry: MapCacheEntry | None) -> Changes:
