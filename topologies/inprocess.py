@@ -22,6 +22,7 @@ from controller.app.mapping_system import MappingSystem
 from controller.app.network import InProcessNetwork
 from controller.app.router import Router
 from controller.app.switch_control import SwitchControl
+from controller.app.xtr_settings import DOMAINS, ENCAPSULATIONS
 from controller.dataplane.entries import NextHop, mac
 from controller.dataplane.router_tables import RouterTables
 from controller.lisp import IPAddress
@@ -33,8 +34,6 @@ from softswitch.reference.trace import Event as TraceEvent
 from softswitch.switch import Switch
 from topologies.plan import PortPlan, SwitchPlan, plan
 from topologies.roles import (
-    DOMAINS,
-    ENCAPSULATIONS,
     SPRAYS,
     eids_of,
     group_of,

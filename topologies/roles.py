@@ -8,7 +8,7 @@ from hashlib import blake2b
 from ipaddress import ip_network
 
 from controller.app.accelerator_names import AcceleratorNames
-from controller.dataplane.codepoints import Domain, Encapsulation, Spray
+from controller.dataplane.codepoints import Spray
 from controller.dataplane.entries import UNLIMITED
 from controller.lisp import Algorithm, Eid, IPAddress, Key, group_eid
 from controller.lisp.replication import scale_up_group_eid
@@ -40,13 +40,6 @@ _ALGORITHMS = {
     "hmac-sha256-128-hkdf": Algorithm.HMAC_SHA256_128_HKDF,
 }
 
-ENCAPSULATIONS = {
-    "lisp": Encapsulation.LISP,
-    "lisp-gpe": Encapsulation.LISP_GPE,
-    "vxlan": Encapsulation.VXLAN,
-    "vxlan-gpe": Encapsulation.VXLAN_GPE,
-}
-DOMAINS = {"scale-out": Domain.SCALE_OUT, "scale-up": Domain.SCALE_UP}
 SPRAYS = {"flow": Spray.FLOW, "tolerant": Spray.TOLERANT, "every": Spray.EVERY}
 
 
@@ -148,7 +141,7 @@ def mapping_systems(topology: Topology) -> Iterable[tuple[str, MapServerConfig]]
 def xtr_config(topology: Topology, switch: SwitchConfig) -> XtrConfig:
     """The configuration of an access xTR or border pxTR. Raises ValueError for a switch of another role."""
     config = _role_config(topology, switch)
-    return config if topology.probing is None else replace(config, probing=topology.probing.settings())
+    return config if topology.probing is None else replace(config, probing=topology.probing.probing())
 
 
 def _role_config(topology: Topology, switch: SwitchConfig) -> XtrConfig:

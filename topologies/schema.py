@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, IPvAnyNetwork, model_validator
 
-from controller.xtr import Probing
+from controller.app.xtr_settings import ProbingSettings
 from topologies.yaml_source import TopologyError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,30}$")]
@@ -216,25 +216,6 @@ def _stays_on_link(group: IPv4Address | IPv6Address) -> bool:
     return group in IPv4Network("224.0.0.0/24") if isinstance(group, IPv4Address) else group.packed[1] & 15 <= 2
 
 
-class ProbingConfig(Model):
-    """How xTRs watch the RLOCs of their map-caches: fields (seconds) and defaults as in `controller.xtr.Probing`."""
-
-    interval: float | None = None
-    jitter: float | None = None
-    timeout: float | None = None
-    tries: int | None = None
-    down_interval: float | None = None
-
-    @model_validator(mode="after")
-    def _makes_sense(self) -> ProbingConfig:
-        self.settings()
-        return self
-
-    def settings(self) -> Probing:
-        """For an xTR's configuration. Raises ConfigError, a ValueError."""
-        return Probing(**self.model_dump(exclude_none=True))
-
-
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -292,7 +273,7 @@ class Topology(Model):
     punt: PuntConfig = PuntConfig()
     groups: tuple[GroupConfig, ...] = ()
     scale_up_groups: tuple[ScaleUpGroupConfig, ...] = ()
-    probing: ProbingConfig | None = None
+    probing: ProbingSettings | None = None
 
     def switch(self, name: str) -> SwitchConfig:
         """The switch of that name; KeyError if there is none."""

@@ -22,8 +22,7 @@ from controller.app.steering import open_steered_sockets
 from controller.app.switch_control import SwitchControl
 from controller.app.udp import UdpOptions, UdpTransport
 from controller.app.workers import Work, run_workers
-from controller.app.xtr_settings import SwitchSettings, XtrSettings, xtr_config
-from controller.dataplane.codepoints import Domain
+from controller.app.xtr_settings import DOMAINS, SwitchSettings, XtrSettings, xtr_config
 from controller.dataplane.router_tables import RouterTables
 from controller.lisp import CONTROL_PORT, Endpoint, IPAddress
 from controller.mapping import MemoryStore, Share, Store
@@ -187,8 +186,7 @@ def _switch_control(
     for port in settings.core_ports:
         tables.add_core_port(port)
     for instance in settings.instances:
-        domain = Domain.SCALE_UP if instance.domain == "scale-up" else Domain.SCALE_OUT
-        tables.add_instance(instance.iid, instance.tunnel, instance.unknown == "punt", domain=domain)
+        tables.add_instance(instance.iid, instance.tunnel, instance.unknown == "punt", domain=DOMAINS[instance.domain])
     for route in settings.routes:
         tables.set_route(route.rloc, [hop.next_hop() for hop in route.next_hops])
     # An election id that grows with every start lets a new control plane take over from one that hangs.

@@ -17,7 +17,7 @@ from controller.app.settings import (
     Settings,
     XtrIdText,
 )
-from controller.dataplane.codepoints import Encapsulation
+from controller.dataplane.codepoints import Domain, Encapsulation
 from controller.dataplane.entries import NextHop
 from controller.lisp import PROFILES, Eid
 from controller.lisp.constants import REGISTER_INTERVAL
@@ -26,12 +26,14 @@ from controller.xtr import ConfigError, LocalEid, MappingSystemLink, Probing, Xt
 MacText = Annotated[str, Field(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")]
 Port = Annotated[int, Field(ge=0, le=510)]
 
-_ENCAPSULATIONS = {
+# What configuration files call the code points of the data plane.
+ENCAPSULATIONS = {
     "lisp": Encapsulation.LISP,
     "lisp-gpe": Encapsulation.LISP_GPE,
     "vxlan": Encapsulation.VXLAN,
     "vxlan-gpe": Encapsulation.VXLAN_GPE,
 }
+DOMAINS = {"scale-out": Domain.SCALE_OUT, "scale-up": Domain.SCALE_UP}
 
 
 class LinkSettings(Settings):
@@ -53,7 +55,7 @@ class LocalEidSettings(EidSettings):
 
 
 class ProbingSettings(Settings):
-    """As `controller.xtr.Probing`."""
+    """How xTRs watch the RLOCs of their map-caches: fields (seconds) and defaults as in `controller.xtr.Probing`."""
 
     interval: float | None = None
     jitter: float | None = None
@@ -127,7 +129,7 @@ class InstanceSettings(Settings):
     @property
     def tunnel(self) -> Encapsulation:
         """The encapsulation's code point."""
-        return _ENCAPSULATIONS[self.encapsulation]
+        return ENCAPSULATIONS[self.encapsulation]
 
 
 class PipelineSettings(Settings):

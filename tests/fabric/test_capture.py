@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from controller.app.network import Recorded, write_pcap
+from controller.app.xtr_settings import ProbingSettings
 from controller.lisp import DistinguishedName, MapReply, MapRequest, NoAddress, is_group
 from tests.fabric.observe import Observer, acc, eid, figure1, observed
 from tests.lisp.test_tshark import LIMITS, UNSUBSCRIBE
 from tests.mapping.harness import Seen
 from tests.multicast.support import GROUP, SCALE_UP_GROUP, GroupFabric, accelerator
-from topologies.schema import ProbingConfig
 
 TSHARK = shutil.which("tshark")
 pytestmark = pytest.mark.skipif(TSHARK is None, reason="NOT OBSERVED: tshark is not installed")
@@ -59,7 +59,7 @@ async def everything_that_happens(fabric: Observer) -> None:
 
 
 async def test_figure_1_from_its_start(tmp_path: Path) -> None:
-    topology = figure1().model_copy(update={"probing": ProbingConfig(interval=1.0, timeout=0.2)})
+    topology = figure1().model_copy(update={"probing": ProbingSettings(interval=1.0, timeout=0.2)})
     async with observed(topology) as fabric:
         await everything_that_happens(fabric)
         record = list(fabric.fabric.network.record)

@@ -10,14 +10,14 @@ import pytest
 import pytest_asyncio
 from p4.v1 import p4runtime_pb2
 
+from controller.app.xtr_settings import ProbingSettings
 from controller.lisp import Datagram, MapReply, MapRequest
 from controller.p4rt.actions import ActionSet
 from controller.xtr import Probing
 from tests.fabric.observe import FIGURE1, Observer, eid, observed, way
-from topologies.schema import ProbingConfig
 from topologies.topology_file import load
 
-FAST = ProbingConfig(interval=0.8, jitter=0.2, timeout=0.15, tries=3, down_interval=0.2)
+FAST = ProbingSettings(interval=0.8, jitter=0.2, timeout=0.15, tries=3, down_interval=0.2)
 
 
 @pytest_asyncio.fixture
@@ -148,6 +148,6 @@ async def test_a_link_that_fails_takes_the_rlocs_behind_it(own_fabric: Observer)
 
 def test_probing_is_off_unless_a_topology_says_so() -> None:
     assert load(FIGURE1).probing is None
-    assert ProbingConfig().settings() == Probing()
+    assert ProbingSettings().probing() == Probing()
     with pytest.raises(ValueError, match=r"probing\.tries"):
-        ProbingConfig(tries=0)
+        ProbingSettings(tries=0)
