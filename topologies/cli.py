@@ -15,9 +15,12 @@ from rich.console import Console
 from accelerator.host import Host
 from accelerator.ip import IPAddress, echo_in
 from controller.app import commands
+from controller.app.control import ControlServer
+from controller.app.control_path import ControlPathError, default_path
 from controller.app.network import write_pcap
 from topologies import story
 from topologies.inprocess import Fabric, NotConvergedError
+from topologies.operate import methods_of
 from topologies.plan import plan
 from topologies.schema import Topology
 from topologies.topology_file import load
@@ -95,12 +98,13 @@ def run(
 def up(
     file: Annotated[Path, typer.Argument(help="Topology file.")],
     p4runtime: Annotated[str, typer.Option(help="Where the switches' P4Runtime server listens.")] = "127.0.0.1:9559",
+    control: Annotated[Path | None, typer.Option(help="Where the control socket shall be.")] = None,
 ) -> None:
     """Bring a fabric up and keep it until interrupted; each switch is a P4Runtime device of one server."""
     topology = _load(file)
     try:
-        asyncio.run(_up(topology, p4runtime))
-    except (NotConvergedError, TopologyError, OSError) as error:
+        asyncio.run(_up(topology, p4runtime, control or default_path(topology.name)))
+    except (NotConvergedError, TopologyError, ControlPathError, OSError) as error:
         raise _fail(str(error)) from None
 
 
@@ -116,17 +120,21 @@ def device(
     print(plans[switch].index)
 
 
-async def _up(topology: Topology, p4runtime: str) -> None:
+async def _up(topology: Topology, p4runtime: str, control: Path) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with Fabric(topology, p4runtime=p4runtime) as fabric:
+    # The server is there first: a second fabric of the same name is refused before it does anything.
+    async with ControlServer(control) as server, Fabric(topology, p4runtime=p4runtime) as fabric:
+        server.methods.update(methods_of(fabric, stop.set))
         devices = ", ".join(f"{name}={planned.index}" for name, planned in fabric.plans.items())
         console = Console(soft_wrap=True, highlight=False)
         console.print(f"{topology.name} is up; P4Runtime at {fabric.p4runtime}, device ids: {devices}")
+        console.print(f"control socket {server.path}")
         console.print("Ctrl-C takes it down.")
         await stop.wait()
+        await server.close()
 
 
 async def _answer(host: Host, sequence: int) -> bool:

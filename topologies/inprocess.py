@@ -18,6 +18,7 @@ from types import TracebackType
 from accelerator.host import Host
 from accelerator.interface import Interface
 from accelerator.scale_up import ScaleUpEndpoint
+from controller.app.control import Method
 from controller.app.mapping_system import MappingSystem
 from controller.app.network import InProcessNetwork
 from controller.app.router import Router
@@ -99,6 +100,7 @@ class Fabric:
         access_ports: the port of a switch that an accelerator is plugged into.
         network: what the control messages travel through, with a record of them.
         p4runtime: address of the switches' P4Runtime server.
+        control_methods: what the fabric's parts offer on its control socket, by name; filled while it is brought up.
     """
 
     def __init__(self, topology: Topology, trace: TraceSink | None = None, p4runtime: str | None = None) -> None:
@@ -120,6 +122,7 @@ class Fabric:
         self.access_ports: dict[tuple[str, str], HostPort] = {}
         self._trace = trace
         self.p4runtime = p4runtime or ""
+        self.control_methods: dict[str, Method] = {}
         self._punts: Counter[str] = Counter()
         self._submissions: Counter[str] = Counter()
         self._stack = AsyncExitStack()

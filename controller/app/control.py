@@ -91,6 +91,10 @@ class ControlServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends all connections, and removes the socket; may be called more than once."""
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):

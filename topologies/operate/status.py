@@ -1,0 +1,47 @@
+"""How a fabric is, in short, and its end."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from controller.app.control import Method, Session
+from controller.app.control_errors import only
+from topologies.inprocess import Fabric
+
+
+class Status:
+    """`status` and `stop`."""
+
+    def __init__(self, fabric: Fabric, stop: Callable[[], object]) -> None:
+        self._fabric = fabric
+        self._stop = stop
+        self._since = time.time()
+
+    def methods(self) -> dict[str, Method]:
+        """By name."""
+        return {"status": self.status, "stop": self.stop}
+
+    async def status(self, params: Mapping[str, Any], session: Session) -> object:
+        """What runs, since when (seconds since 1970), and what of it is not as it should be."""
+        only(params)
+        fabric = self._fabric
+        return {
+            "name": fabric.topology.name,
+            "pid": os.getpid(),
+            "since": self._since,
+            "p4runtime": fabric.p4runtime,
+            "pods": len(fabric.topology.pods),
+            "xtrs": len(fabric.routers),
+            "switches": len(fabric.switches),
+            "accelerators": len(fabric.interfaces),
+            "mapping_systems": len(fabric.mapping_systems),
+        }
+
+    async def stop(self, params: Mapping[str, Any], session: Session) -> object:
+        """Takes the fabric down, once this connection has ended."""
+        only(params)
+        session.on_close(self._stop)
+        return {"pid": os.getpid()}
