@@ -23,9 +23,7 @@ from controller.app.mapping_system import MappingSystem
 from controller.app.network import InProcessNetwork
 from controller.app.router import Router
 from controller.app.switch_control import SwitchControl
-from controller.app.xtr_settings import DOMAINS, ENCAPSULATIONS
-from controller.dataplane.entries import NextHop, mac
-from controller.dataplane.router_tables import RouterTables
+from controller.dataplane.entries import mac
 from controller.lisp import IPAddress
 from controller.p4rt.pipeline import Pipeline
 from controller.p4rt.target import Target
@@ -35,15 +33,14 @@ from softswitch.reference.trace import Event as TraceEvent
 from softswitch.switch import Switch
 from topologies.plan import PortPlan, SwitchPlan, plan
 from topologies.roles import (
-    SPRAYS,
     eids_of,
     group_of,
     mapping_systems,
     names_of,
-    rate_limit,
     xtr_config,
 )
-from topologies.schema import GroupConfig, LinkEffects, ScaleUpGroupConfig, SwitchConfig, Topology
+from topologies.schema import GroupConfig, LinkEffects, ScaleUpGroupConfig, Topology
+from topologies.switch_tables import initial_tables, next_hop
 
 COMPILED = Path(__file__).resolve().parents[1] / "p4src" / "compiled" / "v1model"
 CPU_PORT = 510
@@ -70,24 +67,6 @@ def link_effects(config: LinkEffects) -> Effects:
 
 class NotConvergedError(Exception):
     """The fabric did not come to rest in time; the text says what is still waiting for what."""
-
-
-def hash_rotation(topology: Topology, switch: SwitchConfig) -> int:
-    """Bits by which a switch rotates the flow hash.
-
-    Rotations on one path have to be at least 4 bits apart, or the choices of its switches depend on each other. That
-    leaves eight values: one for each role that a packet meets once or that has no choice to make, and five in turn for
-    the borders of the PoDs, two of which are on every path between PoDs.
-    """
-    step = {"access": 0, "pod-switch": 1, "fabric-switch": 2}.get(switch.role)
-    if step is None:
-        step = 3 + [pod.name for pod in topology.pods].index(switch.pod or "") % 5
-    return 4 * step
-
-
-def next_hop(port: PortPlan) -> NextHop:
-    """The other end of a port, as an entry needs it."""
-    return NextHop(port.number, port.mac, port.peer_mac)
 
 
 class Fabric:
@@ -284,7 +263,7 @@ class Fabric:
             planned = self.plans[switch.name]
             # An election id that grows with every start lets a new control plane take over from one that hangs.
             target = Target(address, planned.index, election_id=time.time_ns(), takes_over=True)
-            control = SwitchControl(switch.name, target, pipeline, self._tables(switch.name))
+            control = SwitchControl(switch.name, target, pipeline, initial_tables(self.topology, planned))
             self.controls[switch.name] = control
             if switch.rloc is not None and switch.pod is not None:
                 router = Router(
@@ -319,40 +298,3 @@ class Fabric:
         switch.on_packet_in = packet_in
         switch.packet_out = packet_out  # type: ignore[method-assign]
         return device
-
-    def _tables(self, name: str) -> RouterTables:
-        """What a switch has from the start: its place in the underlay, and the Instance-IDs."""
-        switch, planned = self.topology.switch(name), self.plans[name]
-        tables = RouterTables(switch.rloc)
-        site = 0 if switch.pod is None else self.topology.pod(switch.pod).site_id
-        punt = self.topology.punt
-        tables.configure(hash_rotation(self.topology, switch), site=site, punt_window_ms=punt.window_ms)
-        for port in planned.ports:
-            if port.access:
-                tables.set_punt_limit(port.number, punt.packets_per_second, punt.burst)
-            else:
-                tables.add_core_port(port.number)
-        for rloc, ports in planned.routes.items():
-            tables.set_route(rloc, [next_hop(port) for port in ports])
-        if switch.rloc is not None and switch.pod is not None:
-            for instance in self.topology.instances:
-                tables.add_instance(
-                    instance.iid,
-                    ENCAPSULATIONS[instance.encapsulation],
-                    instance.unknown == "punt",
-                    domain=DOMAINS[instance.domain],
-                    spray=SPRAYS[instance.spray],
-                    sample_share=instance.sample_share,
-                    limit=rate_limit(instance),
-                )
-            if any(instance.sample_share for instance in self.topology.instances):
-                tables.mirror_samples()
-            pod = self.topology.pod(switch.pod)
-            for subnet in (*pod.subnets, *pod.scale_up_subnets):
-                tables.add_home_prefix(subnet.iid, subnet.prefix)
-            for subnet in pod.scale_up_subnets:
-                tables.add_scale_up_prefix(subnet.iid, subnet.prefix)
-            for router in self.topology.xtrs(switch.pod):
-                if router.rloc is not None:
-                    tables.add_pod_rloc(router.rloc, site)
-        return tables
