@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -25,13 +26,15 @@ from controller.app.router import Router
 from controller.app.switch_control import SwitchControl
 from controller.dataplane.entries import mac
 from controller.lisp import IPAddress
+from controller.mapping import MapServerConfig, MemoryStore, Store
 from controller.p4rt.pipeline import Pipeline
 from controller.p4rt.target import Target
+from controller.xtr.nonces import MemoryNonceStore
 from softswitch.p4runtime import Device, serve
 from softswitch.ports import Effects, HostPort, ImpairedPort, make_link
 from softswitch.reference.trace import Event as TraceEvent
 from softswitch.switch import Switch
-from topologies.plan import PortPlan, SwitchPlan, plan
+from topologies.plan import PortPlan, SwitchPlan, plan, port_mac
 from topologies.roles import (
     eids_of,
     group_of,
@@ -77,6 +80,8 @@ class Fabric:
         routers: the xTRs; mapping_systems: the Map-Servers.
         interfaces: the accelerators' network interfaces; hosts: their IPv4 addresses; endpoints: their AccIDs.
         access_ports: the port of a switch that an accelerator is plugged into.
+        attached: the access routers that each accelerator is up on.
+        failed: the xTRs and Map-Servers that do not run.
         network: what the control messages travel through, with a record of them.
         p4runtime: address of the switches' P4Runtime server.
         control_methods: what the fabric's parts offer on its control socket, by name; filled while it is brought up.
@@ -102,6 +107,11 @@ class Fabric:
         self._trace = trace
         self.p4runtime = p4runtime or ""
         self.control_methods: dict[str, Method] = {}
+        self.failed: set[str] = set()
+        self.attached: dict[str, list[str]] = {accelerator.name: [] for accelerator in topology.accelerators}
+        self._joined: dict[str, list[GroupConfig | ScaleUpGroupConfig]] = {name: [] for name in self.attached}
+        self._stores: dict[str, Store] = {}
+        self._nonces: dict[str, MemoryNonceStore] = {}
         self._punts: Counter[str] = Counter()
         self._submissions: Counter[str] = Counter()
         self._stack = AsyncExitStack()
@@ -145,20 +155,40 @@ class Fabric:
         if failures := [f"{name}: {f}" for name, c in self.controls.items() for f in c.writer.failures()]:
             raise NotConvergedError("; ".join(failures[:5]))
 
-    def attach(self, accelerator: str) -> None:
-        """An accelerator comes up on all its access routers."""
+    def attach(self, accelerator: str, *switches: str) -> None:
+        """An accelerator comes up on some of its access routers, by default on all that its cables lead to.
+
+        Where it has no cable yet, it gets one. Raises ValueError for a switch that is no access router of its PoD, or
+        that has failed.
+        """
         config = self.topology.accelerator(accelerator)
-        rlocs = (self.topology.switch(switch).rloc for switch in config.attached_to)
+        wanted = switches or tuple(switch for switch, plugged in self.access_ports if plugged == accelerator)
+        for switch in wanted:
+            self._require_access(accelerator, switch)
+        for switch in wanted:
+            if (switch, accelerator) not in self.access_ports:
+                self._plug_in(accelerator, switch)
+            self.access_ports[switch, accelerator].enabled = True
+            self.switches[switch].poll_ports()
+        here = self.attached[accelerator]
+        here += [switch for switch in wanted if switch not in here]
+        rlocs = (self.topology.switch(switch).rloc for switch in here)
         cabled = tuple(rloc for rloc in rlocs if rloc is not None)
-        for switch in config.attached_to:
-            for eid in eids_of(self.topology, config):
-                self.routers[switch].attach(eid, next_hop(self.plans[switch].port_to(accelerator)), cabled)
+        for switch in here:
+            if switch not in self.failed:
+                for eid in eids_of(self.topology, config):
+                    self.routers[switch].attach(eid, next_hop(self.plans[switch].port_to(accelerator)), cabled)
+        for group in self._joined[accelerator]:
+            for switch in wanted:
+                self.routers[switch].join(self.plans[switch].port_to(accelerator).number, group_of(group))
 
     def detach(self, accelerator: str, switch: str) -> None:
-        """An accelerator leaves one of its access routers."""
-        config = self.topology.accelerator(accelerator)
-        for eid in eids_of(self.topology, config):
-            self.routers[switch].detach(eid)
+        """An accelerator leaves one of its access routers; its cable stays where it is."""
+        if switch in self.attached[accelerator]:
+            self.attached[accelerator].remove(switch)
+        if switch not in self.failed:
+            for eid in eids_of(self.topology, self.topology.accelerator(accelerator)):
+                self.routers[switch].detach(eid)
 
     def join(self, accelerator: str, group: GroupConfig | ScaleUpGroupConfig) -> None:
         """An accelerator wants what is sent to a group."""
@@ -166,7 +196,8 @@ class Fabric:
             self.endpoints[accelerator].groups.add(group.number)
         else:
             self.hosts[accelerator].groups.add(group.address)
-        for switch in self.topology.accelerator(accelerator).attached_to:
+        self._joined[accelerator].append(group)
+        for switch in self.attached[accelerator]:
             self.routers[switch].join(self.plans[switch].port_to(accelerator).number, group_of(group))
 
     def leave(self, accelerator: str, group: GroupConfig | ScaleUpGroupConfig) -> None:
@@ -175,8 +206,53 @@ class Fabric:
             self.endpoints[accelerator].groups.discard(group.number)
         else:
             self.hosts[accelerator].groups.discard(group.address)
-        for switch in self.topology.accelerator(accelerator).attached_to:
+        if group in self._joined[accelerator]:
+            self._joined[accelerator].remove(group)
+        for switch in self.attached[accelerator]:
             self.routers[switch].leave(self.plans[switch].port_to(accelerator).number, group_of(group))
+
+    def start_mapping_system(self, name: str, config: MapServerConfig | None = None) -> None:
+        """A Map-Server begins with what its store has, the first time with nothing. It must not be running."""
+        wanted = config or dict(mapping_systems(self.topology))[name]
+        system = MappingSystem(name, wanted, self.network, self._stores[name])
+        self.mapping_systems[name] = system
+        self.failed.discard(name)
+        system.listen()
+        system.perform(())  # what it was about to say when it ended is due now
+
+    def stop_mapping_system(self, name: str) -> None:
+        """A Map-Server ends without a word; what it knew stays in its store."""
+        system = self.mapping_systems[name]
+        self.failed.add(name)
+        self.network.forget(system.address)
+        system.stop()
+
+    def start_router(self, name: str) -> None:
+        """The control plane of an xTR begins, with nothing but the nonces of its last life. It must not be running."""
+        switch, control = self.topology.switch(name), self.controls[name]
+        assert switch.pod is not None
+        router = Router(
+            name,
+            xtr_config(self.topology, switch),
+            self.network,
+            control,
+            names=names_of(self.topology.pod(switch.pod)),
+            scale_up_iids=self.topology.instance_ids("scale-up"),
+            nonces=self._nonces[name],
+        )
+        self.routers[name] = router
+        self.failed.discard(name)
+        self.switches[name].on_port_status = router.port_status
+        router.start()
+
+    def stop_router(self, name: str) -> None:
+        """The control plane of an xTR ends without a word. Its switch goes on with the tables that it has."""
+        router = self.routers[name]
+        self.failed.add(name)
+        self.network.forget(router.address)
+        self.switches[name].on_port_status = None
+        router.control.on_packet_in = None
+        router.stop()
 
     def _addresses(self) -> dict[IPAddress, str]:
         names: dict[IPAddress, str] = {s.rloc: s.name for s in self.topology.switches if s.rloc is not None}
@@ -189,25 +265,43 @@ class Fabric:
             under_way = self._punts[name] - control.packets_in, control.packets_out - self._submissions[name]
             if any(under_way):
                 waiting.append(f"{name}: {under_way[0]} packets to the controller, {under_way[1]} from it")
-        for name, router in self.routers.items():
+        running = [(name, router) for name, router in self.routers.items() if name not in self.failed]
+        for name, router in running:
             waiting += [f"{name}: {item.what} of {item.eid} at {item.link}" for item in router.machine.pending()]
         for name, system in self.mapping_systems.items():
-            waiting += [f"{name}: notifications to {item.xtr}" for item in system.machine.pending()]
+            if name not in self.failed:
+                waiting += [f"{name}: notifications to {item.xtr}" for item in system.machine.pending()]
         return waiting
 
+    def _require_access(self, accelerator: str, switch: str) -> None:
+        config = self.topology.accelerator(accelerator)
+        pod = self.topology.switch(config.attached_to[0]).pod
+        access = [found.name for found in self.topology.xtrs(pod or "", "access")]
+        if switch not in access:
+            raise ValueError(f"{switch} is no access router of PoD {pod}, to which {accelerator} belongs")
+        if switch in self.failed:
+            raise ValueError(f"{switch} has failed")
+
+    def _stop(self) -> None:
+        for system in self.mapping_systems.values():
+            system.stop()
+        for router in self.routers.values():
+            router.stop()
+
     async def _bring_up(self) -> None:
+        self._stack.callback(self._stop)
         for name, config in mapping_systems(self.topology):
-            system = MappingSystem(name, config, self.network)
-            self.mapping_systems[name] = system
-            system.listen()
-            self._stack.callback(system.stop)
+            self._stores[name] = MemoryStore()
+            self.start_mapping_system(name, config)
         self._make_switches()
         await self._make_controls()
-        for router in self.routers.values():
-            router.start()
+        for switch in self.topology.switches:
+            if switch.rloc is not None:
+                self._nonces[switch.name] = MemoryNonceStore()
+                self.start_router(switch.name)
         await self.converge()
         for accelerator in self.topology.accelerators:
-            self.attach(accelerator.name)
+            self.attach(accelerator.name, *accelerator.attached_to)
         groups: list[GroupConfig | ScaleUpGroupConfig] = [*self.topology.groups, *self.topology.scale_up_groups]
         for group in groups:
             for member in group.members:
@@ -249,6 +343,19 @@ class Fabric:
         self.access_ports[switch, port.peer] = end
         interface.attach(end.deliver, mac(port.mac), lambda: end.is_up)
 
+    def _plug_in(self, accelerator: str, switch: str) -> None:
+        """A new cable, to the next port of the switch."""
+        before = self.plans[switch]
+        number = len(before.ports) + 1
+        config = self.topology.accelerator(accelerator)
+        there = len(self.interfaces[accelerator].uplinks) + 1
+        port = PortPlan(number, port_mac(before.index, number), accelerator, there, config.mac, access=True)
+        self.plans[switch] = replace(before, ports=(*before.ports, port))
+        self._plug_accelerator(switch, port, None)
+        punt = self.topology.punt
+        control = self.controls[switch]
+        control.apply(control.tables.set_punt_limit(number, punt.packets_per_second, punt.burst))
+
     async def _make_controls(self) -> None:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lispfabric-"))
         wanted = self.p4runtime or f"unix:{folder}/p4runtime.sock"
@@ -265,18 +372,6 @@ class Fabric:
             target = Target(address, planned.index, election_id=time.time_ns(), takes_over=True)
             control = SwitchControl(switch.name, target, pipeline, initial_tables(self.topology, planned))
             self.controls[switch.name] = control
-            if switch.rloc is not None and switch.pod is not None:
-                router = Router(
-                    switch.name,
-                    xtr_config(self.topology, switch),
-                    self.network,
-                    control,
-                    names=names_of(self.topology.pod(switch.pod)),
-                    scale_up_iids=self.topology.instance_ids("scale-up"),
-                )
-                self.routers[switch.name] = router
-                self.switches[switch.name].on_port_status = router.port_status
-                self._stack.callback(router.stop)
         for control in self.controls.values():
             await self._stack.enter_async_context(control)
 

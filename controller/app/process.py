@@ -60,6 +60,7 @@ class MachineProcess(Generic[MachineT]):
         self.on_event: Callable[[Event], None] = lambda event: log.debug("%s: %s", name, event)
         self._transport = transport
         self._timer: asyncio.TimerHandle | None = None
+        self._stopped = False
 
     @staticmethod
     def now() -> float:
@@ -71,13 +72,16 @@ class MachineProcess(Generic[MachineT]):
         self._transport.listen(address or self.address, self._receive)
 
     def stop(self) -> None:
-        """No timer fires any more."""
+        """It does nothing any more, whatever comes: no timer fires, and what reaches it changes nothing."""
+        self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def perform(self, outputs: Iterable[object]) -> None:
         """Does what the machine asks for, and sees to its next deadline."""
+        if self._stopped:
+            return
         now, note, tell = self.now(), self.events.append, self.on_event
         ready: list[Datagram] = []
         for output in outputs:
