@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
-from typing import Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from controller.lisp import Eid, MulticastInfo, NoAddress, Prefix
 from controller.mapping.machine.group_table import GroupTable
+from controller.mapping.machine.sorted_numbers import SortedNumbers
 
 V = TypeVar("V")
 Family: TypeAlias = tuple[int, int]
 """Instance-ID and IP version: prefixes of different families have nothing to do with each other."""
 
+_LENGTH_BITS: Final = 8
+
 
 @dataclass(slots=True)
 class _Prefixes:
-    """The prefixes of one family.
+    """The prefixes of one family, each by a number: its network, and the prefix length in the lowest 8 bits.
 
-    `by_length` has for each prefix length the networks in the table, so a longest match costs one dictionary
-    look-up per length in use. `order` has (network, length) sorted, without the default route: whatever is
-    inside a prefix is one run of it, and the nearest relatives of an address stand next to it.
+    A longest match costs one look-up in `eids` per prefix length in use, of which `counts` has how many there are.
+    `order` has all but the default route: whatever is inside a prefix is one run of it, and the nearest relatives of
+    an address stand next to it.
     """
 
-    by_length: dict[int, dict[int, Eid]] = field(default_factory=dict)
+    eids: dict[int, Eid] = field(default_factory=dict)
+    counts: dict[int, int] = field(default_factory=dict)
     lengths: list[int] = field(default_factory=list)
-    order: list[tuple[int, int]] = field(default_factory=list)
+    order: SortedNumbers = field(default_factory=SortedNumbers)
+
+    def add(self, eid: Eid, network: int, length: int) -> None:
+        number = network << _LENGTH_BITS | length
+        self.eids[number] = eid
+        if length not in self.counts:
+            insort(self.lengths, length)
+        self.counts[length] = self.counts.get(length, 0) + 1
+        if length:
+            self.order.add(number)
+
+    def discard(self, network: int, length: int) -> None:
+        number = network << _LENGTH_BITS | length
+        del self.eids[number]
+        self.counts[length] -= 1
+        if not self.counts[length]:
+            del self.counts[length]
+            self.lengths.remove(length)
+        if length:
+            self.order.remove(number)
 
 
 class EidTable(Generic[V]):
@@ -71,14 +94,10 @@ class EidTable(Generic[V]):
             self._whole[eid.iid] = eid
         if not new or not isinstance(eid.target, (IPv4Network, IPv6Network)):
             return
-        prefixes = self._families.setdefault(_family(eid.iid, eid.target), _Prefixes())
-        network, length = _bits(eid.target)
-        if length not in prefixes.by_length:
-            insort(prefixes.lengths, length)
-            prefixes.by_length[length] = {}
-        prefixes.by_length[length][network] = eid
-        if length:
-            insort(prefixes.order, (network, length))
+        family = _family(eid.iid, eid.target)
+        if family not in self._families:
+            self._families[family] = _Prefixes()
+        self._families[family].add(eid, *_bits(eid.target))
 
     def pop(self, eid: Eid) -> V | None:
         """Remove the entry at exactly this EID and return its value; None if there was none."""
@@ -90,14 +109,7 @@ class EidTable(Generic[V]):
         if isinstance(eid.target, NoAddress):
             del self._whole[eid.iid]
         if isinstance(eid.target, (IPv4Network, IPv6Network)):
-            prefixes = self._families[_family(eid.iid, eid.target)]
-            network, length = _bits(eid.target)
-            del prefixes.by_length[length][network]
-            if not prefixes.by_length[length]:
-                del prefixes.by_length[length]
-                prefixes.lengths.remove(length)
-            if length:
-                del prefixes.order[bisect_left(prefixes.order, (network, length))]
+            self._families[_family(eid.iid, eid.target)].discard(*_bits(eid.target))
         return value
 
     def covering(self, eid: Eid) -> Iterator[tuple[Eid, V]]:
@@ -112,7 +124,8 @@ class EidTable(Generic[V]):
             network, limit = _bits(target)
             width = target.max_prefixlen
             for length in reversed(prefixes.lengths[: bisect_right(prefixes.lengths, limit)]):
-                found = prefixes.by_length[length].get(network >> (width - length) << (width - length))
+                at = network >> (width - length) << (width - length)
+                found = prefixes.eids.get(at << _LENGTH_BITS | length)
                 if found is not None:
                     yield found, self._values[found]
         whole = self._whole.get(eid.iid)
@@ -134,17 +147,16 @@ class EidTable(Generic[V]):
         if isinstance(target, NoAddress):
             for found in sorted(one for one in self._values if one.iid == eid.iid and one != eid):
                 yield found, self._values[found]
-        if not isinstance(target, (IPv4Network, IPv6Network)):
+        if not isinstance(target, (IPv4Network, IPv6Network)) or target.prefixlen == target.max_prefixlen:
             return
         prefixes = self._families.get(_family(eid.iid, target))
         if prefixes is None:
             return
         network, length = _bits(target)
-        last = int(target.broadcast_address)
-        begin = bisect_right(prefixes.order, (network, length))
-        end = bisect_right(prefixes.order, (last, target.max_prefixlen))
-        for at, bits in prefixes.order[begin:end]:
-            found = prefixes.by_length[bits][at]
+        last = network | (1 << target.max_prefixlen - length) - 1
+        first = network << _LENGTH_BITS | length
+        for number in tuple(prefixes.order.between(first, last << _LENGTH_BITS | target.max_prefixlen)):
+            found = prefixes.eids[number]
             yield found, self._values[found]
 
     def shared_bits(self, eid: Eid) -> int:
@@ -160,9 +172,9 @@ class EidTable(Generic[V]):
             return -1
         network, limit = _bits(target)
         width = target.max_prefixlen
-        place = bisect_right(prefixes.order, (network, width))
         best = -1
-        for at, length in prefixes.order[max(place - 1, 0) : place + 1]:
+        for number in prefixes.order.around(network << _LENGTH_BITS | width):
+            at, length = number >> _LENGTH_BITS, number & (1 << _LENGTH_BITS) - 1
             equal = width - (network ^ at).bit_length()
             best = max(best, min(equal, length, limit))
         return best
