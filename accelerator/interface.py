@@ -31,18 +31,27 @@ class Interface:
     Attributes:
         uplinks: the links, in the order in which they were attached.
         refused: frames that could not be read or were for somebody else.
+        taps: are shown every frame before anybody else; one that says True has taken it.
     """
 
     def __init__(self, mac: bytes) -> None:
         self.mac = mac
         self.uplinks: list[Uplink] = []
         self.refused = 0
+        self.taps: list[Callable[[bytes], bool]] = []
         self._handlers: dict[int, Handler] = {}
 
     def attach(self, send: Callable[[bytes], None], router_mac: bytes, is_up: Callable[[], bool] = lambda: True) -> int:
         """Adds a link; returns its index."""
         self.uplinks.append(Uplink(send, router_mac, is_up))
         return len(self.uplinks) - 1
+
+    def uplink_to(self, router_mac: bytes) -> Uplink:
+        """The link to the router's port with that MAC address. Raises OSError if there is none."""
+        for uplink in self.uplinks:
+            if uplink.router_mac == router_mac:
+                return uplink
+        raise OSError(f"router_mac = {router_mac.hex(':')}: {self.mac.hex(':')} has no link there")
 
     def handle(self, ether_type: int, handler: Handler) -> None:
         """From now on `handler` gets the payload of frames of this EtherType."""
@@ -64,6 +73,9 @@ class Interface:
 
     def receive(self, frame: bytes) -> None:
         """Takes a frame from the wire; a bad one is counted and forgotten."""
+        for tap in self.taps:
+            if tap(frame):
+                return
         try:
             destination, _, ether_type, payload = decode_ethernet(frame)
             handler = self._handlers.get(ether_type)
