@@ -1,0 +1,58 @@
+"""Groups of accelerators whose collectives the switches compute: membership, trees, slots. Machines without I/O."""
+
+from controller.incc.domains import Carrier, Domain, EidPool, GroupEid
+from controller.incc.errors import InccError
+from controller.incc.manager import GroupManager
+from controller.incc.network import Accelerator, Home, Network, Way, Xtr
+from controller.incc.outputs import (
+    Branch,
+    Broken,
+    Clear,
+    Departed,
+    Ended,
+    Formed,
+    GroupView,
+    Install,
+    MemberChild,
+    NodeChild,
+    Order,
+    Output,
+    Register,
+    Remove,
+    Withdraw,
+    Work,
+)
+from controller.incc.tree import MAX_CHILDREN, Node, Tree
+
+__all__ = [
+    "MAX_CHILDREN",
+    "Accelerator",
+    "Branch",
+    "Broken",
+    "Carrier",
+    "Clear",
+    "Departed",
+    "Domain",
+    "EidPool",
+    "Ended",
+    "Formed",
+    "GroupEid",
+    "GroupManager",
+    "GroupView",
+    "Home",
+    "InccError",
+    "Install",
+    "MemberChild",
+    "Network",
+    "Node",
+    "NodeChild",
+    "Order",
+    "Output",
+    "Register",
+    "Remove",
+    "Tree",
+    "Way",
+    "Withdraw",
+    "Work",
+    "Xtr",
+]
