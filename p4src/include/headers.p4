@@ -109,6 +109,7 @@ const bit<8> PACKET_OUT_SUBMIT = 1;
 // encap_* valid, decapsulating is making the received outer headers invalid, and a border that re-encapsulates does
 // both in one pass without copying a header.
 struct headers_t {
+    ARCHITECTURE_HEADERS
     packet_out_h packet_out;
     packet_in_h  packet_in;
     ethernet_h   link;            // of the link the packet leaves on

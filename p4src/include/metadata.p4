@@ -98,10 +98,8 @@ struct metadata_t {
     verdict_t     verdict;
     drop_reason_t drop_reason;
     punt_reason_t punt_reason;
-}
 
-// Short hands for the two ends a stage can put a packet to.
-#define FABRIC_DROP(meta, why) { meta.verdict = verdict_t.DROP; meta.drop_reason = drop_reason_t.why; }
-#define FABRIC_PUNT(meta, why) { meta.verdict = verdict_t.PUNT; meta.punt_reason = punt_reason_t.why; }
+    ARCHITECTURE_METADATA
+}
 
 #endif  // FABRIC_METADATA_P4_

@@ -2,6 +2,9 @@
 #ifndef FABRIC_TYPES_P4_
 #define FABRIC_TYPES_P4_
 
+// The name of an object in P4Info, put together by a macro.
+#define NAME_OF(name) #name
+
 typedef bit<48>  mac_addr_t;
 typedef bit<32>  ipv4_addr_t;
 typedef bit<128> ipv6_addr_t;

@@ -4,6 +4,7 @@
 #define FABRIC_INSTANCE_P4_
 
 control Instance(inout headers_t hdr, inout metadata_t meta) {
+    RANDOM_SOURCE(random_hash, 32)
     DIRECT_COUNTER(instance_counter)
     DIRECT_METER(instance_meter)
 
@@ -43,7 +44,7 @@ control Instance(inout headers_t hdr, inout metadata_t meta) {
                 FABRIC_DROP(meta, UNSUPPORTED_PAYLOAD)
             } else if (meta.spray == spray_t.EVERY || (meta.spray == spray_t.TOLERANT && meta.payload.reorder)) {
                 // Any hash will do, for entropy, RLOC and path alike.
-                RANDOM(meta.payload.hash, 32w0xFFFFFFFF)
+                RANDOM(random_hash, meta.payload.hash, 32w0xFFFFFFFF)
             }
         }
     }

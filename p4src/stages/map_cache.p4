@@ -4,47 +4,55 @@
 #ifndef FABRIC_MAP_CACHE_P4_
 #define FABRIC_MAP_CACHE_P4_
 
+// The same four actions for each table; a counter belongs to one table, and so do the actions that count with it.
+#define MAP_CACHE_ACTIONS(TABLE)                                                                              \
+    /* Packets and octets for each EID-prefix. */                                                             \
+    DIRECT_COUNTER(TABLE##_counter)                                                                           \
+                                                                                                              \
+    /* The EID is behind the locators of an RLOC-set. */                                                      \
+    @name(NAME_OF(TABLE.use_rloc_set))                                                                        \
+    action TABLE##_use_rloc_set(rloc_set_id_t rloc_set) {                                                     \
+        COUNT_DIRECT(TABLE##_counter)                                                                         \
+        meta.rloc_set = rloc_set;                                                                             \
+        meta.encapsulate = true;                                                                              \
+    }                                                                                                         \
+                                                                                                              \
+    /* The EID is attached here. */                                                                           \
+    @name(NAME_OF(TABLE.deliver))                                                                             \
+    action TABLE##_deliver(fabric_port_t port, mac_addr_t port_mac, mac_addr_t next_hop_mac) {                \
+        COUNT_DIRECT(TABLE##_counter)                                                                         \
+        meta.egress_port = port;                                                                              \
+        meta.port_mac = port_mac;                                                                             \
+        meta.next_hop_mac = next_hop_mac;                                                                     \
+        FABRIC_FORWARD(meta)                                                                                  \
+    }                                                                                                         \
+                                                                                                              \
+    /* Negative map-cache entry: the mapping system said that there is nothing to forward to. */              \
+    @name(NAME_OF(TABLE.drop_negative))                                                                       \
+    action TABLE##_drop_negative(drop_reason_t reason) {                                                      \
+        COUNT_DIRECT(TABLE##_counter)                                                                         \
+        FABRIC_DROP_NEGATIVE(meta, reason)                                                                    \
+    }                                                                                                         \
+                                                                                                              \
+    /* Nothing is known: also the entry for a prefix of the own PoD, whose hosts have entries of their own. */\
+    @name(NAME_OF(TABLE.unknown))                                                                             \
+    action TABLE##_unknown() {                                                                                \
+        COUNT_DIRECT(TABLE##_counter)                                                                         \
+        FABRIC_UNKNOWN_DESTINATION(meta)                                                                      \
+    }
+
 control MapCache(inout headers_t hdr, inout metadata_t meta) {
-    // Packets and octets for each EID-prefix.
-    DIRECT_COUNTER(scale_up_counter)
-    DIRECT_COUNTER(scale_out_ipv4_counter)
-    DIRECT_COUNTER(scale_out_ipv6_counter)
-
-    // The EID is behind the locators of an RLOC-set.
-    action use_rloc_set(rloc_set_id_t rloc_set) {
-        meta.rloc_set = rloc_set;
-        meta.encapsulate = true;
-    }
-
-    // The EID is attached here.
-    action deliver(fabric_port_t port, mac_addr_t port_mac, mac_addr_t next_hop_mac) {
-        meta.egress_port = port;
-        meta.port_mac = port_mac;
-        meta.next_hop_mac = next_hop_mac;
-        meta.verdict = verdict_t.FORWARD;
-    }
-
-    // Negative map-cache entry: the mapping system said that there is nothing to forward to.
-    action drop_negative(drop_reason_t reason) {
-        meta.verdict = verdict_t.DROP;
-        meta.drop_reason = reason;
-    }
-
-    // Nothing is known: also the entry for a prefix of the own PoD, whose hosts have entries of their own.
-    action unknown() {
-        FABRIC_DROP(meta, UNKNOWN_DESTINATION)
-        if (meta.punt_unknown) {
-            FABRIC_PUNT(meta, UNKNOWN_DESTINATION)
-        }
-    }
+    MAP_CACHE_ACTIONS(scale_up)
+    MAP_CACHE_ACTIONS(scale_out_ipv4)
+    MAP_CACHE_ACTIONS(scale_out_ipv6)
 
     table scale_up {
         key = {
             meta.iid               : exact @name("iid");
             meta.payload.dst[31:0] : exact @name("acc_id");
         }
-        actions = { use_rloc_set; deliver; drop_negative; unknown; }
-        const default_action = unknown();
+        actions = { scale_up_use_rloc_set; scale_up_deliver; scale_up_drop_negative; scale_up_unknown; }
+        const default_action = scale_up_unknown();
         counters = scale_up_counter;
         size = SCALE_UP_SIZE;
     }
@@ -54,8 +62,8 @@ control MapCache(inout headers_t hdr, inout metadata_t meta) {
             meta.iid               : exact @name("iid");
             meta.payload.dst[31:0] : lpm   @name("eid");
         }
-        actions = { use_rloc_set; deliver; drop_negative; unknown; }
-        const default_action = unknown();
+        actions = { scale_out_ipv4_use_rloc_set; scale_out_ipv4_deliver; scale_out_ipv4_drop_negative; scale_out_ipv4_unknown; }
+        const default_action = scale_out_ipv4_unknown();
         counters = scale_out_ipv4_counter;
         size = SCALE_OUT_IPV4_SIZE;
     }
@@ -65,8 +73,8 @@ control MapCache(inout headers_t hdr, inout metadata_t meta) {
             meta.iid         : exact @name("iid");
             meta.payload.dst : lpm   @name("eid");
         }
-        actions = { use_rloc_set; deliver; drop_negative; unknown; }
-        const default_action = unknown();
+        actions = { scale_out_ipv6_use_rloc_set; scale_out_ipv6_deliver; scale_out_ipv6_drop_negative; scale_out_ipv6_unknown; }
+        const default_action = scale_out_ipv6_unknown();
         counters = scale_out_ipv6_counter;
         size = SCALE_OUT_IPV6_SIZE;
     }

@@ -102,9 +102,7 @@ control Payload(inout headers_t hdr, inout metadata_t meta) {
                 meta.payload.queue_pair = hdr.inner_bth.queue_pair;
             }
             // RFC 9300 section 5.3: the smaller TTL survives, and the outer DSCP.
-            if (meta.outer.ttl < meta.payload.ttl) {
-                meta.payload.ttl = meta.outer.ttl;
-            }
+            SMALLER(meta.payload.ttl, meta.outer.ttl)
             meta.payload.dscp = meta.outer.dscp;
             ecn_decapsulation.apply();
         } else {

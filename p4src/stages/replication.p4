@@ -3,15 +3,25 @@
 #ifndef FABRIC_REPLICATION_P4_
 #define FABRIC_REPLICATION_P4_
 
-control Replication(inout headers_t hdr, inout metadata_t meta) {
-    DIRECT_COUNTER(multicast_source_counter)
-    DIRECT_COUNTER(multicast_group_counter)
-    DIRECT_COUNTER(broadcast_counter)
-
-    action replicate(group_id_t group) {
-        meta.group = group;
-        meta.verdict = verdict_t.REPLICATE;
+// A counter belongs to one table, and so do the actions that count with it.
+#define REPLICATE_ACTIONS(TABLE)                        \
+    DIRECT_COUNTER(TABLE##_counter)                     \
+                                                        \
+    @name(NAME_OF(TABLE.replicate))                     \
+    action TABLE##_replicate(group_id_t group) {        \
+        COUNT_DIRECT(TABLE##_counter)                   \
+        FABRIC_REPLICATE(meta, group)                   \
+    }                                                   \
+                                                        \
+    @name(NAME_OF(TABLE.no_list))                       \
+    action TABLE##_no_list() {                          \
+        COUNT_DIRECT(TABLE##_counter)                   \
     }
+
+control Replication(inout headers_t hdr, inout metadata_t meta) {
+    REPLICATE_ACTIONS(multicast_source)
+    REPLICATE_ACTIONS(multicast_group)
+    REPLICATE_ACTIONS(broadcast)
 
     // All three are filled from the replication lists that the mapping system has merged (RFC 8378), or that the
     // configuration gives. One source of a group:
@@ -21,8 +31,8 @@ control Replication(inout headers_t hdr, inout metadata_t meta) {
             meta.payload.src : exact @name("source");
             meta.payload.dst : exact @name("group");
         }
-        actions = { replicate; @defaultonly NoAction; }
-        const default_action = NoAction();
+        actions = { multicast_source_replicate; @defaultonly multicast_source_no_list; }
+        const default_action = multicast_source_no_list();
         counters = multicast_source_counter;
         size = MULTICAST_SOURCE_SIZE;
     }
@@ -33,8 +43,8 @@ control Replication(inout headers_t hdr, inout metadata_t meta) {
             meta.iid         : exact @name("iid");
             meta.payload.dst : exact @name("group");
         }
-        actions = { replicate; @defaultonly NoAction; }
-        const default_action = NoAction();
+        actions = { multicast_group_replicate; @defaultonly multicast_group_no_list; }
+        const default_action = multicast_group_no_list();
         counters = multicast_group_counter;
         size = MULTICAST_GROUP_SIZE;
     }
@@ -42,8 +52,8 @@ control Replication(inout headers_t hdr, inout metadata_t meta) {
     // Everybody in an Instance-ID.
     table broadcast {
         key = { meta.iid : exact @name("iid"); }
-        actions = { replicate; @defaultonly NoAction; }
-        const default_action = NoAction();
+        actions = { broadcast_replicate; @defaultonly broadcast_no_list; }
+        const default_action = broadcast_no_list();
         counters = broadcast_counter;
         size = BROADCAST_SIZE;
     }
@@ -66,21 +76,21 @@ control Replication(inout headers_t hdr, inout metadata_t meta) {
         if (meta.payload.cast == cast_t.LINK_LOCAL) {
             FABRIC_DROP(meta, UNSUPPORTED_PAYLOAD)
         } else {
+            bool found = true;
+            if (meta.payload.cast == cast_t.BROADCAST) {
+                if (!broadcast.apply().hit) {
+                    found = false;
+                }
+            } else if (!multicast_source.apply().hit) {
+                if (!multicast_group.apply().hit) {
+                    found = false;
+                }
+            }
+            if (!found) {
+                FABRIC_UNKNOWN_DESTINATION(meta)
+            }
             if (meta.terminated && meta.site != meta.own_site) {
                 home_eid.apply();
-            }
-            if (meta.verdict == verdict_t.UNDECIDED) {
-                if (meta.payload.cast == cast_t.BROADCAST) {
-                    broadcast.apply();
-                } else if (!multicast_source.apply().hit) {
-                    multicast_group.apply();
-                }
-            }
-            if (meta.verdict == verdict_t.UNDECIDED) {
-                FABRIC_DROP(meta, UNKNOWN_DESTINATION)
-                if (meta.punt_unknown) {
-                    FABRIC_PUNT(meta, UNKNOWN_DESTINATION)
-                }
             }
         }
     }

@@ -4,7 +4,7 @@
 #define FABRIC_RLOC_SET_P4_
 
 control RlocSet(inout headers_t hdr, inout metadata_t meta) {
-    FLOW_SELECTOR(rloc_selector, RLOC_SELECTOR_SIZE, RLOC_SET_MAX_MEMBERS)
+    FLOW_SELECTOR(rloc_selector, RLOC_SELECTOR_SIZE, RLOC_SET_MAX_MEMBERS, RLOC_SET_SIZE)
 
     // `mtu`: the largest packet, outer header included, that goes to this locator (RFC 9300 section 7.1: L).
     action use_rloc(ipv4_addr_t rloc, ipv4_addr_t source_rloc, bit<16> mtu) {
@@ -13,7 +13,7 @@ control RlocSet(inout headers_t hdr, inout metadata_t meta) {
         meta.source_rloc = (eid_t) source_rloc;
         meta.mtu = mtu;
         meta.underlay_dst = (eid_t) rloc;
-        meta.verdict = verdict_t.UNDECIDED;
+        FABRIC_RETRACT(meta, NO_RLOC)
     }
 
     action use_rloc_ipv6(ipv6_addr_t rloc, ipv6_addr_t source_rloc, bit<16> mtu) {
@@ -22,7 +22,7 @@ control RlocSet(inout headers_t hdr, inout metadata_t meta) {
         meta.source_rloc = source_rloc;
         meta.mtu = mtu;
         meta.underlay_dst = rloc;
-        meta.verdict = verdict_t.UNDECIDED;
+        FABRIC_RETRACT(meta, NO_RLOC)
     }
 
     // One entry for each distinct RLOC-set of the map-cache; its group holds the usable locators of the best priority.
@@ -40,7 +40,7 @@ control RlocSet(inout headers_t hdr, inout metadata_t meta) {
     apply {
         // A table with a selector has no default action on bmv2, and an empty group no action at all: drop first, and
         // let the member that is chosen decide otherwise.
-        FABRIC_DROP(meta, NO_RLOC)
+        FABRIC_DROP_UNLESS_RETRACTED(meta, NO_RLOC)
         rloc_set.apply();
     }
 }

@@ -3,8 +3,8 @@
 #define FABRIC_UNDERLAY_P4_
 
 control Underlay(inout headers_t hdr, inout metadata_t meta) {
-    FLOW_SELECTOR(underlay_selector, UNDERLAY_SELECTOR_SIZE, UNDERLAY_MAX_PATHS)
-    FLOW_SELECTOR(underlay_selector_ipv6, UNDERLAY_SELECTOR_SIZE, UNDERLAY_MAX_PATHS)
+    FLOW_SELECTOR(underlay_selector, UNDERLAY_SELECTOR_SIZE, UNDERLAY_MAX_PATHS, UNDERLAY_IPV4_SIZE)
+    FLOW_SELECTOR(underlay_selector_ipv6, UNDERLAY_SELECTOR_SIZE, UNDERLAY_MAX_PATHS, UNDERLAY_IPV6_SIZE)
     // Packets and octets to each RLOC.
     DIRECT_COUNTER(underlay_ipv4_counter)
     DIRECT_COUNTER(underlay_ipv6_counter)
@@ -13,7 +13,8 @@ control Underlay(inout headers_t hdr, inout metadata_t meta) {
         meta.egress_port = port;
         meta.port_mac = port_mac;
         meta.next_hop_mac = next_hop_mac;
-        meta.verdict = verdict_t.FORWARD;
+        FABRIC_RETRACT(meta, NO_UNDERLAY_ROUTE)
+        FABRIC_FORWARD(meta)
     }
 
     // Filled from the topology by the router's control plane: every RLOC of the fabric.
@@ -42,7 +43,7 @@ control Underlay(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        FABRIC_DROP(meta, NO_UNDERLAY_ROUTE)
+        FABRIC_DROP_UNLESS_RETRACTED(meta, NO_UNDERLAY_ROUTE)
         if (meta.rloc_is_ipv6) {
             underlay_ipv6.apply();
         } else {

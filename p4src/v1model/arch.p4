@@ -23,7 +23,11 @@
 #define DIRECT_METER(name) direct_meter<color_t>(MeterType.bytes) name;
 #define READ_METER(name, result) name.read(result);
 
-#define RANDOM(result, most) random(result, 0, most);
+#define RANDOM_SOURCE(name, bits)
+#define RANDOM(name, result, most) random(result, 0, most);
+
+// The smaller of both numbers.
+#define SMALLER(number, other) if (other < number) { number = other; }
 
 // The hash that spreads flows. The rotation comes from the control plane.
 #define FLOW_HASH(name)
@@ -33,7 +37,33 @@
 #define FLOW_HASH_ROTATE(value, rotation)                                                               \
     value = (value << (bit<8>) rotation) | (value >> (8w32 - (bit<8>) rotation));
 
-#define FLOW_SELECTOR(name, members, max_group) \
+#define FLOW_SELECTOR(name, members, max_group, groups) \
     @max_group_size(max_group) action_selector(HashAlgorithm.crc16, members, 16) name;
+
+// Checksums are verified, computed and adjusted in controls of their own here: checksums.p4.
+#define IPV4_CHECKSUMS(verified, remembered)
+#define VERIFY_IPV4(name, header, meta)
+#define REMEMBER_IPV4(name, header, meta)
+
+#define ARCHITECTURE_HEADERS
+#define ARCHITECTURE_METADATA
+
+// What a stage wants to become of the packet. The stages are applied one after the other, each only while nothing is
+// decided.
+#define FABRIC_DROP(meta, why) { meta.verdict = verdict_t.DROP; meta.drop_reason = drop_reason_t.why; }
+#define FABRIC_DROP_NEGATIVE(meta, reason) { meta.verdict = verdict_t.DROP; meta.drop_reason = reason; }
+#define FABRIC_PUNT(meta, why) { meta.verdict = verdict_t.PUNT; meta.punt_reason = punt_reason_t.why; }
+#define FABRIC_FORWARD(meta) { meta.verdict = verdict_t.FORWARD; }
+#define FABRIC_REPLICATE(meta, list) { meta.group = list; meta.verdict = verdict_t.REPLICATE; }
+#define FABRIC_UNKNOWN_DESTINATION(meta)        \
+    FABRIC_DROP(meta, UNKNOWN_DESTINATION)      \
+    if (meta.punt_unknown) {                    \
+        FABRIC_PUNT(meta, UNKNOWN_DESTINATION)  \
+    }
+
+// Around a table with a selector, whose chosen member retracts the drop. Such a table has no default action on bmv2, and
+// an empty group no action at all.
+#define FABRIC_DROP_UNLESS_RETRACTED(meta, why) FABRIC_DROP(meta, why)
+#define FABRIC_RETRACT(meta, why) { meta.verdict = verdict_t.UNDECIDED; }
 
 #endif  // FABRIC_V1MODEL_ARCH_P4_

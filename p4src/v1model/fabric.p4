@@ -40,6 +40,7 @@
 #include "../include/types.p4"
 #include "../include/headers.p4"
 #include "../include/metadata.p4"
+#include "../stages/frame.p4"
 #include "../stages/port_context.p4"
 #include "../stages/membership.p4"
 #include "../stages/tunnel_termination.p4"
@@ -143,7 +144,7 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                 }
                 if (meta.sample_share != 0) {
                     bit<16> chance;
-                    RANDOM(chance, 16w0xFFFF)
+                    RANDOM(random_share, chance, 16w0xFFFF)
                     if (chance <= meta.sample_share) {
                         clone_preserving_field_list(CloneType.I2E, SAMPLE_SESSION, FIELDS_OF_SAMPLE);
                     }

@@ -1,163 +1,27 @@
-// Parser and deparser of the v1model program. The parser knows no ports and no addresses: it takes a frame apart as
-// far as it could matter, and ingress decides what of it does.
+// Parser and deparser of the v1model program.
 #ifndef FABRIC_V1MODEL_PARSER_P4_
 #define FABRIC_V1MODEL_PARSER_P4_
 
+@noWarn("uninitialized-use")
 parser FabricParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
                     inout standard_metadata_t standard_metadata) {
+    Frame() frame;
+
     state start {
+        hdr.packet_out.setInvalid();
         transition select(standard_metadata.ingress_port) {
             CPU_PORT : parse_packet_out;
-            default  : parse_ethernet;
+            default  : parse_frame;
         }
     }
 
     state parse_packet_out {
         packet.extract(hdr.packet_out);
-        transition parse_ethernet;
+        transition parse_frame;
     }
 
-    state parse_ethernet {
-        packet.extract(hdr.ethernet);
-        transition select(hdr.ethernet.ether_type) {
-            ETHERTYPE_IPV4     : parse_ipv4;
-            ETHERTYPE_IPV6     : parse_ipv6;
-            ETHERTYPE_SCALE_UP : parse_scale_up;
-            default            : accept;
-        }
-    }
-
-    state parse_scale_up {
-        packet.extract(hdr.scale_up);
-        transition accept;
-    }
-
-    // Of a fragmented packet only the first fragment has a transport header. It is not looked at, for all fragments of a
-    // flow shall go the same way; nor is a packet with options, which is dropped.
-    state parse_ipv4 {
-        packet.extract(hdr.ipv4);
-        transition select(hdr.ipv4.ihl, hdr.ipv4.flags, hdr.ipv4.frag_offset, hdr.ipv4.protocol) {
-            (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_UDP)  : parse_udp;
-            (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_TCP)  : parse_ports;
-            (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_SCTP) : parse_ports;
-            default : accept;
-        }
-    }
-
-    // A fragment header is one of the extension headers, behind which nothing is looked at.
-    state parse_ipv6 {
-        packet.extract(hdr.ipv6);
-        transition select(hdr.ipv6.next_header) {
-            IP_PROTOCOL_UDP  : parse_udp;
-            IP_PROTOCOL_TCP  : parse_ports;
-            IP_PROTOCOL_SCTP : parse_ports;
-            default : accept;
-        }
-    }
-
-    state parse_ports {
-        packet.extract(hdr.ports);
-        transition accept;
-    }
-
-    state parse_udp {
-        packet.extract(hdr.udp);
-        transition select(hdr.udp.dst_port) {
-            UDP_PORT_LISP      : parse_lisp;
-            UDP_PORT_VXLAN     : parse_vxlan;
-            UDP_PORT_VXLAN_GPE : parse_vxlan_gpe;
-            UDP_PORT_ROCE      : parse_bth;
-            default : accept;
-        }
-    }
-
-    state parse_bth {
-        packet.extract(hdr.bth);
-        transition accept;
-    }
-
-    // Plain LISP (P=0) does not say what it carries: the first nibble does. In LISP-GPE the Next Protocol does, and N, E
-    // and V mean nothing (RFC 9305 section 3). With a key the payload is encrypted.
-    state parse_lisp {
-        packet.extract(hdr.tunnel);
-        transition select(hdr.tunnel.flags, hdr.tunnel.next_protocol, packet.lookahead<bit<4>>()) {
-            (0 &&& (TUNNEL_FLAG_P | TUNNEL_KEY_MASK), _, 4) : parse_inner_ipv4;
-            (0 &&& (TUNNEL_FLAG_P | TUNNEL_KEY_MASK), _, 6) : parse_inner_ipv6;
-            (TUNNEL_FLAG_P &&& (TUNNEL_FLAG_P | TUNNEL_KEY_MASK), NEXT_PROTOCOL_IPV4, _)     : parse_inner_ipv4;
-            (TUNNEL_FLAG_P &&& (TUNNEL_FLAG_P | TUNNEL_KEY_MASK), NEXT_PROTOCOL_IPV6, _)     : parse_inner_ipv6;
-            (TUNNEL_FLAG_P &&& (TUNNEL_FLAG_P | TUNNEL_KEY_MASK), NEXT_PROTOCOL_ETHERNET, _) : parse_inner_ethernet;
-            default : accept;
-        }
-    }
-
-    state parse_vxlan {
-        packet.extract(hdr.tunnel);
-        transition parse_inner_ethernet;
-    }
-
-    // Version 0, P set: the Next Protocol names the payload. OAM is nobody's payload.
-    state parse_vxlan_gpe {
-        packet.extract(hdr.tunnel);
-        transition select(hdr.tunnel.flags & (TUNNEL_FLAG_P | TUNNEL_FLAG_OAM | TUNNEL_VERSION_MASK),
-                          hdr.tunnel.next_protocol) {
-            (TUNNEL_FLAG_P, NEXT_PROTOCOL_IPV4)     : parse_inner_ipv4;
-            (TUNNEL_FLAG_P, NEXT_PROTOCOL_IPV6)     : parse_inner_ipv6;
-            (TUNNEL_FLAG_P, NEXT_PROTOCOL_ETHERNET) : parse_inner_ethernet;
-            default : accept;
-        }
-    }
-
-    state parse_inner_ethernet {
-        packet.extract(hdr.inner_ethernet);
-        transition select(hdr.inner_ethernet.ether_type) {
-            ETHERTYPE_IPV4     : parse_inner_ipv4;
-            ETHERTYPE_IPV6     : parse_inner_ipv6;
-            ETHERTYPE_SCALE_UP : parse_inner_scale_up;
-            default : accept;
-        }
-    }
-
-    state parse_inner_scale_up {
-        packet.extract(hdr.inner_scale_up);
-        transition accept;
-    }
-
-    state parse_inner_ipv4 {
-        packet.extract(hdr.inner_ipv4);
-        transition select(hdr.inner_ipv4.ihl, hdr.inner_ipv4.flags, hdr.inner_ipv4.frag_offset,
-                          hdr.inner_ipv4.protocol) {
-            (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_UDP)  : parse_inner_udp;
-            (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_TCP)  : parse_inner_ports;
-            (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_SCTP) : parse_inner_ports;
-            default : accept;
-        }
-    }
-
-    state parse_inner_ipv6 {
-        packet.extract(hdr.inner_ipv6);
-        transition select(hdr.inner_ipv6.next_header) {
-            IP_PROTOCOL_UDP  : parse_inner_udp;
-            IP_PROTOCOL_TCP  : parse_inner_ports;
-            IP_PROTOCOL_SCTP : parse_inner_ports;
-            default : accept;
-        }
-    }
-
-    state parse_inner_ports {
-        packet.extract(hdr.inner_ports);
-        transition accept;
-    }
-
-    state parse_inner_udp {
-        packet.extract(hdr.inner_udp);
-        transition select(hdr.inner_udp.dst_port) {
-            UDP_PORT_ROCE : parse_inner_bth;
-            default : accept;
-        }
-    }
-
-    state parse_inner_bth {
-        packet.extract(hdr.inner_bth);
+    state parse_frame {
+        frame.apply(packet, hdr, meta);
         transition accept;
     }
 }
