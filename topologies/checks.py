@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address
-from itertools import combinations
+from collections import Counter
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from topologies.schema import Topology
-from topologies.yaml_source import Path_
+from topologies.limits import PORTS
+from topologies.schema import MappingSystemConfig, SubnetConfig, Topology
+from topologies.yaml_source import Path_, path_text
 
 Problem = tuple[Path_, str]
+
+
+def overlap(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
+    """Whether two prefixes have an address in common."""
+    return one.version == other.version and one.overlaps(other)
 
 
 def _duplicates(section: str, field: str, values: list[object]) -> list[Problem]:
@@ -34,14 +40,18 @@ def _subnet_problems(topology: Topology) -> list[Problem]:
         for path, _, subnet in subnets
         if subnet.iid not in iids
     ]
-    for (_, first_pod, first), (path, _, second) in combinations(subnets, 2):
-        if first.iid == second.iid and first.prefix.overlaps(second.prefix):
-            problems.append(
-                (
-                    path,
-                    f"{second.prefix} overlaps {first.prefix} of pod {first_pod} in Instance-ID {first.iid}",
-                )
-            )
+    # Prefixes nest: in address order, one that overlaps any earlier one is inside the last that overlapped none.
+    outermost: dict[tuple[int, int], tuple[str, SubnetConfig]] = {}
+    for path, pod_name, subnet in sorted(
+        subnets, key=lambda one: (one[2].prefix.network_address.packed, one[2].prefix.prefixlen)
+    ):
+        segment = subnet.iid, subnet.prefix.version
+        first_pod, first = outermost.get(segment, (pod_name, None))
+        if first is not None and first.prefix.overlaps(subnet.prefix):
+            where = f"{first.prefix} of pod {first_pod} in Instance-ID {first.iid}"
+            problems.append((path, f"{subnet.prefix} overlaps {where}"))
+        else:
+            outermost[segment] = pod_name, subnet
     scale_up = topology.instance_ids("scale-up")
     return problems + [
         (("pods", number, "scale_up_subnets", index, "iid"), f"{subnet.iid} is no Scale-Up Instance-ID of `instances`")
@@ -151,22 +161,68 @@ def _scale_up_group_problems(topology: Topology) -> list[Problem]:
     return problems + _duplicates("scale_up_groups", "number", list(named))
 
 
-def _version_problems(topology: Topology) -> list[Problem]:
-    """One underlay, one IP version: every RLOC and mapping system is reached over it. EIDs may be of either."""
-    addresses: list[tuple[Path_, IPv4Address | IPv6Address]] = [
-        (("pods", index, "mapping_system", "address"), pod.mapping_system.address)
-        for index, pod in enumerate(topology.pods)
+def _nodes(topology: Topology) -> list[tuple[Path_, str, IPv4Address | IPv6Address]]:
+    """Every Map-Server: where it stands, its name and its address."""
+    systems: list[tuple[Path_, MappingSystemConfig]] = [
+        (("pods", index, "mapping_system"), pod.mapping_system) for index, pod in enumerate(topology.pods)
     ]
     if topology.scale_out_mapping_system is not None:
-        addresses.append((("scale_out_mapping_system", "address"), topology.scale_out_mapping_system.address))
+        systems.append((("scale_out_mapping_system",), topology.scale_out_mapping_system))
+    found: list[tuple[Path_, str, IPv4Address | IPv6Address]] = []
+    for path, system in systems:
+        found.append((path, system.name, system.address))
+        found += [((*path, "nodes", number), node.name, node.address) for number, node in enumerate(system.nodes)]
+    return found
+
+
+def _underlay_problems(topology: Topology) -> list[Problem]:
+    """One underlay of one IP version, in which every RLOC and Map-Server has an address. EIDs may be of either."""
+    addresses: list[tuple[Path_, IPv4Address | IPv6Address]] = [
+        ((*path, "address"), address) for path, _, address in _nodes(topology)
+    ]
     switches = enumerate(topology.switches)
     addresses += [(("switches", index, "rloc"), switch.rloc) for index, switch in switches if switch.rloc is not None]
     _, first = addresses[0]
-    return [
+    problems: list[Problem] = [
         (path, f"{address} is not of the IP version of pods[0].mapping_system.address = {first}")
         for path, address in addresses
         if address.version != first.version
     ]
+    holders: dict[object, Path_] = {}
+    named = [((*path, "name"), name) for path, name, _ in _nodes(topology)]
+    named += [(("switches", index, "name"), switch.name) for index, switch in enumerate(topology.switches)]
+    for place, value in [*addresses, *named]:
+        if value in holders and not place[0] == holders[value][0] == "switches":
+            problems.append((place, f"{value} is also {path_text(holders[value])}"))
+        holders.setdefault(value, place)
+    return problems
+
+
+def _extranet_problems(topology: Topology) -> list[Problem]:
+    """An extranet offers what some PoD has at the provider and no PoD has at the subscriber."""
+    iids = topology.instance_ids("scale-out")
+    problems: list[Problem] = []
+    offered: list[tuple[int, IPv4Network | IPv6Network, str]] = [
+        (subnet.iid, subnet.prefix, f"{subnet.prefix} of pod {pod.name}")
+        for pod in topology.pods
+        for subnet in pod.subnets
+    ]
+    for index, policy in enumerate(topology.extranets):
+        here: Path_ = ("extranets", index)
+        problems += [
+            ((*here, field), f"{iid} is no Scale-Out Instance-ID of `instances`")
+            for field, iid in (("provider", policy.provider), ("subscriber", policy.subscriber))
+            if iid not in iids
+        ]
+        for number, prefix in enumerate(policy.prefixes):
+            place = (*here, "prefixes", number)
+            if not any(iid == policy.provider and overlap(prefix, one) for iid, one, _ in offered):
+                problems.append((place, f"{prefix} is in no subnet of a pod in Instance-ID {policy.provider}"))
+            for iid, one, owner in offered:
+                if iid == policy.subscriber and overlap(prefix, one):
+                    problems.append((place, f"{prefix} overlaps {owner} in Instance-ID {iid}"))
+            offered.append((policy.subscriber, prefix, f"{prefix} of {path_text(here)}"))
+    return problems
 
 
 def _effect_problems(topology: Topology) -> list[Problem]:
@@ -182,6 +238,16 @@ def _effect_problems(topology: Topology) -> list[Problem]:
             problems.append((here, f"the link is also link_effects[{seen[ends]}]'s"))
         seen.setdefault(ends, index)
     return problems
+
+
+def _port_problems(topology: Topology) -> list[Problem]:
+    ends = Counter(end for link in topology.links for end in link)
+    ends.update(switch for accelerator in topology.accelerators for switch in accelerator.attached_to)
+    return [
+        (("switches", index, "name"), f"{switch.name} would need {ends[switch.name]} ports; a switch has {PORTS}")
+        for index, switch in enumerate(topology.switches)
+        if ends[switch.name] > PORTS
+    ]
 
 
 def _fabric_problems(topology: Topology) -> list[Problem]:
@@ -219,10 +285,11 @@ def problems_of(topology: Topology) -> list[Problem]:
         if link[0] == link[1]:
             problems.append((("links", index), f"joins {link[0]} to itself"))
     problems += (
-        _version_problems(topology)
+        _underlay_problems(topology)
         + _effect_problems(topology)
+        + _port_problems(topology)
         + _fabric_problems(topology)
         + _subnet_problems(topology)
         + _accelerator_problems(topology)
     )
-    return problems + _group_problems(topology)
+    return problems + _extranet_problems(topology) + _group_problems(topology)

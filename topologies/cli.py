@@ -18,7 +18,7 @@ from controller.app import commands
 from controller.app.control import ControlServer
 from controller.app.control_path import ControlPathError, default_path
 from controller.app.network import write_pcap
-from topologies import story
+from topologies import story, topology_commands
 from topologies.inprocess import Fabric, NotConvergedError
 from topologies.operate import methods_of
 from topologies.plan import plan
@@ -32,6 +32,7 @@ ANSWER_TIMEOUT = 10.0
 
 app = typer.Typer(help="A LISP-based network for AI infrastructure.", no_args_is_help=True, add_completion=True)
 commands.add_to(app)
+app.add_typer(topology_commands.app, name="topology")
 
 
 @app.callback()

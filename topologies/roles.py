@@ -14,6 +14,7 @@ from controller.lisp import Algorithm, Eid, IPAddress, Key, group_eid
 from controller.lisp.replication import scale_up_group_eid
 from controller.mapping import (
     AuthorisedXtr,
+    Extranet,
     GroupScope,
     MapServerConfig,
     NameScope,
@@ -23,11 +24,13 @@ from controller.mapping import (
 )
 from controller.p4rt.entities import MeterConfig
 from controller.xtr import MulticastConfig, XtrConfig, access_xtr, border_xtr
+from controller.xtr.roles import SCALE_OUT, SCALE_UP
 from topologies.schema import (
     AcceleratorConfig,
     GroupConfig,
     InstanceConfig,
     KeyConfig,
+    MappingSystemConfig,
     PodConfig,
     ScaleUpGroupConfig,
     SwitchConfig,
@@ -129,19 +132,48 @@ def _multicast(topology: Topology, pod: PodConfig) -> MulticastConfig:
 
 
 def mapping_systems(topology: Topology) -> Iterable[tuple[str, MapServerConfig]]:
-    """Name and configuration of every mapping system: one for each PoD, and that of the Scale-Out fabric."""
+    """Name and configuration of every Map-Server: those of each PoD, and those of the Scale-Out fabric."""
     pods = [(pod, pod_of(topology, pod)) for pod in topology.pods]
     for pod, known in pods:
-        yield pod.mapping_system.name, pod_map_server(pod.mapping_system.address, known)
+        yield from _nodes(topology, pod.mapping_system, pod_map_server(pod.mapping_system.address, known))
     fabric = topology.scale_out_mapping_system
     if fabric is not None:
-        yield fabric.name, fabric_map_server(fabric.address, [known for _, known in pods])
+        yield from _nodes(topology, fabric, fabric_map_server(fabric.address, [known for _, known in pods]))
+
+
+def _nodes(
+    topology: Topology, system: MappingSystemConfig, config: MapServerConfig
+) -> Iterable[tuple[str, MapServerConfig]]:
+    """The nodes of a mapping system, each with the extranets of what is registered there."""
+    owned = [one.eid for site in config.sites for one in site.prefixes]
+    extranets = []
+    for policy in topology.extranets:
+        theirs = [one for one in owned if one.iid == policy.provider]
+        offered = tuple(
+            prefix
+            for prefix in policy.prefixes
+            if any(Eid(one.iid, prefix).covers(one) or one.covers(Eid(one.iid, prefix)) for one in theirs)
+        )
+        if offered:
+            extranets.append(Extranet(policy.provider, policy.subscriber, offered))
+    for node in system.all_nodes:
+        yield node.name, replace(config, address=node.address, extranets=tuple(extranets))
 
 
 def xtr_config(topology: Topology, switch: SwitchConfig) -> XtrConfig:
     """The configuration of an access xTR or border pxTR. Raises ValueError for a switch of another role."""
     config = _role_config(topology, switch)
-    return config if topology.probing is None else replace(config, probing=topology.probing.probing())
+    if topology.probing is not None:
+        config = replace(config, probing=topology.probing.probing())
+    nodes = {SCALE_UP: topology.pod(switch.pod or "").mapping_system.nodes}
+    if topology.scale_out_mapping_system is not None:
+        nodes[SCALE_OUT] = topology.scale_out_mapping_system.nodes
+    more = tuple(
+        replace(link, name=f"{link.name}-{number}", address=node.address, system=link.name)
+        for link in config.links
+        for number, node in enumerate(nodes[link.name], start=2)
+    )
+    return replace(config, links=config.links + more)
 
 
 def _role_config(topology: Topology, switch: SwitchConfig) -> XtrConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
 from typing import Annotated, Literal
@@ -79,11 +80,25 @@ class InstanceConfig(Model):
         return self
 
 
-class MappingSystemConfig(Model):
-    """A Map-Server and Map-Resolver: its name and the address of its UDP port 4342."""
+class NodeConfig(Model):
+    """One Map-Server and Map-Resolver: its name and the address of its UDP port 4342."""
 
     name: Name
     address: IPvAnyAddress
+
+
+class MappingSystemConfig(NodeConfig):
+    """A mapping system: its Map-Server and, in `nodes`, further ones that stand in for it and for each other.
+
+    xTRs register with all of them (draft sections 4.5.3 and 5.5.3).
+    """
+
+    nodes: tuple[NodeConfig, ...] = ()
+
+    @property
+    def all_nodes(self) -> tuple[NodeConfig, ...]:
+        """The Map-Server itself, then the others."""
+        return (self, *self.nodes)
 
 
 class SubnetConfig(Model):
@@ -91,6 +106,23 @@ class SubnetConfig(Model):
 
     iid: InstanceIdNumber
     prefix: IPvAnyNetwork
+
+
+class ExtranetConfig(Model):
+    """What `subscriber` may use of `provider`, both Scale-Out Instance-IDs: what is registered inside `prefixes`.
+
+    For the way back a second one is needed. The addresses stay as they are, so they have to be free at the subscriber.
+    """
+
+    provider: InstanceIdNumber
+    subscriber: InstanceIdNumber
+    prefixes: Annotated[tuple[IPvAnyNetwork, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _are_two(self) -> ExtranetConfig:
+        if self.provider == self.subscriber:
+            raise ValueError(f"Instance-ID {self.provider} cannot be provider and subscriber")
+        return self
 
 
 class PodConfig(Model):
@@ -274,18 +306,31 @@ class Topology(Model):
     groups: tuple[GroupConfig, ...] = ()
     scale_up_groups: tuple[ScaleUpGroupConfig, ...] = ()
     probing: ProbingSettings | None = None
+    extranets: tuple[ExtranetConfig, ...] = ()
+
+    @cached_property
+    def _switches(self) -> dict[str, SwitchConfig]:
+        return {switch.name: switch for switch in self.switches}
+
+    @cached_property
+    def _accelerators(self) -> dict[str, AcceleratorConfig]:
+        return {accelerator.name: accelerator for accelerator in self.accelerators}
+
+    @cached_property
+    def _pods(self) -> dict[str, PodConfig]:
+        return {pod.name: pod for pod in self.pods}
 
     def switch(self, name: str) -> SwitchConfig:
         """The switch of that name; KeyError if there is none."""
-        return {switch.name: switch for switch in self.switches}[name]
+        return self._switches[name]
 
     def pod(self, name: str) -> PodConfig:
         """The PoD of that name; KeyError if there is none."""
-        return {pod.name: pod for pod in self.pods}[name]
+        return self._pods[name]
 
     def accelerator(self, name: str) -> AcceleratorConfig:
         """The accelerator of that name; KeyError if there is none."""
-        return {accelerator.name: accelerator for accelerator in self.accelerators}[name]
+        return self._accelerators[name]
 
     def neighbour(self, accelerator: str) -> str | None:
         """Another accelerator that is in the same PoD and Scale-Up Instance-ID; None if there is none."""
@@ -297,10 +342,12 @@ class Topology(Model):
                 return other.name
         return None
 
-    def mapping_systems(self) -> list[MappingSystemConfig]:
-        """Those of the PoDs, and that of the Scale-Out fabric if there is one."""
-        found = [pod.mapping_system for pod in self.pods]
-        return found if self.scale_out_mapping_system is None else [*found, self.scale_out_mapping_system]
+    def mapping_systems(self) -> list[NodeConfig]:
+        """Every Map-Server: those of the PoDs, and those of the Scale-Out fabric if there are any."""
+        systems = [pod.mapping_system for pod in self.pods]
+        if self.scale_out_mapping_system is not None:
+            systems.append(self.scale_out_mapping_system)
+        return [node for system in systems for node in system.all_nodes]
 
     def instance_ids(self, domain: str) -> frozenset[int]:
         """The Instance-IDs of a domain."""

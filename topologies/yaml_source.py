@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from controller.app.yaml_source import FileError, Path_, place, read_yaml
+from controller.app.yaml_source import FileError, Path_, path_text, place, read_yaml
 
 TopologyError = FileError
 
-__all__ = ["Path_", "TopologyError", "place", "read_yaml"]
+__all__ = ["Path_", "TopologyError", "path_text", "place", "read_yaml"]

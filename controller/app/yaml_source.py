@@ -54,7 +54,12 @@ def place(file: Path, lines: dict[Path_, int], path: Path_) -> str:
     known = path
     while known and known not in lines:
         known = known[:-1]
+    return f"{file}:{lines.get(known, 1)}: {path_text(path) or 'file'}"
+
+
+def path_text(path: Path_) -> str:
+    """A path as people write it: `pods[0].key`."""
     field = ""
     for part in path:
         field += f"[{part}]" if isinstance(part, int) else f".{part}" if field else part
-    return f"{file}:{lines.get(known, 1)}: {field or 'file'}"
+    return field
