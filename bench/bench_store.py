@@ -48,6 +48,7 @@ from controller.mapping import (
     XtrKey,
     pod_map_server,
 )
+from controller.mapping.content import Terms
 from controller.mapping.sqlite_rows import encode_change
 from controller.mapping.sqlite_store import SqliteStore
 
@@ -77,7 +78,7 @@ def all_changes(numbers: Iterable[int]) -> Iterator[Change]:
     """What the Map-Server stores for a Map-Register with one EID from each of so many xTRs."""
     for number in numbers:
         xtr = XtrKey(40, number.to_bytes(16, "big"))
-        yield Contribution(host(number), xtr, (RlocRecord(RLOC, local=True),), 1440, 180.0, True, number)
+        yield Contribution(host(number), xtr, Terms.of(1440, (RlocRecord(RLOC, local=True),), 180.0, True), number)
         yield Receipt(xtr, 1, number, bytes(32), bytes(76), Endpoint(RLOC, CONTROL_PORT))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address
 from struct import Struct
 from typing import Final
 
-from controller.lisp.address import NoAddress
+from controller.lisp.address import NO_ADDRESS, NoAddress
 from controller.lisp.address_decode import decode_address, truncated
 from controller.lisp.address_encode import checked, encode_address
 from controller.lisp.constants import XTR_ID_LENGTH, XTR_IDENTITY_LENGTH
@@ -21,6 +22,9 @@ from controller.lisp.records import Action, EidRecord, RequestRecord, RlocRecord
 _EID_RECORD: Final = Struct("!IBBHH")  # TTL, locator count, mask-len, ACT and A, map-version
 _RLOC_RECORD: Final = Struct("!BBBBH")  # priority, weight, multicast priority and weight, flags
 _IDENTITY: Final = Struct("!16sQ")
+
+_MASK_LEN: Final = 5  # offsets in an EID-record
+_EID: Final = _EID_RECORD.size
 
 _AUTHORITATIVE: Final = 0x1000
 _LOCAL: Final = 0x0004
@@ -81,6 +85,23 @@ def _encode_eid_record(record: EidRecord) -> bytes:
             error.within(f"locators[{index}]")
             raise
     return b"".join(parts)
+
+
+def encode_rloc_set(ttl: int, locators: Sequence[RlocRecord]) -> tuple[bytes, bytes]:
+    """Return what stands in a record before the mask-len, and what after the EID. Raises EncodeError."""
+    record = _encode_eid_record(EidRecord(NO_ADDRESS, 0, ttl, tuple(locators)))
+    return record[:_MASK_LEN], record[_EID + len(encode_address(NO_ADDRESS)) :]
+
+
+def encode_eid(eid: Eid) -> bytes:
+    """Return what stands between those two: mask-len and EID; ACT, A and map-version are zero."""
+    return _encode_eid_record(EidRecord.for_eid(eid, 0))[_MASK_LEN:]
+
+
+def join_eid_record(rloc_set: tuple[bytes, bytes], eid: bytes) -> bytes:
+    """Return the record that these parts make."""
+    before, after = rloc_set
+    return before + eid + after
 
 
 def _encode_rloc_record(record: RlocRecord) -> bytes:

@@ -31,7 +31,7 @@ class Audience:
         source = source_of(change.eid)
         if source is not None:  # whoever registered the source has the packets to replicate (RFC 8378 §5.2)
             match = self._answers.match(source)
-            members |= set(match[1].contributions) if match is not None else set()
+            members |= set(match[1].xtrs) if match is not None else set()
         return {xtr for xtr in members if self._state.sites.profile(xtr.site_id).subscriptions}
 
     def holes(self, change: MappingChange) -> list[Subscription]:

@@ -50,10 +50,10 @@ def registration_views(registry: Registry) -> list[RegistrationView]:
     for eid in sorted(registry.table):
         mapping = registry.table[eid]
         parts = tuple(
-            ContributionView(xtr, part.locators, registry.expires(eid, xtr) or 0.0)
-            for xtr, part in sorted(mapping.contributions.items(), key=lambda item: str(item[0]))
+            ContributionView(part.xtr, part.terms.content.locators, part.lease.due)
+            for part in sorted(mapping.parts, key=lambda part: str(part.xtr))
         )
-        views.append(RegistrationView(eid, mapping.view.locators, mapping.view.ttl, parts))
+        views.append(RegistrationView(eid, mapping.content.locators, mapping.content.ttl, parts))
     return views
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from controller.lisp import Address, AfiList, Eid, EidRecord, InstanceId, IPAddress, Prefix
+from controller.lisp import Address, AfiList, Eid, InstanceId, IPAddress, Prefix
+from controller.lisp.records import sort_locators
+from controller.mapping.content import Content
 from controller.mapping.machine import check_iid, fail
 
 
@@ -50,11 +52,10 @@ class Extranets:
                 yield Eid(policy.provider, prefix), Eid(policy.subscriber, prefix)
 
 
-def imported_record(record: EidRecord, eid: Eid) -> EidRecord:
-    """The mapping of a provider's EID as that of the subscriber's `eid`."""
-    provider = record.key.iid
-    locators = [replace(one, address=_inside(one.address, provider)) for one in record.locators]
-    return EidRecord.for_eid(eid, record.ttl, locators, record.action)
+def imported_content(content: Content, provider: int) -> Content:
+    """What the instance-ID `provider` says of an EID, as a subscriber is told."""
+    locators = (replace(one, address=_inside(one.address, provider)) for one in content.locators)
+    return Content(content.ttl, sort_locators(locators))
 
 
 def check_extranets(policies: Iterable[Extranet], owned: Iterable[Eid]) -> None:

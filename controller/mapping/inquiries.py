@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 from controller.lisp import Datagram, Eid, Endpoint, IPAddress
 from controller.lisp.constants import MessageType
+from controller.mapping.content import Content
 from controller.mapping.machine import Event, Send
 from controller.mapping.registry import Mapping, Registry
-from controller.mapping.store import Contribution, XtrKey
 
 # An ECM without flags, and how long the headers before the message in it are: its first word, IP and UDP.
 _ECM: Final = int(MessageType.ECM) << 4
@@ -80,12 +80,12 @@ class Basis(NamedTuple):
 
     population: int
     mapping: Mapping | None
-    parts: dict[XtrKey, Contribution] | None
+    content: Content | None
 
     @classmethod
     def now(cls, registry: Registry, mapping: Mapping | None) -> Basis:
         """The present basis of an answer from `mapping`."""
-        return cls(registry.population, mapping, mapping.contributions if mapping is not None else None)
+        return cls(registry.population, mapping, mapping.content if mapping is not None else None)
 
 
 class _Known(NamedTuple):
@@ -124,10 +124,10 @@ class InquiryTable:
         known = self._known.get(fixed)
         if known is None:
             return None
-        (population, mapping, parts), complement, known_source, slot, first, records, destination, event = known
+        (population, mapping, content), complement, known_source, slot, first, records, destination, event = known
         if (
             population != self._registry.population
-            or (mapping is not None and mapping.contributions is not parts)
+            or (mapping is not None and mapping.content is not content)
             or slot.forgotten
         ):
             del self._known[fixed]

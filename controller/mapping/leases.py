@@ -12,28 +12,40 @@ from collections.abc import Iterator
 from itertools import count
 
 from controller.lisp import Eid
+from controller.mapping.content import Terms
 from controller.mapping.store import XtrKey
+
+
+class Registration:
+    """What one xTR registered for one EID, and the `lease` that holds it. `serial`: see `Contribution`."""
+
+    __slots__ = ("eid", "lease", "serial", "terms", "xtr")
+
+    def __init__(self, eid: Eid, xtr: XtrKey, terms: Terms, serial: int, lease: Lease) -> None:
+        self.eid = eid
+        self.xtr = xtr
+        self.terms = terms
+        self.serial = serial
+        self.lease = lease
 
 
 class Lease:
     """What one xTR registered together.
 
     Attributes:
-        xtr: whose registrations they are.
         timeout: seconds from one renewal to the end.
         due: when it ends, seconds of the machine's clock.
-        eids: the EIDs that it holds; none when it is over.
+        held: the registrations that it holds; none when it is over.
         intact: whether it holds exactly the EIDs of the Map-Register that it was learned from, and their mappings
             are what they were then. See `refresh`.
     """
 
-    __slots__ = ("due", "eids", "intact", "timeout", "xtr")
+    __slots__ = ("due", "held", "intact", "timeout")
 
-    def __init__(self, xtr: XtrKey, timeout: float, now: float) -> None:
-        self.xtr = xtr
+    def __init__(self, timeout: float, now: float) -> None:
         self.timeout = timeout
         self.due = now + timeout
-        self.eids: list[Eid] = []
+        self.held: list[Registration] = []
         self.intact = False
 
     def renew(self, now: float) -> None:
@@ -49,21 +61,21 @@ class LeaseQueue:
         self._order = count()
         self._live = 0
 
-    def hold(self, lease: Lease, eid: Eid) -> None:
-        """`eid` belongs to `lease` from now on."""
-        lease.eids.append(eid)
-        if len(lease.eids) == 1:
+    def hold(self, lease: Lease, part: Registration) -> None:
+        """`part` belongs to `lease` from now on."""
+        lease.held.append(part)
+        if len(lease.held) == 1:
             self._live += 1
             heapq.heappush(self._heap, (lease.due, next(self._order), lease))
             if len(self._heap) > 2 * self._live + 64:
-                self._heap = [entry for entry in self._heap if entry[2].eids]
+                self._heap = [entry for entry in self._heap if entry[2].held]
                 heapq.heapify(self._heap)
 
-    def release(self, lease: Lease, eid: Eid) -> None:
-        """`eid` does not belong to `lease` any more."""
+    def release(self, lease: Lease, part: Registration) -> None:
+        """`part` does not belong to `lease` any more."""
         lease.intact = False
-        lease.eids.remove(eid)
-        if not lease.eids:
+        lease.held.remove(part)
+        if not lease.held:
             self._live -= 1
 
     def next_deadline(self) -> float | None:
@@ -71,7 +83,7 @@ class LeaseQueue:
         heap = self._heap
         while heap:
             due, order, lease = heap[0]
-            if not lease.eids:
+            if not lease.held:
                 heapq.heappop(heap)
             elif lease.due != due:
                 heapq.heapreplace(heap, (lease.due, order, lease))
@@ -83,15 +95,14 @@ class LeaseQueue:
         """Yield what each lease held that has ended, the earliest first. The caller releases each of it."""
         while (due := self.next_deadline()) is not None and due <= now:
             lease = self._heap[0][2]
-            for eid in tuple(lease.eids):
-                yield eid, lease.xtr
+            for part in tuple(lease.held):
+                yield part.eid, part.xtr
 
 
 class MessageLeases:
-    """The new leases of one Map-Register of `xtr`: one for each timeout in it."""
+    """The new leases of one Map-Register: one for each timeout in it."""
 
-    def __init__(self, xtr: XtrKey, now: float) -> None:
-        self.xtr = xtr
+    def __init__(self, now: float) -> None:
         self._now = now
         self._by_timeout: dict[float, Lease] = {}
 
@@ -99,7 +110,7 @@ class MessageLeases:
         """The lease for registrations that last so many seconds."""
         lease = self._by_timeout.get(timeout)
         if lease is None:
-            lease = self._by_timeout[timeout] = Lease(self.xtr, timeout, self._now)
+            lease = self._by_timeout[timeout] = Lease(timeout, self._now)
         return lease
 
     def __iter__(self) -> Iterator[Lease]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from controller.lisp import (
     CONTROL_PORT,
@@ -24,6 +25,7 @@ from controller.lisp import (
 )
 from controller.mapping.answers import Answers
 from controller.mapping.audience import Audience
+from controller.mapping.content import Content
 from controller.mapping.delivery import Channel, ChannelKey, Delivery, Flight, FlightKey
 from controller.mapping.machine import Event, NonceUse, Pace, Packing, Send, dropped
 from controller.mapping.registry import MappingChange
@@ -66,8 +68,7 @@ class Publisher:
         if change.xtrs:  # an imported mapping has no members, only subscribers
             for xtr in sorted(self._audience.members(change) - told, key=str):
                 self._mark(ChannelKey(xtr, None), change.eid)
-        fields = {"eid": str(change.eid), "before": _rlocs(change.before), "after": _rlocs(change.after)}
-        outputs: list[Send | Event] = [Event("mapping-changed", fields)]
+        outputs: list[Send | Event] = [Event("mapping-changed", partial(_described, change))]
         for imported in state.imported(change):
             outputs += self.changed(imported)
         return outputs
@@ -342,7 +343,11 @@ class Publisher:
         return [event, Send(Datagram(self._state.endpoint, flight.key.destination, payload))]
 
 
-def _rlocs(record: EidRecord | None) -> str:
-    if record is None:
+def _described(change: MappingChange) -> dict[str, object]:
+    return {"eid": str(change.eid), "before": _rlocs(change.before), "after": _rlocs(change.after)}
+
+
+def _rlocs(content: Content | None) -> str:
+    if content is None:
         return "-"
-    return " ".join(str(locator.rloc or locator.address) for locator in record.locators) or "none"
+    return " ".join(str(locator.rloc or locator.address) for locator in content.locators) or "none"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 
 from controller.lisp import (
@@ -17,6 +18,7 @@ from controller.lisp import (
     MapRegister,
 )
 from controller.mapping.config import SiteConfig
+from controller.mapping.content import Terms
 from controller.mapping.leases import MessageLeases
 from controller.mapping.machine import Event, Send, dropped
 from controller.mapping.publisher import Publisher
@@ -69,7 +71,7 @@ class RegistrationHandler:
         outputs: list[Send | Event] = []
         changes: list[MappingChange] = []
         accepted: list[EidRecord] = []
-        leases = MessageLeases(sender.xtr, now)
+        leases = MessageLeases(now)
         for index, record in enumerate(message.records):
             problem = self._problem(sender, record)
             if problem is not None:
@@ -77,13 +79,12 @@ class RegistrationHandler:
                 outputs.append(Event("map-register-record-refused", {**fields, "reason": problem}))
                 continue
             accepted.append(record)
-            changes += self._apply(message, record, leases)
+            changes += self._apply(message, record, sender.xtr, leases)
         reply = self._acknowledgement(message, accepted, sender)
         receipt = Receipt(sender.xtr, sender.key.key_id, message.nonce, datagram.payload, reply, datagram.source)
         self._state.keep_receipt(receipt)
         if accepted:
-            eids = " ".join(str(record.key) for record in accepted)
-            outputs.append(Event("map-register-accepted", {"xtr": str(sender.xtr), "eids": eids}))
+            outputs.append(Event("map-register-accepted", partial(_described, sender.xtr, accepted)))
             if len(accepted) == len(message.records) and sender.site.profile.ordered_nonces:
                 self._refreshes.learn(message, sender.key, receipt, leases)
         outputs += self._reply(datagram, reply)
@@ -149,7 +150,7 @@ class RegistrationHandler:
             return "has no locators"
         registry = self._state.registry
         most = self._state.config.limits.registrations_per_xtr
-        if registry.registered_by(sender.xtr) >= most and registry.contribution(record.key, sender.xtr) is None:
+        if registry.registered_by(sender.xtr) >= most and registry.registration(record.key, sender.xtr) is None:
             return f"this xTR has registered {most} EIDs already"
         for locator in record.locators:
             rloc = locator.rloc
@@ -163,32 +164,32 @@ class RegistrationHandler:
                 return f"AccID {acc_id} is that of {holder}"
         return replication_problem(record, known.rlocs if known is not None else None)
 
-    def _apply(self, message: MapRegister, record: EidRecord, leases: MessageLeases) -> list[MappingChange]:
-        eid, xtr = record.key, leases.xtr
+    def _apply(
+        self, message: MapRegister, record: EidRecord, xtr: XtrKey, leases: MessageLeases
+    ) -> list[MappingChange]:
+        eid = record.key
         found: list[MappingChange | None] = []
         if record.is_withdrawal:
             found.append(self._state.withdraw(Withdrawn(eid, xtr)))
         else:
-            found.append(self._register(message, record, eid, leases))
+            found.append(self._register(message, record, eid, xtr, leases))
             if not message.merge:
                 mapping = self._state.registry.table[eid]
                 # A group is registered by many sites, each of which speaks for itself only.
-                others = [other for other in mapping.contributions if other != xtr and other.site_id == xtr.site_id]
+                others = [other for other in mapping.xtrs if other != xtr and other.site_id == xtr.site_id]
                 found += [self._state.withdraw(Withdrawn(eid, other)) for other in others]
         return _combined([change for change in found if change is not None])
 
     def _register(
-        self, message: MapRegister, record: EidRecord, eid: Eid, leases: MessageLeases
+        self, message: MapRegister, record: EidRecord, eid: Eid, xtr: XtrKey, leases: MessageLeases
     ) -> MappingChange | None:
-        xtr = leases.xtr
         timeout = record.ttl * _SECONDS_PER_MINUTE if message.use_ttl else self._state.config.registration_timeout
-        held = self._state.registry.contribution(eid, xtr)
-        serial = held.serial if held is not None else 0
-        part = Contribution(eid, xtr, record.locators, record.ttl, timeout, message.proxy_reply, serial)
-        if part == held:
-            self._state.registry.hold(eid, leases.of(timeout))
+        terms = Terms.of(record.ttl, record.locators, timeout, message.proxy_reply)
+        held = self._state.registry.registration(eid, xtr)
+        if held is not None and held.terms == terms:
+            self._state.registry.hold(held, leases.of(timeout))
             return None
-        return self._state.contribute(replace(part, serial=self._state.next_serial()), leases.of(timeout))
+        return self._state.contribute(Contribution(eid, xtr, terms, self._state.next_serial()), leases.of(timeout))
 
     def _acknowledgement(self, message: MapRegister, accepted: list[EidRecord], sender: _Sender) -> bytes | None:
         """The Map-Notify for M=1: the merged mappings, and withdrawals as they came (choice C5)."""
@@ -206,6 +207,10 @@ class RegistrationHandler:
         source = datagram.source
         port = CONTROL_PORT if self._state.config.ack_port == "control" else source.port
         return [Send(Datagram(self._state.endpoint, Endpoint(source.address, port), reply))]
+
+
+def _described(xtr: XtrKey, accepted: list[EidRecord]) -> dict[str, object]:
+    return {"xtr": str(xtr), "eids": " ".join(str(record.key) for record in accepted)}
 
 
 def _combined(changes: list[MappingChange]) -> list[MappingChange]:

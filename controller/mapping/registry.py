@@ -3,39 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
-from controller.lisp import Address, Eid, EidRecord, RlocRecord
-from controller.mapping.leases import Lease, LeaseQueue
+from controller.lisp import Eid, EidRecord
+from controller.mapping.content import Content, Terms, merged_content
+from controller.mapping.leases import Lease, LeaseQueue, Registration
 from controller.mapping.machine import EidTable
-from controller.mapping.replication import merged_replication
 from controller.mapping.store import Contribution, XtrKey
 
 
-@dataclass(slots=True)
 class Mapping:
-    """A registered EID: contributions by xTR, the `view` of them that is published, and their leases."""
+    """A registered EID: who registered it, in `parts`, and the `content` that is published of it."""
 
-    contributions: dict[XtrKey, Contribution]
-    view: EidRecord
-    leases: dict[XtrKey, Lease]
+    __slots__ = ("_view", "content", "eid", "parts")
+
+    def __init__(self, eid: Eid, parts: tuple[Registration, ...], content: Content) -> None:
+        self.eid = eid
+        self.parts = parts
+        self.content = content
+        self._view: EidRecord | None = None
+
+    @property
+    def view(self) -> EidRecord:
+        """The record that is published; it is made when somebody asks."""
+        view = self._view
+        if view is None or view.locators is not self.content.locators:
+            view = self._view = EidRecord(*self.eid.to_wire(), self.content.ttl, self.content.locators)
+        return view
+
+    @property
+    def xtrs(self) -> tuple[XtrKey, ...]:
+        """Who registered it, in the order in which they came."""
+        return tuple(part.xtr for part in self.parts)
 
     @property
     def proxy_reply(self) -> bool:
         """Whether any xTR asked the Map-Server to answer on its behalf; for an imported mapping nobody else can."""
-        return not self.contributions or any(part.proxy_reply for part in self.contributions.values())
+        return not self.parts or any(part.terms.proxy_reply for part in self.parts)
+
+    def part_of(self, xtr: XtrKey) -> Registration | None:
+        """What an xTR registered."""
+        for part in self.parts:
+            if part.xtr == xtr:
+                return part
+        return None
 
 
-@dataclass(frozen=True, slots=True)
-class MappingChange:
+class MappingChange(NamedTuple):
     """A mapping that is published differently from before; `None` stands for "not registered".
 
     `xtrs` registered it before or do so now.
     """
 
     eid: Eid
-    before: EidRecord | None
-    after: EidRecord | None
+    before: Content | None
+    after: Content | None
     xtrs: frozenset[XtrKey]
 
 
@@ -66,126 +89,105 @@ class Registry:
         mapping = self.table.get(eid)
         return mapping.view if mapping else None
 
-    def contribution(self, eid: Eid, xtr: XtrKey) -> Contribution | None:
+    def registration(self, eid: Eid, xtr: XtrKey) -> Registration | None:
         """What `xtr` registered for `eid`."""
         mapping = self.table.get(eid)
-        return mapping.contributions.get(xtr) if mapping else None
+        return mapping.part_of(xtr) if mapping else None
 
-    def import_(self, eid: Eid, view: EidRecord | None) -> MappingChange | None:
+    def import_(self, eid: Eid, content: Content | None) -> MappingChange | None:
         """Show what another instance-ID has, or has no more, as the mapping of `eid`."""
-        before = self.view(eid)
-        if before == view:
+        held = self.table.get(eid)
+        before = held.content if held is not None else None
+        if before == content:
             return None
-        self.population += (before is None) != (view is None)
-        if view is None:
+        self.population += (before is None) != (content is None)
+        if content is None:
             self.table.pop(eid)
         else:
-            self.table[eid] = Mapping({}, view, {})
-        return MappingChange(eid, before, view, frozenset())
+            self.table[eid] = Mapping(eid, (), content)
+        return MappingChange(eid, before, content, frozenset())
 
     def put(self, part: Contribution, lease: Lease) -> MappingChange | None:
         """Insert or replace a contribution, held by `lease`; returns the change of the mapping."""
         mapping = self.table.get(part.eid)
-        parts = dict(mapping.contributions) if mapping else {}
-        if part.xtr not in parts:
-            self._registered[part.xtr] = self.registered_by(part.xtr) + 1
-        parts[part.xtr] = part
-        change = self._update(part.eid, parts)
-        self.hold(part.eid, lease)
-        return change
+        held = mapping.part_of(part.xtr) if mapping is not None else None
+        if mapping is not None and held is not None:
+            change = self.replace(mapping, held, part.terms, part.serial)
+            self.hold(held, lease)
+            return change
+        self._registered[part.xtr] = self.registered_by(part.xtr) + 1
+        new = Registration(part.eid if mapping is None else mapping.eid, part.xtr, part.terms, part.serial, lease)
+        self._leases.hold(lease, new)
+        if mapping is None:
+            mapping = self.table[part.eid] = Mapping(part.eid, (new,), part.terms.alone)
+            self.population += 1
+            self._index(mapping.eid, None, mapping.content)
+            return MappingChange(mapping.eid, None, mapping.content, frozenset((part.xtr,)))
+        mapping.parts += (new,)
+        return self._republish(mapping)
 
-    def hold(self, eid: Eid, lease: Lease) -> None:
-        """Let another lease hold what its xTR registered for `eid`."""
-        leases = self.table[eid].leases
-        held = leases.get(lease.xtr)
-        if held is not lease:
-            if held is not None:
-                self._leases.release(held, eid)
-            leases[lease.xtr] = lease
-            self._leases.hold(lease, eid)
+    def replace(self, mapping: Mapping, held: Registration, terms: Terms, serial: int) -> MappingChange | None:
+        """Give one of the registrations of a mapping other terms; returns the change of the mapping."""
+        held.terms = terms
+        held.serial = serial
+        return self._republish(mapping)
+
+    def hold(self, held: Registration, lease: Lease) -> None:
+        """Let another lease hold a registration."""
+        if held.lease is not lease:
+            self._leases.release(held.lease, held)
+            held.lease = lease
+            self._leases.hold(lease, held)
 
     def withdraw(self, eid: Eid, xtr: XtrKey) -> MappingChange | None:
         """Remove the contribution of one xTR; returns the change of the mapping."""
         mapping = self.table.get(eid)
-        if mapping is None or xtr not in mapping.contributions:
+        gone = mapping.part_of(xtr) if mapping is not None else None
+        if mapping is None or gone is None:
             return None
-        self._leases.release(mapping.leases.pop(xtr), eid)
+        self._leases.release(gone.lease, gone)
         self._registered[xtr] -= 1
-        return self._update(eid, {k: v for k, v in mapping.contributions.items() if k != xtr})
+        xtrs = frozenset(mapping.xtrs)
+        mapping.parts = tuple(part for part in mapping.parts if part is not gone)
+        if mapping.parts:
+            return self._republish(mapping, xtrs)
+        self.table.pop(eid)
+        self.population += 1
+        self._index(eid, mapping.content, None)
+        return MappingChange(eid, mapping.content, None, xtrs)
 
     def expire(self, now: float) -> Iterator[tuple[Eid, XtrKey]]:
         """Yield each contribution whose lease has run out; the caller withdraws it."""
         return self._leases.pop_due(now)
 
-    def expires(self, eid: Eid, xtr: XtrKey) -> float | None:
-        """When the lease of a contribution runs out."""
-        mapping = self.table.get(eid)
-        lease = mapping.leases.get(xtr) if mapping else None
-        return lease.due if lease else None
-
     def next_deadline(self) -> float | None:
         """When the first lease runs out."""
         return self._leases.next_deadline()
 
-    def _update(self, eid: Eid, parts: dict[XtrKey, Contribution]) -> MappingChange | None:
-        mapping = self.table.get(eid)
-        before = mapping.view if mapping else None
-        after = merged_view(eid, parts) if parts else None
-        xtrs = frozenset(parts) | frozenset(mapping.contributions if mapping else ())
-        self._index(before, after)
-        if mapping is None or after is None:
-            self.population += 1
-        if after is None:
-            self.table.pop(eid)
-        elif mapping is None:
-            self.table[eid] = Mapping(parts, after, {})
-        else:
-            mapping.contributions = parts
-            for lease in mapping.leases.values():
-                lease.intact = False
-            if after == before:
-                return None
-            mapping.view = after
-        return MappingChange(eid, before, after, xtrs)
+    def _republish(self, mapping: Mapping, xtrs: frozenset[XtrKey] | None = None) -> MappingChange | None:
+        """Work out what is to be published after a registration changed."""
+        before, parts = mapping.content, mapping.parts
+        for part in parts:
+            part.lease.intact = False
+        after = mapping.content = parts[0].terms.alone if len(parts) == 1 else _merged(parts)
+        if after == before:
+            return None
+        self._index(mapping.eid, before, after)
+        return MappingChange(mapping.eid, before, after, xtrs or frozenset(mapping.xtrs))
 
-    def _index(self, before: EidRecord | None, after: EidRecord | None) -> None:
-        for record in (before, after):
-            for locator in record.locators if record is not None else ():
-                metadata = locator.metadata
-                if record is None or metadata is None or metadata.acc_id is None:
-                    continue
-                if record is after:
-                    self._by_acc_id[record.key.iid, metadata.acc_id] = record.key
-                else:
-                    self._by_acc_id.pop((record.key.iid, metadata.acc_id), None)
+    def _index(self, eid: Eid, before: Content | None, after: Content | None) -> None:
+        for acc_id in before.acc_ids if before is not None else ():
+            self._by_acc_id.pop((eid.iid, acc_id), None)
+        for acc_id in after.acc_ids if after is not None else ():
+            self._by_acc_id[eid.iid, acc_id] = eid
 
 
-def merged_view(eid: Eid, parts: dict[XtrKey, Contribution]) -> EidRecord:
-    """Merge contributions into the record that is published (choice C4).
-
-    Every RLOC is listed once, as its owner describes it if the owner registered; TTL is the smallest. All
-    replication lists become one. The Map-Server answers by proxy: no locator is local, none probed, the
-    record is not authoritative (RFC 9301 §5.4, requirement PR-REP-1).
-    """
-    chosen: dict[Address, tuple[bool, int, RlocRecord]] = {}
-    for part in parts.values():
-        for locator in part.locators:
-            rank = (locator.local, part.serial)
-            held = chosen.get(locator.rloc or locator.address)
-            if held is None or rank > held[:2]:
-                chosen[locator.rloc or locator.address] = (*rank, locator)
-    locators = merged_replication(_as_told_by_proxy(locator) for _, _, locator in chosen.values())
-    return EidRecord.for_eid(eid, min(part.ttl for part in parts.values()), locators)
+def _merged(parts: tuple[Registration, ...]) -> Content:
+    """What is published of several registrations: the same object while they and their order are the same."""
+    by_serial = sorted(range(len(parts)), key=lambda index: parts[index].serial)
+    return _merged_terms(tuple(part.terms for part in parts), tuple(by_serial))
 
 
-def _as_told_by_proxy(locator: RlocRecord) -> RlocRecord:
-    if not locator.local and not locator.probed:
-        return locator
-    return RlocRecord(
-        locator.address,
-        locator.priority,
-        locator.weight,
-        locator.mpriority,
-        locator.mweight,
-        reachable=locator.reachable,
-    )
+@lru_cache(maxsize=1 << 14)
+def _merged_terms(terms: tuple[Terms, ...], by_serial: tuple[int, ...]) -> Content:
+    return merged_content((one, by_serial.index(index)) for index, one in enumerate(terms))

@@ -71,7 +71,7 @@ class Replier:
         eid = record.key
         match = self._answers.match(eid)
         if match is not None and not match[1].proxy_reply:
-            return self.forward(request, eid, next(iter(match[1].contributions)), now)
+            return self.forward(request, eid, match[1].xtrs[0], now)
         answer = self._answers.resolve(eid)
         records = self.records(eid, answer)
         basis = None

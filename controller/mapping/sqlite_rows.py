@@ -21,10 +21,13 @@ from controller.lisp.errors import EncodeError
 from controller.lisp.record_codec import (
     decode_eid_record,
     decode_request_record,
+    encode_eid,
     encode_eid_record,
     encode_request_record,
+    join_eid_record,
 )
 from controller.lisp.records import RlocRecord
+from controller.mapping.content import Terms
 from controller.mapping.store import (
     Change,
     Contribution,
@@ -109,7 +112,8 @@ def decode_contribution(key: bytes, body: bytes, options: DecodeOptions) -> Cont
         record, at = decode_eid_record(body, _CONTRIBUTION.size, len(body), options)
         _expect_end(body, at)
         eid = record.key
-        return Contribution(eid, _xtr_after(key, _eid(eid)), record.locators, record.ttl, timeout, proxy_reply, serial)
+        terms = Terms.of(record.ttl, record.locators, timeout, proxy_reply)
+        return Contribution(eid, _xtr_after(key, _eid(eid)), terms, serial)
     except (LispError, struct.error) as error:
         raise RowError(str(error)) from None
 
@@ -160,8 +164,9 @@ def decode_floor(key: bytes, body: bytes, _: DecodeOptions) -> NonceFloor:
 
 
 def _contribution(change: Contribution) -> bytes:
-    head = _CONTRIBUTION.pack(change.timeout, change.serial, change.proxy_reply)
-    return head + encode_eid_record(EidRecord(*change.eid.to_wire(), change.ttl, change.locators))
+    eid, _, terms, serial = change
+    head = _CONTRIBUTION.pack(terms.timeout, serial, terms.proxy_reply)
+    return head + join_eid_record(terms.content.wire, _eid_in_record(eid))
 
 
 def _receipt_row(change: Receipt) -> Row:
@@ -201,6 +206,16 @@ def _eid(eid: Eid) -> bytes:
     if isinstance(eid.target, MacAddress):  # two AFIs are in use for one address
         eid = Eid(eid.iid, MacAddress(eid.target.octets))
     return encode_request_record(RequestRecord.for_eid(eid))
+
+
+def _eid_in_record(eid: Eid) -> bytes:
+    """The EID in a value, in which a MAC address keeps the AFI that it came with."""
+    return encode_eid(eid) if isinstance(eid.target, MacAddress) else _other_eid_in_record(eid)
+
+
+@lru_cache(maxsize=1 << 15)
+def _other_eid_in_record(eid: Eid) -> bytes:
+    return encode_eid(eid)
 
 
 @lru_cache(maxsize=1 << 12)

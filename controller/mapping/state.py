@@ -8,7 +8,7 @@ from typing import Final
 from controller.lisp import Eid, Endpoint, Key
 from controller.lisp.constants import CONTROL_PORT
 from controller.mapping.config import MapServerConfig
-from controller.mapping.extranet import Extranets, imported_record
+from controller.mapping.extranet import Extranets, imported_content
 from controller.mapping.leases import Lease
 from controller.mapping.machine import NonceSource
 from controller.mapping.registry import MappingChange, Registry
@@ -80,7 +80,7 @@ class MapServerState:
 
     def withdraw(self, gone: Withdrawn) -> MappingChange | None:
         """Remove what an xTR registered."""
-        if self.registry.contribution(gone.eid, gone.xtr) is None:
+        if self.registry.registration(gone.eid, gone.xtr) is None:
             return None
         self.journal.append(gone)
         return self.registry.withdraw(gone.eid, gone.xtr)
@@ -91,11 +91,13 @@ class MapServerState:
 
     def imported(self, change: MappingChange) -> list[MappingChange]:
         """What a change of a mapping changes in the instance-IDs that may use it."""
-        found = (
-            self.registry.import_(eid, imported_record(change.after, eid) if change.after is not None else None)
-            for eid in self._extranets.of(change.eid)
-        )
-        return [one for one in found if one is not None]
+        found: list[MappingChange] = []
+        for eid in self._extranets.of(change.eid):
+            content = imported_content(change.after, change.eid.iid) if change.after is not None else None
+            imported = self.registry.import_(eid, content)
+            if imported is not None:
+                found.append(imported)
+        return found
 
     def keep_receipt(self, receipt: Receipt) -> None:
         """Remember a Map-Register as the last of its xTR."""
@@ -161,9 +163,9 @@ class MapServerState:
         for part in parts:
             site = self.sites.site(part.xtr.site_id)
             if site is not None and self.sites.permits(site, part.eid):
-                lease = leases.get((part.xtr, part.timeout))
-                if lease is None or len(lease.eids) == _RESTORED_TOGETHER:
-                    lease = leases[part.xtr, part.timeout] = Lease(part.xtr, part.timeout, now)
+                lease = leases.get((part.xtr, part.terms.timeout))
+                if lease is None or len(lease.held) == _RESTORED_TOGETHER:
+                    lease = leases[part.xtr, part.terms.timeout] = Lease(part.terms.timeout, now)
                 change = self.registry.put(part, lease)
                 if change is not None:
                     self.imported(change)

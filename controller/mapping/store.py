@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol, TypeAlias
 
-from controller.lisp import Eid, Endpoint, IPAddress, RlocRecord
+from controller.lisp import Eid, Endpoint, IPAddress
+from controller.mapping.content import Terms
 from controller.mapping.machine.checks import StoreError
 
 __all__ = [
@@ -47,21 +48,16 @@ class XtrKey(NamedTuple):
         return f"{self.site_id}/{who}"
 
 
-@dataclass(frozen=True, slots=True)
-class Contribution:
+class Contribution(NamedTuple):
     """What one xTR registered for one EID; contributions are merged into the mapping (choice C4).
 
-    `ttl` in minutes; `timeout` in seconds from the last valid Map-Register; `proxy_reply`: the Map-Server
-    may answer for it. `serial` grows with every registration: of two xTRs that list the same RLOC, neither
-    as its own, the later one is believed.
+    `serial` grows with every registration: of two xTRs that list the same RLOC, neither as its own, the later
+    one is believed.
     """
 
     eid: Eid
     xtr: XtrKey
-    locators: tuple[RlocRecord, ...]
-    ttl: int
-    timeout: float
-    proxy_reply: bool
+    terms: Terms
     serial: int
 
 

@@ -53,7 +53,7 @@ class SubscriptionHandler:
             return self._deny(request, eid, xtr, now)
         match = self._state.registry.table.get(prefix)
         if kind is SubscriptionKind.MAPPING and match is not None and not match.proxy_reply:
-            return self._replier.forward(request, eid, next(iter(match.contributions)), now)
+            return self._replier.forward(request, eid, match.xtrs[0], now)
         if limited := self._limited(request, prefix, xtr, now):
             fields = {"xtr": str(xtr), "eid": str(eid), "reason": limited}
             return [Event("subscription-limited", fields), *self._replier.answer(request, record, now)]

@@ -35,13 +35,20 @@ from controller.mapping import (
     XtrKey,
     sqlite_store,
 )
+from controller.mapping.content import Terms
 from controller.mapping.sqlite_store import SqliteStore
 from tests.lisp.strategies import U16, U32, U64, eids, ip_addresses, rloc_records, tuples_of
 from tests.mapping.harness import Bench, Fabric, assert_synchronised, eid, events, ip, messages, sends
 
 XTR = XtrKey(40, bytes(range(16)))
 HOST = eid("40.0.0.7")
-CONTRIBUTION = Contribution(HOST, XTR, (RlocRecord(ip("192.0.40.1"), local=True),), 1440, 180.0, True, 7)
+
+
+def terms(*locators: RlocRecord, ttl: int = 1440) -> Terms:
+    return Terms.of(ttl, locators, 180.0, True)
+
+
+CONTRIBUTION = Contribution(HOST, XTR, terms(RlocRecord(ip("192.0.40.1"), local=True)), 7)
 RECEIPT = Receipt(XTR, 1, 2**64 - 1, bytes(range(32)), b"a Map-Notify", Endpoint(ip("192.0.40.1"), 4342))
 SUBSCRIPTION = Subscription(
     eid("40.0.0.0/16"), XTR, SubscriptionKind.TABLE, (ip("192.0.40.1"),), 2**63, muted=frozenset({HOST})
@@ -78,6 +85,7 @@ def filled(file: Path, *changes: Change) -> Path:
 
 # ---- what is stored ---------------------------------------------------------------------------------------------
 
+some_terms = st.builds(Terms.of, U32, tuples_of(rloc_records, 0, 3), st.floats(0, 1e9), st.booleans())
 xtrs = st.builds(XtrKey, U64, st.binary(min_size=16, max_size=16) | ip_addresses)
 
 
@@ -86,9 +94,8 @@ def histories(draw: st.DrawFn) -> list[list[Change] | None]:
     """Commits, and None where the file is closed and opened again; few EIDs and xTRs, so that much is replaced."""
     some_eids = st.sampled_from(draw(st.lists(eids, min_size=1, max_size=3)))
     some_xtrs = st.sampled_from(draw(st.lists(xtrs, min_size=1, max_size=2)))
-    times = st.floats(0, 1e9)
     changes: st.SearchStrategy[Change] = st.one_of(
-        st.builds(Contribution, some_eids, some_xtrs, tuples_of(rloc_records, 0, 3), U32, times, st.booleans(), U64),
+        st.builds(Contribution, some_eids, some_xtrs, some_terms, U64),
         st.builds(Withdrawn, some_eids, some_xtrs),
         st.builds(Forgotten, some_eids, some_xtrs),
         st.builds(NonceFloor, some_xtrs, U64),
@@ -139,8 +146,8 @@ def test_it_holds_what_memory_holds(history: list[list[Change] | None], power_sa
 def test_a_mac_address_is_one_whatever_its_afi_and_keeps_it(file: Path) -> None:
     old, new = (Eid(1, MacAddress(bytes(6), afi)) for afi in (6, 16389))
     with SqliteStore(file) as store:
-        store.commit([replace(CONTRIBUTION, eid=old), replace(SUBSCRIPTION, eid=old)])
-        store.commit([replace(CONTRIBUTION, eid=new), replace(SUBSCRIPTION, eid=new)])
+        store.commit([CONTRIBUTION._replace(eid=old), replace(SUBSCRIPTION, eid=old)])
+        store.commit([CONTRIBUTION._replace(eid=new), replace(SUBSCRIPTION, eid=new)])
         snapshot = store.load()
         targets = [found.eid.target for found in snapshot.contributions]
         targets += [found.eid.target for found in snapshot.subscriptions]
@@ -153,7 +160,7 @@ def test_the_afi_of_a_mac_address_is_no_part_of_the_key(file: Path) -> None:
     """Else a restarted server would not find again what came with the other AFI."""
     one, other = b"\x02\0\0\0\0\1", b"\x02\0\0\0\0\2"
     eids = [Eid(1, MacAddress(one, 6)), Eid(1, MacAddress(other, 16389))]
-    filled(file, *(replace(CONTRIBUTION, eid=eid) for eid in eids))
+    filled(file, *(CONTRIBUTION._replace(eid=eid) for eid in eids))
     with closing(sqlite3.connect(file)) as database:
         keys = [row[0] for row in database.execute("SELECT key FROM contribution ORDER BY key")]
     assert keys[0].replace(one, other) == keys[1]
@@ -161,7 +168,7 @@ def test_the_afi_of_a_mac_address_is_no_part_of_the_key(file: Path) -> None:
 
 def test_metadata_of_a_configured_vendor_is_held(file: Path) -> None:
     options = DecodeOptions(known_ouis=frozenset({0x123456}))
-    foreign = replace(CONTRIBUTION, locators=(RlocRecord(VendorSpecific(0x123456, b"\x01\x01x")),))
+    foreign = CONTRIBUTION._replace(terms=terms(RlocRecord(VendorSpecific(0x123456, b"\x01\x01x"))))
     with SqliteStore(file, decode_options=options) as store:
         store.commit([foreign])
         assert store.load().contributions == (foreign,)
@@ -170,9 +177,9 @@ def test_metadata_of_a_configured_vendor_is_held(file: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        replace(CONTRIBUTION, ttl=2**32),
-        replace(CONTRIBUTION, xtr=XtrKey(40, b"short")),
-        replace(CONTRIBUTION, xtr=XtrKey(2**64, bytes(16))),
+        CONTRIBUTION._replace(terms=terms(ttl=2**32)),
+        CONTRIBUTION._replace(xtr=XtrKey(40, b"short")),
+        CONTRIBUTION._replace(xtr=XtrKey(2**64, bytes(16))),
         RECEIPT._replace(register=bytes(1 << 16)),
         RECEIPT._replace(key_id=256),
         RECEIPT._replace(nonce=-1),
