@@ -10,9 +10,26 @@ from topologies.checks import problems_of
 from topologies.schema import Topology
 from topologies.yaml_source import TopologyError, place, read_yaml
 
+_SHIPPED = Path(__file__).parent
+
+
+def shipped() -> list[str]:
+    """Names of the topologies that come with lispfabric."""
+    return sorted(file.stem for file in _SHIPPED.glob("*.yaml"))
+
+
+def find(file: Path) -> Path:
+    """The file, or the topology of that name that comes with lispfabric. Raises TopologyError when there is neither."""
+    if file.exists() or file.suffix or len(file.parts) != 1:
+        return file
+    if file.name not in shipped():
+        raise TopologyError(f"{file}: no such file, and no such topology: there are {', '.join(shipped())}")
+    return _SHIPPED / f"{file.name}.yaml"
+
 
 def load(file: Path) -> Topology:
-    """Reads and checks a topology file. Raises TopologyError."""
+    """Reads and checks a topology file, or one of those that come with lispfabric by name. Raises TopologyError."""
+    file = find(file)
     data, lines = read_yaml(file)
     if not isinstance(data, dict):
         raise TopologyError(f"{place(file, lines, ())}: a mapping of sections is needed, not {type(data).__name__}")
