@@ -59,8 +59,9 @@ lint: $(STAMP) ## ruff and mypy --strict
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# A process for each core; those of a file stay together, for they share fabrics.
 unit: $(STAMP) ## the Python tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 ptf: $(STAMP) ## the PTF suite; TARGET=softswitch|bmv2, PORTS=unix|veth
 	$(BIN)/python -m ptf_tests.run --target $(or $(TARGET),softswitch) $(if $(PORTS),--ports $(PORTS))

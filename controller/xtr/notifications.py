@@ -161,6 +161,7 @@ class NotificationHandler:
                 outputs += self._believe(record, link, message.nonce, now)
         # Publications that overtook the confirmation looked unsolicited, and were given less time.
         outputs += self._tables.keep(link.name, eid, message.nonce, now)
+        self._multicast.lists.keep(link.name, eid, message.nonce)
         outputs += self._tables.release(request.key.eid, packets)
         return [*outputs, self._ack(datagram, message, link)]
 

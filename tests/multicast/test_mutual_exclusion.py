@@ -274,6 +274,19 @@ def test_one_at_a_time_in_a_storm(seed: int) -> None:
     world.check_peace()
 
 
+@pytest.mark.requirement("MH-FWD-3", "MH-FWD-8", "MH-FWD-9")
+def test_a_list_that_overtakes_the_confirmation_of_its_subscription_lasts() -> None:
+    """A border that was cut off while it subscribed hears of a group before its subscription is confirmed."""
+    world = World(1)
+    world.cut("D1")
+    world.cut("A4")
+    world.port_up("A1", "10.0.0.1")
+    world.fabric.net.run(20)
+    world.join("10.0.0.1", OTHER_GROUP)
+    world.port_up("D1", "40.0.0.7")
+    world.check_peace()
+
+
 def test_the_check_itself_can_fail() -> None:
     """Two that forward at once are noticed."""
     fabric: Fabric = GroupFabric("D")

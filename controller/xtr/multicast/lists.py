@@ -11,11 +11,12 @@ from controller.xtr.entries import Source
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A replication list: its RLOCs, how it came, and the nonce with which it was published."""
+    """A replication list: its RLOCs, how it came, the nonce with which it was published, and the end of its TTL."""
 
     rlocs: frozenset[IPAddress]
     source: Source
     nonce: int
+    valid: float
 
 
 class ReplicationLists:
@@ -26,13 +27,19 @@ class ReplicationLists:
         self._expiry: TimerQueue[tuple[str, Eid]] = TimerQueue()
         self.changed: set[Eid] = set()
 
-    def learn(self, link: str, record: EidRecord, source: Source, nonce: int, expires: float) -> None:
-        """Take over what a mapping system says about a group until `expires`."""
+    def learn(self, link: str, record: EidRecord, source: Source, nonce: int, valid: float, expires: float) -> None:
+        """Take over what a mapping system says about a group, valid until `valid`; it is kept until `expires`."""
         group, rlocs = record.key, frozenset(replicas(record))
         if rlocs != self.listed(link, group):
             self.changed.add(group)
-        self._tables[link][group] = Listed(rlocs, source, nonce)
+        self._tables[link][group] = Listed(rlocs, source, nonce, valid)
         self._expiry.set((link, group), expires)
+
+    def keep(self, link: str, eid: Eid, nonce: int) -> None:
+        """Keep the lists of groups in `eid` that were published after `nonce` as long as they are valid."""
+        for group, held in self._tables[link].inside(eid):
+            if held.source is Source.PUBLICATION and held.nonce > nonce:
+                self._expiry.set((link, group), held.valid)
 
     def forget(self, link: str, group: Eid) -> None:
         """Nothing is known about a group any more."""

@@ -91,9 +91,9 @@ class Multicast:
     ) -> None:
         """A mapping system says who receives a group; for `lifetime` seconds if its TTL is not shorter."""
         ttl = self._config.default_ttl if record.ttl == TTL_RECEIVER_DECIDES else record.ttl
-        seconds = ttl * _SECONDS_PER_MINUTE
-        expires = now + (seconds if lifetime is None else min(seconds, lifetime))
-        self.lists.learn(link, record, source, nonce, expires)
+        valid = now + ttl * _SECONDS_PER_MINUTE
+        expires = valid if lifetime is None else min(valid, now + lifetime)
+        self.lists.learn(link, record, source, nonce, valid, expires)
 
     def acknowledged(self, link: str, nonce: int, records: tuple[EidRecord, ...], now: float) -> Eid | None:
         """A mapping system acknowledged a Map-Register for a group; None if that nonce is no such."""
