@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network
 
 from controller.lisp.replication import source_of
 from controller.mapping.answers import Answers
+from controller.mapping.content import Content
 from controller.mapping.registry import MappingChange
 from controller.mapping.state import MapServerState
 from controller.mapping.store import Subscription, XtrKey
@@ -17,9 +19,26 @@ class Audience:
     def __init__(self, state: MapServerState, answers: Answers) -> None:
         self._state = state
         self._answers = answers
+        self._last: tuple[Content | None, Content | None, frozenset[XtrKey], frozenset[XtrKey]]
+        self._last = None, None, frozenset(), frozenset()
 
-    def members(self, change: MappingChange) -> set[XtrKey]:
-        """Who belongs to the RLOC-set, before or now, and the pxTRs of their sites (SO-MS-5)."""
+    def members(self, change: MappingChange) -> frozenset[XtrKey]:
+        """Who belongs to the RLOC-set, before or now, and the pxTRs of their sites (SO-MS-5).
+
+        The last answer is remembered: what one message changes often changes in the same way.
+        """
+        _, before, after, xtrs = change
+        last_before, last_after, last_xtrs, members = self._last
+        if before is not last_before or after is not last_after or xtrs != last_xtrs:
+            members = self._members(change)
+            self._last = (before, after, xtrs, members)
+        source = source_of(change.eid)
+        if source is not None:  # whoever registered the source has the packets to replicate (RFC 8378 §5.2)
+            match = self._answers.match(source)
+            members |= self._served(match[1].xtrs) if match is not None else set()
+        return members
+
+    def _members(self, change: MappingChange) -> frozenset[XtrKey]:
         members = set(change.xtrs)
         for record in (change.before, change.after):
             for locator in record.locators if record else ():
@@ -28,11 +47,11 @@ class Audience:
                     members.add(owner)
         for site_id in {xtr.site_id for xtr in change.xtrs}:
             members |= self._state.sites.borders(site_id)
-        source = source_of(change.eid)
-        if source is not None:  # whoever registered the source has the packets to replicate (RFC 8378 §5.2)
-            match = self._answers.match(source)
-            members |= set(match[1].xtrs) if match is not None else set()
-        return {xtr for xtr in members if self._state.sites.profile(xtr.site_id).subscriptions}
+        return self._served(members)
+
+    def _served(self, xtrs: Iterable[XtrKey]) -> frozenset[XtrKey]:
+        """Those of `xtrs` that know what to do with a notification."""
+        return frozenset(xtr for xtr in xtrs if self._state.sites.profile(xtr.site_id).subscriptions)
 
     def holes(self, change: MappingChange) -> list[Subscription]:
         """Whose range without registrations has another answer now: the pETR set changed (choice C17)."""

@@ -55,7 +55,7 @@ class Publisher:
         previous and new set, and every pxTR of the site, by member notification (choice C18).
         """
         state = self._state
-        subscribed = state.subscriptions.following(change.eid)
+        subscribed = state.subscriptions.following(change.eid) if state.subscriptions.active else []
         if state.sites.is_petr(change.eid):  # no part of any range, but the answer for every hole
             subscribed = [subscription for subscription in subscribed if subscription.eid == change.eid]
             for hole in self._audience.holes(change):

@@ -30,6 +30,11 @@ _REGISTER: Final = int(MessageType.MAP_REGISTER)
 _ZEROS: Final = bytes(255)
 
 
+def is_register(payload: bytes) -> bool:
+    """Whether it is a Map-Register that is not obviously too short."""
+    return len(payload) > _MAC and payload[0] >> 4 == _REGISTER
+
+
 class _Reply(NamedTuple):
     """A Map-Notify: the octets before the nonce, between it and the MAC, and after; whereto it goes.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
 
@@ -13,10 +12,10 @@ from controller.lisp import (
     Eid,
     EidRecord,
     Endpoint,
-    Key,
     MapNotify,
     MapRegister,
 )
+from controller.mapping.amendment import AmendmentTable, Sender, accepted_fields
 from controller.mapping.config import SiteConfig
 from controller.mapping.content import Terms
 from controller.mapping.leases import MessageLeases
@@ -32,15 +31,6 @@ _SECONDS_PER_MINUTE = 60.0
 _BROADCAST = IPv4Address("255.255.255.255")
 
 
-@dataclass(frozen=True, slots=True)
-class _Sender:
-    """Who proved to have sent a Map-Register."""
-
-    site: SiteConfig
-    xtr: XtrKey
-    key: Key
-
-
 class _Refused(Exception):  # noqa: N818 - it is an answer, not an error
     """Why a Map-Register is dropped."""
 
@@ -51,12 +41,17 @@ class _Refused(Exception):  # noqa: N818 - it is an answer, not an error
 
 
 class RegistrationHandler:
-    """Turns Map-Registers into contributions."""
+    """Turns Map-Registers into contributions.
+
+    Attributes:
+        amendments: takes those of xTRs that are known, if they are simple enough.
+    """
 
     def __init__(self, state: MapServerState, publisher: Publisher, refreshes: RefreshTable) -> None:
         self._state = state
         self._publisher = publisher
         self._refreshes = refreshes
+        self.amendments = AmendmentTable(state, publisher, self._problem, state.config.refresh_table)
 
     def handle(self, datagram: Datagram, message: MapRegister, now: float) -> list[Send | Event]:
         """Process one Map-Register: wire reference 4.1."""
@@ -84,15 +79,20 @@ class RegistrationHandler:
         receipt = Receipt(sender.xtr, sender.key.key_id, message.nonce, datagram.payload, reply, datagram.source)
         self._state.keep_receipt(receipt)
         if accepted:
-            outputs.append(Event("map-register-accepted", partial(_described, sender.xtr, accepted)))
+            outputs.append(
+                Event(
+                    "map-register-accepted", partial(accepted_fields, sender.xtr, [record.key for record in accepted])
+                )
+            )
             if len(accepted) == len(message.records) and sender.site.profile.ordered_nonces:
                 self._refreshes.learn(message, sender.key, receipt, leases)
+                self.amendments.learn(message, sender, receipt)
         outputs += self._reply(datagram, reply)
         for change in changes:
             outputs += self._publisher.changed(change, sender.xtr if reply is not None else None)
         return outputs
 
-    def _authenticate(self, datagram: Datagram, message: MapRegister) -> _Sender:
+    def _authenticate(self, datagram: Datagram, message: MapRegister) -> Sender:
         """Find the key and verify the MAC with it, then see whether the sender is who it says."""
         sites, config = self._state.sites, self._state.config
         if not message.records:
@@ -109,7 +109,7 @@ class RegistrationHandler:
             site.profile.verify(datagram.payload, message, key, config)
         except AuthenticationError as error:
             raise _Refused("authentication-failed", detail=str(error)) from None
-        return _Sender(site, self._identify(datagram, message, site), key)
+        return Sender(site, self._identify(datagram, message, site), key)
 
     def _identify(self, datagram: Datagram, message: MapRegister, site: SiteConfig) -> XtrKey:
         sites = self._state.sites
@@ -127,7 +127,7 @@ class RegistrationHandler:
             raise _Refused("unauthorised-xtr", field="xtr-id", value=message.xtr.xtr_id.hex(), site=site.site_id)
         return xtr
 
-    def _check_nonce(self, datagram: Datagram, message: MapRegister, sender: _Sender) -> Receipt | None:
+    def _check_nonce(self, datagram: Datagram, message: MapRegister, sender: Sender) -> Receipt | None:
         """Drop what is not newer than the last; return the receipt that answers a repeated datagram (C3)."""
         last = self._state.account(sender.xtr).receipts.get(sender.key.key_id)
         if last is None or message.nonce > last.nonce:
@@ -139,7 +139,7 @@ class RegistrationHandler:
             return None
         raise _Refused("replay", field="nonce", value=message.nonce, last=last.nonce, xtr=str(sender.xtr))
 
-    def _problem(self, sender: _Sender, record: EidRecord) -> str | None:
+    def _problem(self, sender: Sender, record: EidRecord) -> str | None:
         """Why a record cannot be registered; None if it can."""
         site, known = sender.site, self._state.sites.xtr(sender.xtr)
         if not self._state.sites.permits(site, record.key):
@@ -191,7 +191,7 @@ class RegistrationHandler:
             return None
         return self._state.contribute(Contribution(eid, xtr, terms, self._state.next_serial()), leases.of(timeout))
 
-    def _acknowledgement(self, message: MapRegister, accepted: list[EidRecord], sender: _Sender) -> bytes | None:
+    def _acknowledgement(self, message: MapRegister, accepted: list[EidRecord], sender: Sender) -> bytes | None:
         """The Map-Notify for M=1: the merged mappings, and withdrawals as they came (choice C5)."""
         if not message.want_notify or not accepted:
             return None
@@ -207,10 +207,6 @@ class RegistrationHandler:
         source = datagram.source
         port = CONTROL_PORT if self._state.config.ack_port == "control" else source.port
         return [Send(Datagram(self._state.endpoint, Endpoint(source.address, port), reply))]
-
-
-def _described(xtr: XtrKey, accepted: list[EidRecord]) -> dict[str, object]:
-    return {"xtr": str(xtr), "eids": " ".join(str(record.key) for record in accepted)}
 
 
 def _combined(changes: list[MappingChange]) -> list[MappingChange]:

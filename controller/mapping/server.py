@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from controller.lisp import (
     Datagram,
@@ -21,7 +21,7 @@ from controller.mapping.dump import PendingNotify, RegistrationView, pending_not
 from controller.mapping.inquiries import InquiryTable
 from controller.mapping.machine import Event, NonceSource, Packing, Send, dropped
 from controller.mapping.publisher import Publisher
-from controller.mapping.refresh import RefreshTable
+from controller.mapping.refresh import RefreshTable, is_register
 from controller.mapping.registration import RegistrationHandler
 from controller.mapping.replies import Replier
 from controller.mapping.requests import RequestHandler
@@ -69,11 +69,13 @@ class MapServer:
         outputs: list[Send | Event] = []
         for datagram in datagrams:
             # Nearly everything is a repetition, and is answered without being read.
-            repeated: tuple[Send | Event, ...] | None = self._refreshes.refresh(datagram, now)
-            if repeated is None:
-                repeated = self._inquiries.answer(datagram, now)
-            if repeated is not None:
-                outputs += repeated
+            known: Sequence[Send | Event] | None = self._refreshes.refresh(datagram, now)
+            if known is None:
+                known = self._inquiries.answer(datagram, now)
+            if known is None and is_register(datagram.payload):
+                known = self._registrations.amendments.amend(datagram, now)
+            if known is not None:
+                outputs += known
                 continue
             try:
                 message = decode(datagram.payload, self._state.sites.decode_options(datagram.source.address))
@@ -104,6 +106,7 @@ class MapServer:
         """
         self._state.sites.use_keys(site_id, keys)
         self._refreshes.clear()  # it recognizes messages by the keys of before
+        self._registrations.amendments.clear()
 
     def registrations(self) -> list[RegistrationView]:
         """All mappings with their contributions, in the order of their EIDs."""
