@@ -293,9 +293,8 @@ def accepted_fields(xtr: XtrKey, eids: list[Eid]) -> dict[str, object]:
 def _renew(state: MapServerState, said: list[_Said], now: float) -> None:
     """Hold what a message brought by a new lease, or go on with the one that holds just that."""
     lease = said[0].held.lease
-    if len(lease.held) == len(said) and all(
-        one.held.lease is lease and one.terms.timeout == lease.timeout for one in said
-    ):
+    timeouts = {one.terms.timeout for one in said}
+    if lease.held == [one.held for one in said] and timeouts == {lease.timeout}:
         lease.intact = False
         lease.renew(now)
         return
