@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from topologies.collective_checks import collective_problems
 from topologies.limits import PORTS
 from topologies.schema import MappingSystemConfig, SubnetConfig, Topology
 from topologies.yaml_source import Path_, path_text
@@ -292,4 +293,4 @@ def problems_of(topology: Topology) -> list[Problem]:
         + _subnet_problems(topology)
         + _accelerator_problems(topology)
     )
-    return problems + _extranet_problems(topology) + _group_problems(topology)
+    return problems + _extranet_problems(topology) + _group_problems(topology) + collective_problems(topology)

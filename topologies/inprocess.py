@@ -19,12 +19,15 @@ from types import TracebackType
 from accelerator.host import Host
 from accelerator.interface import Interface
 from accelerator.scale_up import ScaleUpEndpoint
+from controller.app.collective_methods import CollectiveMethods
+from controller.app.collectives import Collectives
 from controller.app.control import Method
 from controller.app.mapping_system import MappingSystem
 from controller.app.network import InProcessNetwork
 from controller.app.router import Router
 from controller.app.switch_control import SwitchControl
-from controller.dataplane.entries import mac
+from controller.dataplane.entries import NextHop, mac
+from controller.incc import Home
 from controller.lisp import IPAddress
 from controller.mapping import MapServerConfig, MemoryStore, Store
 from controller.p4rt.pipeline import Pipeline
@@ -34,6 +37,7 @@ from softswitch.p4runtime import Device, serve
 from softswitch.ports import Effects, HostPort, ImpairedPort, make_link
 from softswitch.reference.trace import Event as TraceEvent
 from softswitch.switch import Switch
+from topologies.collectives import DEFAULT_SLOTS, manager_of
 from topologies.plan import PortPlan, SwitchPlan, plan, port_mac
 from topologies.roles import (
     eids_of,
@@ -82,6 +86,7 @@ class Fabric:
         access_ports: the port of a switch that an accelerator is plugged into.
         attached: the access routers that each accelerator is up on.
         failed: the xTRs and Map-Servers that do not run.
+        collectives: the groups whose collectives the switches compute.
         network: what the control messages travel through, with a record of them.
         p4runtime: address of the switches' P4Runtime server.
         control_methods: what the fabric's parts offer on its control socket, by name; filled while it is brought up.
@@ -108,6 +113,8 @@ class Fabric:
         self.p4runtime = p4runtime or ""
         self.control_methods: dict[str, Method] = {}
         self.failed: set[str] = set()
+        self._running: dict[str, Router] = {}
+        self.collectives: Collectives
         self.attached: dict[str, list[str]] = {accelerator.name: [] for accelerator in topology.accelerators}
         self._joined: dict[str, list[GroupConfig | ScaleUpGroupConfig]] = {name: [] for name in self.attached}
         self._stores: dict[str, Store] = {}
@@ -178,6 +185,7 @@ class Fabric:
             if switch not in self.failed:
                 for eid in eids_of(self.topology, config):
                     self.routers[switch].attach(eid, next_hop(self.plans[switch].port_to(accelerator)), cabled)
+            self.collectives.attached(accelerator, Home(switch, self.plans[switch].port_to(accelerator).number))
         for group in self._joined[accelerator]:
             for switch in wanted:
                 self.routers[switch].join(self.plans[switch].port_to(accelerator).number, group_of(group))
@@ -189,6 +197,7 @@ class Fabric:
         if switch not in self.failed:
             for eid in eids_of(self.topology, self.topology.accelerator(accelerator)):
                 self.routers[switch].detach(eid)
+        self.collectives.detached(accelerator, switch)
 
     def join(self, accelerator: str, group: GroupConfig | ScaleUpGroupConfig) -> None:
         """An accelerator wants what is sent to a group."""
@@ -240,17 +249,17 @@ class Fabric:
             scale_up_iids=self.topology.instance_ids("scale-up"),
             nonces=self._nonces[name],
         )
-        self.routers[name] = router
+        self.routers[name] = self._running[name] = router
         self.failed.discard(name)
-        self.switches[name].on_port_status = router.port_status
         router.start()
+        self.collectives.router_started(name)
 
     def stop_router(self, name: str) -> None:
         """The control plane of an xTR ends without a word. Its switch goes on with the tables that it has."""
         router = self.routers[name]
         self.failed.add(name)
+        del self._running[name]
         self.network.forget(router.address)
-        self.switches[name].on_port_status = None
         router.control.on_packet_in = None
         router.stop()
 
@@ -271,7 +280,7 @@ class Fabric:
         for name, system in self.mapping_systems.items():
             if name not in self.failed:
                 waiting += [f"{name}: notifications to {item.xtr}" for item in system.machine.pending()]
-        return waiting
+        return waiting + self.collectives.busy
 
     def _require_access(self, accelerator: str, switch: str) -> None:
         config = self.topology.accelerator(accelerator)
@@ -295,6 +304,7 @@ class Fabric:
             self.start_mapping_system(name, config)
         self._make_switches()
         await self._make_controls()
+        self._make_collectives()
         for switch in self.topology.switches:
             if switch.rloc is not None:
                 self._nonces[switch.name] = MemoryNonceStore()
@@ -310,11 +320,17 @@ class Fabric:
         for control in self.controls.values():
             control.complete()
         await self.converge()
+        for one in self.topology.collectives.groups:
+            self.collectives.create(one.name, one.domain, one.members, slots=one.slots)
+            for member in one.members if one.start else ():
+                self.collectives.join(one.name, member)
+        await self.converge()
 
     def _make_switches(self) -> None:
         for name, planned in self.plans.items():
             sink = None if self._trace is None else self._sink(name, self._trace)
             self.switches[name] = Switch(planned.index, cpu_port=CPU_PORT, trace=sink)
+            self.switches[name].on_port_status = self._port_status(name)
             self._stack.callback(self.switches[name].close)
         for accelerator in self.topology.accelerators:
             interface = self.interfaces[accelerator.name] = Interface(mac(accelerator.mac))
@@ -331,6 +347,28 @@ class Fabric:
                     ends = make_link(f"{name}-{port.peer}", effects=effects.get(frozenset((name, port.peer))))
                     self.switches[name].add_port(port.number, ends[0])
                     self.switches[port.peer].add_port(port.peer_port, ends[1])
+
+    def _port_status(self, name: str) -> Callable[[int, bool], None]:
+        def tell(port: int, up: bool) -> None:
+            if name in self._running:
+                self._running[name].port_status(port, up)
+            self.collectives.port_status(name, port, up)
+
+        return tell
+
+    def _make_collectives(self) -> None:
+        """The group manager. Its generations begin where the time is, so that they differ from those of a last life."""
+        info = next(iter(self.controls.values())).client.codec.info
+        cells = info.registers["collective_rounds"].size if "collective_rounds" in info.registers else 2 * DEFAULT_SLOTS
+        manager = manager_of(self.topology, self.plans, cells // 2, int(time.time()))
+        names = {pod.name: names_of(pod) for pod in self.topology.pods}
+        self.collectives = Collectives(manager, self.controls, self._running, names, self._hop)
+        self._stack.callback(self.collectives.stop)
+        methods = CollectiveMethods(self.collectives, lambda switch, peer: self.plans[switch].port_to(peer).mac)
+        self.control_methods.update(methods.methods())
+
+    def _hop(self, switch: str, port: int) -> NextHop:
+        return next_hop(next(one for one in self.plans[switch].ports if one.number == port))
 
     @staticmethod
     def _sink(name: str, trace: TraceSink) -> Callable[[TraceEvent], None]:

@@ -288,6 +288,65 @@ class PuntConfig(Model):
     window_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
 
 
+class AccIdRange(Model):
+    """AccIDs from `first` to `last`, which no accelerator has."""
+
+    first: Annotated[int, Field(ge=1, lt=0xF0000000)]
+    last: Annotated[int, Field(ge=1, lt=0xF0000000)]
+
+    @model_validator(mode="after")
+    def _ascends(self) -> AccIdRange:
+        if self.last < self.first:
+            raise ValueError(f"last {self.last} is before first {self.first}")
+        return self
+
+
+SlotCount = Annotated[int, Field(ge=1, le=0x8000)]
+
+
+class CollectiveDomainConfig(Model):
+    """An INCC domain: an Instance-ID whose accelerators form groups, and the EIDs that groups get.
+
+    `eids`: prefixes of a Scale-Out Instance-ID, each in the subnet of a PoD, whose xTRs can be the root of a group with
+    an EID of it; `acc_ids` in a Scale-Up Instance-ID. `segment`: the Instance-ID is shared by many groups, or dedicated
+    to one. `slots`: of a group that does not say how many it wants.
+    """
+
+    name: Name
+    iid: InstanceIdNumber
+    segment: Literal["shared", "dedicated"] = "shared"
+    eids: tuple[IPvAnyNetwork, ...] = ()
+    acc_ids: AccIdRange | None = None
+    slots: SlotCount | None = None
+
+    @model_validator(mode="after")
+    def _has_eids(self) -> CollectiveDomainConfig:
+        if (not self.eids) == (self.acc_ids is None):
+            raise ValueError("either eids or acc_ids is needed")
+        return self
+
+
+class CollectiveGroupConfig(Model):
+    """A group of an INCC domain, its members in the order of their ranks. It is formed when all have joined.
+
+    With `start` they count as having joined from the start.
+    """
+
+    name: Name
+    domain: Name
+    members: Annotated[tuple[Name, ...], Field(min_length=1)]
+    slots: SlotCount | None = None
+    start: bool = False
+
+
+class CollectivesConfig(Model):
+    """Collectives that switches compute (docs/incc.md). `slots`: of a group, where its domain does not say."""
+
+    slots: SlotCount = 64
+    domains: tuple[CollectiveDomainConfig, ...] = ()
+    groups: tuple[CollectiveGroupConfig, ...] = ()
+
+
 class Topology(Model):
     """A whole fabric. Without a Scale-Out mapping system its PoDs are Scale-Up networks of their own.
 
@@ -306,6 +365,7 @@ class Topology(Model):
     groups: tuple[GroupConfig, ...] = ()
     scale_up_groups: tuple[ScaleUpGroupConfig, ...] = ()
     probing: ProbingSettings | None = None
+    collectives: CollectivesConfig = CollectivesConfig()
     extranets: tuple[ExtranetConfig, ...] = ()
 
     @cached_property

@@ -151,6 +151,17 @@ class Router(MachineProcess[Xtr]):
         self._memberships(self._listeners.forget(eid))
         self.perform(self.machine.detach(eid, self.now()))
 
+    def announce(self, eid: Eid, metadata: Metadata) -> None:
+        """An EID that no accelerator has is registered with this router's RLOC: that of a group of collectives.
+
+        Again with other `metadata`, it is registered anew.
+        """
+        self.perform(self.machine.attach_all([LocalEid(eid, deliver=False, metadata=metadata)], self.now()))
+
+    def renounce(self, eid: Eid) -> None:
+        """What was announced is withdrawn."""
+        self.perform(self.machine.detach(eid, self.now()))
+
     def join(self, port: int, group: Eid) -> None:
         """The accelerator on a port wants what is sent to a group of its Instance-ID.
 

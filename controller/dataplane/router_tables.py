@@ -13,6 +13,7 @@ from controller.dataplane import entries
 from controller.dataplane.addresses import AccId, Eid, IPAddress, IPNetwork
 from controller.dataplane.changes import Changes, DesiredState
 from controller.dataplane.codepoints import Domain, DropReason, Encapsulation, Spray
+from controller.dataplane.collective_tables import CollectiveTables
 from controller.dataplane.entries import NextHop, Rloc
 from controller.dataplane.replication import ListKey, ReplicationList, home_eid
 from controller.dataplane.replication_tables import ReplicationTables
@@ -38,6 +39,9 @@ class RouterTables:
     EIDs with the same RLOC-set share one entry of `rloc_set`. A set keeps its identifier for as long as anything uses
     it, so that a reconciliation finds the same entries again. It also keeps it while locators of it are unreachable:
     a router that fails is one write for each set that it is in, however many EIDs are behind it.
+
+    Attributes:
+        collectives: the groups whose collectives this switch takes part in.
     """
 
     def __init__(self, source_rloc: IPAddress | None = None, *more_rlocs: IPAddress) -> None:
@@ -55,6 +59,7 @@ class RouterTables:
         self._replication = ReplicationTables(
             self._desired, self._source_rlocs, lambda rloc: self._routes.get(rloc, ())
         )
+        self.collectives = CollectiveTables(self._desired, self._source_rlocs)
         for rloc in self._source_rlocs:
             self._desired.put(entries.local_rloc(rloc))
 

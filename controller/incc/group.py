@@ -99,4 +99,5 @@ class Group:
             leaves,
             None if tree is None else tree.root,
             dict(self.present),
+            self.serial is not None,
         )

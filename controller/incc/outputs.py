@@ -88,7 +88,8 @@ class Work:
 class GroupView:
     """A group as it is. `size`: members that it wants; `members`: by rank; `leaves`: the switch of each.
 
-    `state`: "gathering", "forming", "active", "broken" (then `reason` says why) or "ending".
+    `state`: "gathering", "forming", "active", "broken" (then `reason` says why) or "ending". `working`: whether orders
+    are under way.
     """
 
     name: str
@@ -106,6 +107,7 @@ class GroupView:
     leaves: tuple[str, ...]
     root: str | None
     branches: dict[str, Branch]
+    working: bool
 
 
 @dataclass(frozen=True, slots=True)
