@@ -83,6 +83,32 @@ class DropReason(IntEnum):
     INSTANCE_LIMITED = 18
     PUNT_LIMITED = 19
     PUNT_SUPPRESSED = 20
+    NOT_A_MEMBER = 21
+    STALE_GENERATION = 22
+    BAD_SLOT = 23
+    STALE_ROUND = 24
+    REPEATED = 25
+    ABSORBED = 26
+    SLOT_CLEARED = 27
+
+
+class CollectiveKind(IntEnum):
+    """What a packet of a collective is (docs/incc.md). Not in P4Info, for no table or controller packet has it."""
+
+    CONTRIBUTION = 0
+    RESULT = 1
+    CLEAR = 2
+
+
+class CollectiveOperation(IntEnum):
+    """How the values of a collective are combined. Not in P4Info either."""
+
+    SUM = 0
+    MINIMUM = 1
+    MAXIMUM = 2
+    AND = 3
+    OR = 4
+    XOR = 5
 
 
 # Modes of packet_out: `PACKET_OUT_*` in p4src/include/headers.p4.

@@ -2,6 +2,7 @@
 #ifndef FABRIC_HEADERS_P4_
 #define FABRIC_HEADERS_P4_
 
+#include "sizes.p4"
 #include "types.p4"
 
 header ethernet_h {
@@ -87,6 +88,40 @@ header tunnel_h {
     bit<8>  low;            // LISP: Locator-Status-Bits
 }
 
+// A packet of a collective (docs/incc.md), behind a Scale-Up or UDP header.
+header incc_h {
+    bit<4>                 version;
+    collective_kind_t      kind;
+    collective_operation_t operation;
+    bit<8>                 flags;
+    bit<8>                 generation;
+    bit<16>                group;
+    bit<16>                rank;
+    bit<16>                slot;
+    bit<16>                round;
+    bit<16>                target;
+    bit<16>                signature;
+    bit<32>                scale;
+    bit<32>                cookie;
+}
+
+// What is done once for each value of a packet: EACH_VALUE(MACRO) is MACRO(0) MACRO(1) and so on.
+#define EACH_OF_32_VALUES(V)                                                                        \
+    V(0)  V(1)  V(2)  V(3)  V(4)  V(5)  V(6)  V(7)  V(8)  V(9)  V(10) V(11) V(12) V(13) V(14) V(15) \
+    V(16) V(17) V(18) V(19) V(20) V(21) V(22) V(23) V(24) V(25) V(26) V(27) V(28) V(29) V(30) V(31)
+#if COLLECTIVE_VALUES == 64
+#define EACH_VALUE(V) EACH_OF_32_VALUES(V)                                                          \
+    V(32) V(33) V(34) V(35) V(36) V(37) V(38) V(39) V(40) V(41) V(42) V(43) V(44) V(45) V(46) V(47) \
+    V(48) V(49) V(50) V(51) V(52) V(53) V(54) V(55) V(56) V(57) V(58) V(59) V(60) V(61) V(62) V(63)
+#else
+#define EACH_VALUE(V) EACH_OF_32_VALUES(V)
+#endif
+
+#define VALUE_FIELD(n) bit<32> v##n;
+header incc_values_h {
+    EACH_VALUE(VALUE_FIELD)
+}
+
 @controller_header("packet_in")
 header packet_in_h {
     fabric_port_t ingress_port;
@@ -133,6 +168,8 @@ struct headers_t {
     udp_h        inner_udp;
     ports_h      inner_ports;
     bth_h        inner_bth;
+    incc_h        incc;           // behind the innermost of these, tunnel or not
+    incc_values_h incc_values;
 }
 
 #endif  // FABRIC_HEADERS_P4_

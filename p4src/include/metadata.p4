@@ -22,6 +22,7 @@ struct payload_t {
     bit<6>         dscp;
     bit<2>         ecn;
     bool           reorder;     // says that it tolerates reordering
+    bool           collective;  // says that it belongs to one
     flow_hash_t    hash;
 }
 
@@ -38,6 +39,37 @@ struct tunnel_t {
     bit<8>  flags;
     bit<8>  next_protocol;
     bit<16> ethernet_octets;    // 14 where the tunnel carries a frame, 0 where it carries an IP packet
+}
+
+// A packet of a collective whose group this switch serves; filled by the collective stages.
+struct collective_t {
+    collective_outcome_t outcome;
+
+    // classification
+    bit<16>     group;
+    bit<8>      generation;
+    bit<16>     first_slot;
+    bit<16>     slots;
+    child_set_t everyone;
+    bool        root;
+    bit<16>     rank;           // of this switch, at its parent
+    bool        parent_is_ipv6;
+    eid_t       parent;         // RLOC
+    eid_t       source_rloc;    // towards it
+
+    // membership
+    child_set_t  child;         // one bit
+    replica_id_t replica;
+
+    // cells
+    cell_index_t       cell;
+    collective_visit_t visit;
+    bool               had_values;   // before this packet came
+    bool               has_values;
+    bool               has_result;
+    bool               full;         // every child has contributed
+    bool               repeated;     // visit NONE: nothing new; otherwise too late
+    bool               overflow;     // some sum of this packet's was saturated
 }
 
 struct metadata_t {
@@ -81,6 +113,8 @@ struct metadata_t {
     rloc_set_id_t rloc_set;
     bool          encapsulate;
     group_id_t    group;
+
+    collective_t collective;
 
     // tunnel, then rloc_set or, for each copy, replica
     tunnel_t tunnel;

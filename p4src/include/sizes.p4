@@ -23,7 +23,16 @@
 #define BROADCAST_SIZE         4096    // one for each Instance-ID
 #define HOME_EID_SIZE          4096    // the own PoD's EID-prefixes in every tenant
 #define REPLICA_SIZE           8192    // receivers' ports and RLOCs, whatever the number of groups
+#define COLLECTIVE_GROUPS      256     // on one switch
+#define COLLECTIVE_SLOTS       1024    // of all its groups together
+#define COLLECTIVE_CELLS       2048    // two for each slot
+#define COLLECTIVE_CHILDREN    4096    // of all its groups together
 #define DROP_COUNTER_SIZE      256     // one cell for each value of drop_reason_t
 #define PUNT_FILTER_SIZE       4096    // destinations the controller has lately been told of
+
+// Values of 32 bits in a packet of a collective: 64 or 32, one number for the whole fabric.
+#ifndef COLLECTIVE_VALUES
+#define COLLECTIVE_VALUES      64
+#endif
 
 #endif  // FABRIC_SIZES_P4_

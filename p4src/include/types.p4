@@ -20,6 +20,7 @@ typedef bit<32>  flow_hash_t;
 typedef bit<5>   hash_rotation_t;
 typedef bit<16>  tick_t;           // 1.024 ms
 typedef bit<2>   color_t;
+typedef bit<32>  cell_index_t;     // of a collective's slot and parity of round
 
 const bit<16> ETHERTYPE_IPV4     = 0x0800;
 const bit<16> ETHERTYPE_IPV6     = 0x86DD;
@@ -31,6 +32,8 @@ const bit<16> IPV6_OCTETS     = 40;
 const bit<16> UDP_OCTETS      = 8;
 const bit<16> TUNNEL_OCTETS   = 8;
 const bit<16> SCALE_UP_OCTETS = 24;
+const bit<16> INCC_OCTETS     = 24;
+const bit<16> INCC_VALUES_OCTETS = COLLECTIVE_VALUES * 4;
 
 const bit<3> IPV4_FLAG_MF = 1;
 const bit<3> IPV4_FLAG_DF = 2;
@@ -42,14 +45,17 @@ const bit<8> IP_PROTOCOL_UDP        = 17;
 const bit<8> IP_PROTOCOL_SCTP       = 132;
 
 const bit<4> SCALE_UP_VERSION = 1;
+const bit<4> SCALE_UP_COLLECTIVE = 5;          // operation
+const bit<8> NEXT_HEADER_COLLECTIVE = 1;
 const bit<32> BROADCAST_ADDRESS = 0xFFFFFFFF;  // of IPv4, and the AccID of everybody
 const bit<4>  ACC_ID_GROUPS     = 0xF;         // AccIDs that begin so are groups; no IPv4 group does
 
-// UDP destination ports: the encapsulations (RFC 9300, RFC 7348, VXLAN-GPE) and RoCEv2.
+// UDP destination ports: the encapsulations (RFC 9300, RFC 7348, VXLAN-GPE), RoCEv2 and collectives (docs/incc.md).
 const bit<16> UDP_PORT_LISP      = 4341;
 const bit<16> UDP_PORT_VXLAN     = 4789;
 const bit<16> UDP_PORT_VXLAN_GPE = 4790;
 const bit<16> UDP_PORT_ROCE      = 4791;
+const bit<16> UDP_PORT_COLLECTIVE = 49169;
 
 // Flags octet of the tunnel header; I and P have the same place in every encapsulation.
 const bit<8> TUNNEL_FLAG_I       = 0x08;
@@ -118,6 +124,50 @@ enum bit<8> spray_t {
     EVERY    = 2    // all: the tenant's transport reorders by itself
 }
 
+// Collectives: docs/incc.md.
+const bit<4> COLLECTIVE_VERSION = 1;
+const bit<8> COLLECTIVE_EMPTY    = 0x01;   // flags
+const bit<8> COLLECTIVE_OVERFLOW = 0x02;
+const bit<8> COLLECTIVE_MISMATCH = 0x04;
+const bit<16> COLLECTIVE_EVERYBODY = 0xFFFF;   // target: all want the values
+
+enum bit<4> collective_kind_t {
+    CONTRIBUTION = 0,
+    RESULT       = 1,
+    CLEAR        = 2
+}
+
+// How a value is combined with the one that its cell has; the code points are those of the header.
+enum bit<8> collective_operation_t {
+    SUM     = 0,
+    MINIMUM = 1,
+    MAXIMUM = 2,
+    AND     = 3,
+    OR      = 4,
+    XOR     = 5
+}
+
+// What a packet does to its cell; filled by the collective cells.
+enum bit<8> collective_visit_t {
+    NONE     = 0,   // nothing: it is too late, or a repeat
+    TAKEN    = 1,   // the cell is this packet's from now on
+    ADDED    = 2,   // one more child has contributed
+    REPLACED = 3,   // the result replaces what was contributed
+    READ     = 4,   // a repeat that wants an answer
+    CLEARED  = 5
+}
+
+// What becomes of a packet of a collective; filled by the collective stage.
+enum bit<8> collective_outcome_t {
+    NONE        = 0,   // it is none of a group here
+    CLEAR       = 1,   // its cell is emptied
+    VISIT       = 2,   // not known yet
+    RELEASE     = 3,   // the result goes to every child
+    ANSWER      = 4,   // the result goes to the member that asked again
+    ANSWER_NODE = 5,   // the same, to the switch that asked again
+    CONTRIBUTE  = 6    // what the children contributed goes to the parent
+}
+
 // What ingress has decided; egress only carries it out.
 enum bit<8> verdict_t {
     UNDECIDED = 0,
@@ -159,7 +209,14 @@ enum bit<8> drop_reason_t {
     SPLIT_HORIZON       = 17,  // it would go back to where it came from
     INSTANCE_LIMITED    = 18,  // above the Instance-ID's committed rate
     PUNT_LIMITED        = 19,  // for the controller, but above the port's punt rate
-    PUNT_SUPPRESSED     = 20   // for the controller, which has just been told of this destination
+    PUNT_SUPPRESSED     = 20,  // for the controller, which has just been told of this destination
+    NOT_A_MEMBER        = 21,  // collectives: port, RLOC, group and rank do not belong together
+    STALE_GENERATION    = 22,  // of the group as it was before, or will be
+    BAD_SLOT            = 23,  // not one of the group's
+    STALE_ROUND         = 24,  // the slot is used for another round now
+    REPEATED            = 25,  // has contributed already, and others have not
+    ABSORBED            = 26,  // no fault: its values are in the switch now
+    SLOT_CLEARED        = 27   // no fault: the controller's order has been carried out
 }
 
 #endif  // FABRIC_TYPES_P4_

@@ -22,7 +22,10 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
 
     state parse_scale_up {
         packet.extract(hdr.scale_up);
-        transition accept;
+        transition select(hdr.scale_up.operation, hdr.scale_up.next_header) {
+            (SCALE_UP_COLLECTIVE, NEXT_HEADER_COLLECTIVE) : parse_incc;
+            default : accept;
+        }
     }
 
     // Of a fragmented packet only the first fragment has a transport header. It is not looked at, for all fragments of a
@@ -61,6 +64,7 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
             UDP_PORT_VXLAN     : parse_vxlan;
             UDP_PORT_VXLAN_GPE : parse_vxlan_gpe;
             UDP_PORT_ROCE      : parse_bth;
+            UDP_PORT_COLLECTIVE : parse_incc;
             default : accept;
         }
     }
@@ -113,7 +117,10 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
 
     state parse_inner_scale_up {
         packet.extract(hdr.inner_scale_up);
-        transition accept;
+        transition select(hdr.inner_scale_up.operation, hdr.inner_scale_up.next_header) {
+            (SCALE_UP_COLLECTIVE, NEXT_HEADER_COLLECTIVE) : parse_incc;
+            default : accept;
+        }
     }
 
     state parse_inner_ipv4 {
@@ -146,13 +153,28 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
     state parse_inner_udp {
         packet.extract(hdr.inner_udp);
         transition select(hdr.inner_udp.dst_port) {
-            UDP_PORT_ROCE : parse_inner_bth;
+            UDP_PORT_ROCE       : parse_inner_bth;
+            UDP_PORT_COLLECTIVE : parse_incc;
             default : accept;
         }
     }
 
     state parse_inner_bth {
         packet.extract(hdr.inner_bth);
+        transition accept;
+    }
+
+    // Outside of tunnels and inside. Whether it is what it looks like is known when its destination is.
+    state parse_incc {
+        packet.extract(hdr.incc);
+        transition select(hdr.incc.version, hdr.incc.flags) {
+            (COLLECTIVE_VERSION, 0 &&& COLLECTIVE_EMPTY) : parse_incc_values;
+            default : accept;
+        }
+    }
+
+    state parse_incc_values {
+        packet.extract(hdr.incc_values);
         transition accept;
     }
 }

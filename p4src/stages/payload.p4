@@ -34,7 +34,8 @@
     meta.payload.ttl = su.hop_limit;                      \
     meta.payload.dscp = su.virtual_channel ++ 3w0;        \
     meta.payload.ecn = su.ecn;                            \
-    meta.payload.reorder = (bool) su.reorder;
+    meta.payload.reorder = (bool) su.reorder;             \
+    meta.payload.collective = su.operation == SCALE_UP_COLLECTIVE && su.next_header == NEXT_HEADER_COLLECTIVE;
 
 #define TAKE_PORTS(transport)                             \
     meta.payload.src_port = transport.src_port;           \
@@ -95,6 +96,7 @@ control Payload(inout headers_t hdr, inout metadata_t meta) {
             }
             if (hdr.inner_udp.isValid()) {
                 TAKE_PORTS(hdr.inner_udp)
+                meta.payload.collective = hdr.inner_udp.dst_port == UDP_PORT_COLLECTIVE;
             } else if (hdr.inner_ports.isValid()) {
                 TAKE_PORTS(hdr.inner_ports)
             }
@@ -115,6 +117,7 @@ control Payload(inout headers_t hdr, inout metadata_t meta) {
             }
             if (hdr.udp.isValid()) {
                 TAKE_PORTS(hdr.udp)
+                meta.payload.collective = hdr.udp.dst_port == UDP_PORT_COLLECTIVE;
             } else if (hdr.ports.isValid()) {
                 TAKE_PORTS(hdr.ports)
             }

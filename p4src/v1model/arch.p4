@@ -14,6 +14,9 @@
 // standard_metadata.instance_type of a clone made in ingress.
 #define INSTANCE_INGRESS_CLONE 1
 
+// The children of a switch in a collective group, one bit each.
+typedef bit<64> child_set_t;
+
 // Colour of a packet above the committed and the excess rate.
 #define METER_RED 2
 

@@ -4,28 +4,34 @@
 //
 //  parser                                                                        replica (each copy: receiver,
 //    │                                                                              │     split horizon, mtu)
-//  port_context ─► membership (IGMP, MLD: punt)                                   link
+//  port_context ─► membership (IGMP, MLD: punt)                                   collective_copy (each child's)
+//    │                                                                              │
+//    │                                                                            link
 //    │                                                                              │
 //    ├─ core ───► tunnel_termination ─┬─ not ours ────────────────┐              decapsulation
 //    │                                │                           │                 │
 //    └─ access ─────────────┐    terminated                       │              payload_rewrite
 //                           ▼         ▼                           ▼                 │
 //                                 payload (what it is, whose flow)               encapsulation
-//                           │         │                           │                 │
+//                           │         │                           │              (collective_rewrite before it)
 //                        domain       │                        (transit)         packet_in
 //                 (destination: SU/SO)│                           │                 │
 //                           └────┬────┘                           │              checksums, deparser
+//                         collective_group (a group here?)        │
+//                                │                                │
 //                             instance (IID known? its limits)    │
 //                                │                                │
-//                   ┌────────────┴─────────────┐                  │
-//               map_cache                 replication             │
-//     (Scale-Up: AccID; IP: prefix)   (group, broadcast)          │
-//      │          │         │             │         │             │
-//   deliver   punt/drop     └──► tunnel ◄─┘     punt/drop         │
-//      │                           │  └─ copies ─► REPLICATE      │
-//      │                        rloc_set                          │
-//      │                           │                              │
-//      │                          mtu ─► too big: punt            │
+//          ┌─────────────────────┼─────────────────────────┐      │
+//     collective             map_cache                replication │
+//   (check, cells,     (Scale-Up: AccID;         (group, broadcast)
+//    values, flags)       IP: prefix)                      │      │
+//      │    │           │     │     │                      │      │
+//      │    │       deliver   │  punt/drop             punt/drop  │
+//      │    └──────► tunnel ◄─┴────────────────────────────┘      │
+//      │                │  └─ copies, results ─► REPLICATE        │
+//    drop/answer    rloc_set  (not a collective's)                │
+//                       │                                         │
+//                      mtu ─► too big: punt                       │
 //      │                           │                              │
 //      │                        underlay ◄────────────────────────┘
 //      └────────► FORWARD ◄────────┘
@@ -49,14 +55,21 @@
 #include "../stages/instance.p4"
 #include "../stages/map_cache.p4"
 #include "../stages/replication.p4"
+#include "../stages/collective_group.p4"
+#include "../stages/collective_check.p4"
+#include "collective_cells.p4"
+#include "collective_values.p4"
+#include "../stages/collective.p4"
 #include "../stages/tunnel.p4"
 #include "../stages/rloc_set.p4"
 #include "../stages/mtu.p4"
 #include "../stages/underlay.p4"
 #include "../stages/replica.p4"
+#include "../stages/collective_copy.p4"
 #include "../stages/link.p4"
 #include "../stages/decapsulation.p4"
 #include "../stages/payload_rewrite.p4"
+#include "../stages/collective_rewrite.p4"
 #include "../stages/encapsulation.p4"
 #include "../stages/packet_in.p4"
 #include "punt_guard.p4"
@@ -70,6 +83,8 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
     Payload()           payload;
     Domain()            domain;
     Instance()          instance;
+    CollectiveGroup()   collective_group;
+    Collective()        collective;
     MapCache()          map_cache;
     Replication()       replication;
     Tunnel()            tunnel;
@@ -139,7 +154,11 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                 if (!meta.terminated && !meta.from_cpu) {
                     domain.apply(hdr, meta);
                 }
-                if (meta.verdict == verdict_t.UNDECIDED) {
+                if (meta.verdict == verdict_t.UNDECIDED && meta.payload.collective) {
+                    collective_group.apply(hdr, meta);
+                }
+                // What the controller clears is no tenant's, and no tenant's limit may get in its way.
+                if (meta.verdict == verdict_t.UNDECIDED && meta.collective.outcome != collective_outcome_t.CLEAR) {
                     instance.apply(hdr, meta);
                 }
                 if (meta.sample_share != 0) {
@@ -150,7 +169,9 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                     }
                 }
                 if (meta.verdict == verdict_t.UNDECIDED) {
-                    if (meta.payload.cast == cast_t.UNICAST) {
+                    if (meta.collective.outcome != collective_outcome_t.NONE) {
+                        collective.apply(hdr, meta);
+                    } else if (meta.payload.cast == cast_t.UNICAST) {
                         map_cache.apply(hdr, meta);
                     } else {
                         replication.apply(hdr, meta);
@@ -159,10 +180,12 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                 if (meta.encapsulate || meta.verdict == verdict_t.REPLICATE) {
                     tunnel.apply(hdr, meta);
                 }
-                if (meta.verdict == verdict_t.UNDECIDED) {
+                // A collective has chosen its locator, and is smaller than any MTU.
+                bool packet_of_tenant = meta.collective.outcome == collective_outcome_t.NONE;
+                if (meta.verdict == verdict_t.UNDECIDED && packet_of_tenant) {
                     rloc_set.apply(hdr, meta);
                 }
-                if (meta.verdict == verdict_t.UNDECIDED) {
+                if (meta.verdict == verdict_t.UNDECIDED && packet_of_tenant) {
                     bool too_big;
                     mtu.apply(hdr, meta, too_big);
                     if (too_big && meta.payload.kind == payload_kind_t.SCALE_UP) {
@@ -198,8 +221,10 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
 }
 
 control FabricEgress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
-    Replica()        replica;
-    Link()           link;
+    Replica()           replica;
+    CollectiveCopy()    collective_copy;
+    CollectiveRewrite() collective_rewrite;
+    Link()              link;
     Decapsulation()  decapsulation;
     PayloadRewrite() payload_rewrite;
     InnerChecksum()  inner_checksum;
@@ -215,7 +240,10 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, inout standard_
             FABRIC_PUNT(meta, SAMPLE)
             punt_header.apply(hdr, meta);
         } else if (!meta.from_cpu || hdr.packet_out.mode == PACKET_OUT_SUBMIT) {
-            if (meta.verdict == verdict_t.REPLICATE) {
+            eid_t collective_eid = meta.payload.dst;
+            if (meta.collective.outcome != collective_outcome_t.NONE) {
+                collective_copy.apply(hdr, meta, standard_metadata.egress_rid);
+            } else if (meta.verdict == verdict_t.REPLICATE) {
                 meta.egress_port = (fabric_port_t) standard_metadata.egress_port;
                 replica.apply(hdr, meta, standard_metadata.egress_rid);
             }
@@ -231,6 +259,9 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, inout standard_
                 payload_rewrite.apply(hdr, meta);
                 if (meta.terminated && meta.payload_found && hdr.inner_ipv4.isValid()) {
                     inner_checksum.apply(hdr, tos_word, ttl_word);
+                }
+                if (meta.collective.outcome != collective_outcome_t.NONE) {
+                    collective_rewrite.apply(hdr, meta, collective_eid);
                 }
                 encapsulation.apply(hdr, meta);
                 punt_header.apply(hdr, meta);

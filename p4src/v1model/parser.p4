@@ -50,6 +50,8 @@ control FabricDeparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.inner_udp);
         packet.emit(hdr.inner_ports);
         packet.emit(hdr.inner_bth);
+        packet.emit(hdr.incc);
+        packet.emit(hdr.incc_values);
     }
 }
 
