@@ -62,6 +62,8 @@ lint: $(STAMP) ## ruff and mypy --strict
 # A process for each core; those of a file stay together, for they share fabrics.
 unit: $(STAMP) ## the Python tests
 	$(BIN)/pytest -n auto --dist loadfile
+	@$(BIN)/python -c 'import torch' 2>/dev/null \
+	  || echo "NOT RUN: the tests of the PyTorch backend need PyTorch: $(BIN)/pip install -e '.[torch]'" >&2
 
 ptf: $(STAMP) ## the PTF suite; TARGET=softswitch|bmv2, PORTS=unix|veth
 	$(BIN)/python -m ptf_tests.run --target $(or $(TARGET),softswitch) $(if $(PORTS),--ports $(PORTS))

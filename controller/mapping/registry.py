@@ -170,13 +170,10 @@ class Registry:
         for part in parts:
             part.lease.intact = False
         after = mapping.content = parts[0].terms.alone if len(parts) == 1 else _merged(parts)
-        if after is before or after.wire == before.wire:  # comparing objects takes longer
+        if after == before:
             return None
-        if before.acc_ids or after.acc_ids:
-            self._index(mapping.eid, before, after)
-        if xtrs is None:
-            xtrs = frozenset((parts[0].xtr,)) if len(parts) == 1 else frozenset(mapping.xtrs)
-        return MappingChange(mapping.eid, before, after, xtrs)
+        self._index(mapping.eid, before, after)
+        return MappingChange(mapping.eid, before, after, xtrs or frozenset(mapping.xtrs))
 
     def _index(self, eid: Eid, before: Content | None, after: Content | None) -> None:
         for acc_id in before.acc_ids if before is not None else ():

@@ -1,0 +1,1 @@
+"""PyTorch's collectives computed in the switches."""
