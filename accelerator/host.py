@@ -14,6 +14,12 @@ RECEIVED_KEPT = 65536
 BROADCAST = IPv4Address("255.255.255.255")
 
 
+def flow_of(packet: IpPacket) -> bytes:
+    """What names the flow of a packet: its addresses, its protocol, and its ports if it is UDP."""
+    flow = packet.source.packed + packet.destination.packed + bytes([packet.protocol])
+    return flow + packet.payload[:4] if packet.protocol == UDP else flow
+
+
 class Host:
     """The IP address of one accelerator, of either version.
 
@@ -33,10 +39,7 @@ class Host:
 
     def send(self, packet: IpPacket) -> None:
         """Sends a packet; its flow is named by its addresses and UDP ports. Raises RuntimeError without a link."""
-        flow = packet.source.packed + packet.destination.packed + bytes([packet.protocol])
-        if packet.protocol == UDP:
-            flow += packet.payload[:4]  # its ports
-        self.interface.send(ETHERTYPES[packet.version], packet.encode(), flow)
+        self.interface.send(ETHERTYPES[packet.version], packet.encode(), flow_of(packet))
 
     def ping(self, destination: IPAddress, sequence: int = 1, data: bytes = b"lispfabric", ttl: int = 64) -> None:
         """Sends an ICMP echo request; its answer will be in `received`."""

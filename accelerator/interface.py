@@ -59,11 +59,15 @@ class Interface:
 
     def send(self, ether_type: int, payload: bytes, flow: bytes) -> None:
         """Sends a frame over the link of its flow, one of those that are up. Raises RuntimeError without a link."""
+        uplink = self.uplink_of(flow)
+        uplink.send(ethernet(uplink.router_mac, self.mac, ether_type, payload))
+
+    def uplink_of(self, flow: bytes) -> Uplink:
+        """The link that a flow takes now. Raises RuntimeError without a link."""
         if not self.uplinks:
             raise RuntimeError(f"{self.mac.hex(':')} is not attached")
         usable = [uplink for uplink in self.uplinks if uplink.is_up()] or self.uplinks
-        uplink = usable[zlib.crc32(flow) % len(usable)]
-        uplink.send(ethernet(uplink.router_mac, self.mac, ether_type, payload))
+        return usable[zlib.crc32(flow) % len(usable)]
 
     def send_to_all(self, ether_type: int, payload: bytes, group: bytes) -> None:
         """Sends a frame to the MAC address of a group over every link that is up."""

@@ -114,6 +114,11 @@ def decode_scale_up(octets: bytes) -> ScaleUpPacket:
     )
 
 
+def flow_of(packet: ScaleUpPacket) -> bytes:
+    """What names the flow of a packet: its AccIDs and its entropy."""
+    return struct.pack("!IIH", packet.source, packet.destination, packet.entropy)
+
+
 class ScaleUpEndpoint:
     """The AccID of one accelerator.
 
@@ -133,8 +138,7 @@ class ScaleUpEndpoint:
 
     def send(self, packet: ScaleUpPacket) -> None:
         """Sends a packet over the link of its flow. Raises RuntimeError without a link, PacketError for a bad field."""
-        flow = struct.pack("!IIH", packet.source, packet.destination, packet.entropy)
-        self.interface.send(ETHERTYPE_SCALE_UP, packet.encode(), flow)
+        self.interface.send(ETHERTYPE_SCALE_UP, packet.encode(), flow_of(packet))
 
     def send_message(self, destination: int, payload: bytes, *, entropy: int = 0, sequence: int = 0) -> None:
         """Sends a message to an AccID of the same tenant and PoD."""

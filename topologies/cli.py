@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,13 +14,13 @@ from rich.console import Console
 
 from accelerator.host import Host
 from accelerator.ip import IPAddress, echo_in
-from controller.app import commands
-from controller.app.control import ControlServer
+from accelerator.links import LinkError
+from controller.app import cli, commands
+from controller.app.cli.connection import EXIT_CODES
 from controller.app.control_path import ControlPathError, default_path
 from controller.app.network import write_pcap
-from topologies import story, topology_commands
+from topologies import running, story, topology_commands
 from topologies.inprocess import Fabric, NotConvergedError
-from topologies.operate import methods_of
 from topologies.plan import plan
 from topologies.schema import Topology
 from topologies.topology_file import load
@@ -30,9 +30,20 @@ from topologies.yaml_source import TopologyError
 # Seconds that an answer may take, resolution of the destination included.
 ANSWER_TIMEOUT = 10.0
 
-app = typer.Typer(help="A LISP-based network for AI infrastructure.", no_args_is_help=True, add_completion=True)
+app = typer.Typer(
+    help="A LISP-based network for AI infrastructure.", no_args_is_help=True, add_completion=True, epilog=EXIT_CODES
+)
 commands.add_to(app)
 app.add_typer(topology_commands.app, name="topology")
+cli.add_to(app)
+
+
+class Engine(StrEnum):
+    """What carries packets."""
+
+    AUTO = "auto"
+    NATIVE = "native"
+    REFERENCE = "reference"
 
 
 @app.callback()
@@ -95,17 +106,30 @@ def run(
         raise _fail(f"no answer from {destination} within {ANSWER_TIMEOUT} s, or a Scale-Up message was lost")
 
 
-@app.command()
+@app.command(epilog="Example: lispfabric up topologies/figure1.yaml --detach; then: lispfabric status, lispfabric down")
 def up(
     file: Annotated[Path, typer.Argument(help="Topology file.")],
+    detached: Annotated[bool, typer.Option("--detach", "-d", help="In the background; return when it is up.")] = False,
     p4runtime: Annotated[str, typer.Option(help="Where the switches' P4Runtime server listens.")] = "127.0.0.1:9559",
     control: Annotated[Path | None, typer.Option(help="Where the control socket shall be.")] = None,
+    engine: Annotated[Engine, typer.Option(help="What carries packets; auto is native where that is possible.")] = (
+        Engine.AUTO
+    ),
 ) -> None:
     """Bring a fabric up and keep it until interrupted; each switch is a P4Runtime device of one server."""
     topology = _load(file)
+    socket = control or default_path(topology.name)
     try:
-        asyncio.run(_up(topology, p4runtime, control or default_path(topology.name)))
-    except (NotConvergedError, TopologyError, ControlPathError, OSError) as error:
+        if not detached:
+            asyncio.run(running.run(topology, p4runtime, socket, engine.value))
+            return
+        with Console(stderr=True).status(f"{topology.name} comes up ..."):
+            running.detach(file, p4runtime, socket, engine.value)
+        Console(soft_wrap=True, highlight=False).print(f"{topology.name} is up; lispfabric down takes it down")
+    except (
+        *(NotConvergedError, TopologyError, OSError, RuntimeError),
+        *(ControlPathError, LinkError, running.StartError),
+    ) as error:
         raise _fail(str(error)) from None
 
 
@@ -119,23 +143,6 @@ def device(
     if switch not in plans:
         raise _fail(f"{switch}: no such switch; there are {', '.join(plans)}")
     print(plans[switch].index)
-
-
-async def _up(topology: Topology, p4runtime: str, control: Path) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    # The server is there first: a second fabric of the same name is refused before it does anything.
-    async with ControlServer(control) as server, Fabric(topology, p4runtime=p4runtime) as fabric:
-        server.methods.update(methods_of(fabric, stop.set))
-        devices = ", ".join(f"{name}={planned.index}" for name, planned in fabric.plans.items())
-        console = Console(soft_wrap=True, highlight=False)
-        console.print(f"{topology.name} is up; P4Runtime at {fabric.p4runtime}, device ids: {devices}")
-        console.print(f"control socket {server.path}")
-        console.print("Ctrl-C takes it down.")
-        await stop.wait()
-        await server.close()
 
 
 async def _answer(host: Host, sequence: int) -> bool:

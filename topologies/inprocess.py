@@ -36,7 +36,7 @@ from controller.xtr.nonces import MemoryNonceStore
 from softswitch.p4runtime import Device, serve
 from softswitch.ports import Effects, HostPort, ImpairedPort, make_link
 from softswitch.reference.trace import Event as TraceEvent
-from softswitch.switch import Switch
+from softswitch.switch import EngineName, Switch
 from topologies.collectives import DEFAULT_SLOTS, manager_of
 from topologies.plan import PortPlan, SwitchPlan, plan, port_mac
 from topologies.roles import (
@@ -84,6 +84,7 @@ class Fabric:
         routers: the xTRs; mapping_systems: the Map-Servers.
         interfaces: the accelerators' network interfaces; hosts: their IPv4 addresses; endpoints: their AccIDs.
         access_ports: the port of a switch that an accelerator is plugged into.
+        interceptors: are shown each packet that a controller sends, with its switch; one that says True has taken it.
         attached: the access routers that each accelerator is up on.
         failed: the xTRs and Map-Servers that do not run.
         collectives: the groups whose collectives the switches compute.
@@ -92,11 +93,18 @@ class Fabric:
         control_methods: what the fabric's parts offer on its control socket, by name; filled while it is brought up.
     """
 
-    def __init__(self, topology: Topology, trace: TraceSink | None = None, p4runtime: str | None = None) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        trace: TraceSink | None = None,
+        p4runtime: str | None = None,
+        engine: EngineName = "auto",
+    ) -> None:
         """What to bring up.
 
         `trace`: is given the name of a switch and an event for everything that happens to a packet there. `p4runtime`:
         where the P4Runtime server listens, `host:port` or `unix:path`; None for a socket that nobody else knows of.
+        `engine`: what carries packets, as a switch takes it.
         """
         self.topology = topology
         self.plans: dict[str, SwitchPlan] = plan(topology)
@@ -110,8 +118,10 @@ class Fabric:
         self.endpoints: dict[str, ScaleUpEndpoint] = {}
         self.access_ports: dict[tuple[str, str], HostPort] = {}
         self._trace = trace
+        self._engine: EngineName = engine
         self.p4runtime = p4runtime or ""
         self.control_methods: dict[str, Method] = {}
+        self.interceptors: list[Callable[[str, bytes], bool]] = []
         self.failed: set[str] = set()
         self._running: dict[str, Router] = {}
         self.collectives: Collectives
@@ -140,6 +150,14 @@ class Fabric:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+    def pod_of(self, accelerator: str) -> str:
+        """The PoD that an accelerator belongs to."""
+        return self.topology.switch(self.topology.accelerator(accelerator).attached_to[0]).pod or ""
+
+    def elsewhere(self) -> set[str]:
+        """The accelerators that are other processes; none unless links to them have been opened."""
+        return set()
 
     async def converge(self, seconds: float = 30.0) -> None:
         """Waits until no message is under way or awaited and every switch has what it shall have.
@@ -283,9 +301,8 @@ class Fabric:
         return waiting + self.collectives.busy
 
     def _require_access(self, accelerator: str, switch: str) -> None:
-        config = self.topology.accelerator(accelerator)
-        pod = self.topology.switch(config.attached_to[0]).pod
-        access = [found.name for found in self.topology.xtrs(pod or "", "access")]
+        pod = self.pod_of(accelerator)
+        access = [found.name for found in self.topology.xtrs(pod, "access")]
         if switch not in access:
             raise ValueError(f"{switch} is no access router of PoD {pod}, to which {accelerator} belongs")
         if switch in self.failed:
@@ -329,7 +346,7 @@ class Fabric:
     def _make_switches(self) -> None:
         for name, planned in self.plans.items():
             sink = None if self._trace is None else self._sink(name, self._trace)
-            self.switches[name] = Switch(planned.index, cpu_port=CPU_PORT, trace=sink)
+            self.switches[name] = Switch(planned.index, cpu_port=CPU_PORT, trace=sink, engine=self._engine)
             self.switches[name].on_port_status = self._port_status(name)
             self._stack.callback(self.switches[name].close)
         for accelerator in self.topology.accelerators:
@@ -426,7 +443,8 @@ class Fabric:
 
         def packet_out(packet: bytes) -> None:
             self._submissions[name] += 1
-            down(packet)
+            if not any(take(name, packet) for take in self.interceptors):
+                down(packet)
 
         switch.on_packet_in = packet_in
         switch.packet_out = packet_out  # type: ignore[method-assign]

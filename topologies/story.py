@@ -74,7 +74,8 @@ def messages(fabric: Fabric, record: Iterable[Recorded]) -> list[str]:
     return [describe_datagram(item.datagram, fabric.name_of) for item in record]
 
 
-def _value(part: NamedValue) -> str:
+def value_text(part: NamedValue) -> str:
+    """A value as people read it: an address where it is one."""
     if part.width in (32, 128) and 0xFFFF < part.value <= 0xFFFFFFFF:
         return str(IPv4Address(part.value))
     if part.width == 128 and part.value > 0xFFFFFFFF:
@@ -85,8 +86,8 @@ def _value(part: NamedValue) -> str:
 
 
 def _lookup(lookup: Lookup) -> Text:
-    key = ", ".join(_value(part) for part in lookup.key)
-    params = ", ".join(f"{part.name}={_value(part)}" for part in lookup.params)
+    key = ", ".join(value_text(part) for part in lookup.key)
+    params = ", ".join(f"{part.name}={value_text(part)}" for part in lookup.params)
     action = f"{lookup.action}({params})" if lookup.action else "-"
     mark = "hit " if lookup.hit else "miss"
     return Text.assemble(f"  {mark} ", (lookup.table, "cyan"), f" [{key}] -> ", (action, "green"))
@@ -104,23 +105,26 @@ def _frame(mark: str, frame: bytes) -> Text:
 
 
 # Octets in front of a frame from and to the controller: packet_out_h and packet_in_h.
-_PACKET_OUT, _PACKET_IN = 6, 8
+PACKET_OUT, PACKET_IN = 6, 8
 
 
 def show_hop(console: Console, fabric: Fabric, number: int, hop: Hop) -> None:
     """One hop: where the packet came from and went to, the tables it hit, and its headers before and after."""
     plan = fabric.plans[hop.switch]
-    outcome = ", ".join(_port(plan, port) for port, _ in hop.sent) or f"dropped: {hop.dropped}"
+    outcome = (
+        ", ".join(_port(plan, port) for port, _ in hop.sent)
+        or f"dropped: {hop.reason.name if hop.reason else hop.dropped}"
+    )
     role = fabric.topology.switch(hop.switch).role
     where = f" ({role}) from {_port(plan, hop.ingress_port)} to {outcome}"
     console.print(Text.assemble(f"{number}. ", (hop.switch, "bold"), where))
-    console.print(_frame("in ", hop.received[_PACKET_OUT if hop.ingress_port == CPU_PORT else 0 :]))
+    console.print(_frame("in ", hop.received[PACKET_OUT if hop.ingress_port == CPU_PORT else 0 :]))
     for lookup in hop.lookups:
         # Keyless tables are the compiler's own, or say something about every packet.
         if lookup.key:
             console.print(_lookup(lookup))
     for port, frame in hop.sent:
-        console.print(_frame("out", frame[_PACKET_IN if port == CPU_PORT else 0 :]))
+        console.print(_frame("out", frame[PACKET_IN if port == CPU_PORT else 0 :]))
 
 
 def show_walk(console: Console, fabric: Fabric, hops: Iterable[Hop]) -> None:

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from softswitch.reference.trace import Copied, Dropped, Event, NamedValue, Received, Sent, TableApplied
+from controller.dataplane.codepoints import DropReason
+from softswitch.reference.trace import (
+    Copied,
+    Dropped,
+    Event,
+    FieldChange,
+    NamedValue,
+    PrimitiveRun,
+    Received,
+    Sent,
+    TableApplied,
+)
+
+# Of the program's metadata, as p4c names it: metadata_t.drop_reason with a number behind.
+_DROP_REASON = re.compile(r"(^|[._])drop_reason\d*$")
+# Fields that are no header's.
+_NO_HEADER = ("scalars.", "standard_metadata.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +38,11 @@ class Lookup:
 
 @dataclass(slots=True)
 class Hop:
-    """One pass of a packet through a switch; ports are numbers, frames whole."""
+    """One pass of a packet through a switch; ports are numbers, frames whole.
+
+    `dropped`: what the switch says, None where nothing was dropped; `reason`: why, by the program's drop reasons.
+    `changes`: of header fields, in their order.
+    """
 
     switch: str
     ingress_port: int
@@ -29,6 +50,8 @@ class Hop:
     lookups: list[Lookup] = field(default_factory=list)
     sent: list[tuple[int, bytes]] = field(default_factory=list)
     dropped: str | None = None
+    reason: DropReason | None = None
+    changes: list[FieldChange] = field(default_factory=list)
 
 
 class TraceRecorder:
@@ -58,6 +81,7 @@ def hops(events: Iterable[tuple[str, Event]]) -> list[Hop]:
     """The hops in the order in which their packets were received; copies that a switch makes belong to one hop."""
     found: dict[tuple[str, int], Hop] = {}
     copied: dict[tuple[str, int], Hop] = {}
+    reasons: dict[tuple[str, int], int] = {}
     for switch, event in events:
         key = (switch, event.packet)
         if isinstance(event, Received):
@@ -75,6 +99,12 @@ def hops(events: Iterable[tuple[str, Event]]) -> list[Hop]:
                 hop.lookups.append(Lookup(short(table), parts, entry is not None, name, params))
             case Sent(port=port, data=data):
                 hop.sent.append((port, data))
-            case Dropped(reason=reason):
-                hop.dropped = reason
+            case PrimitiveRun(changes=changes):
+                hop.changes += [change for change in changes if not change.name.startswith(_NO_HEADER)]
+                for change in changes:
+                    if _DROP_REASON.search(change.name):
+                        reasons[key] = change.new
+            case Dropped(reason=text):
+                hop.dropped = text
+                hop.reason = DropReason(reasons[key]) if key in reasons else None
     return list(found.values())

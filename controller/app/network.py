@@ -55,8 +55,9 @@ class InProcessNetwork:
     """Joins the processes of one event loop.
 
     Attributes:
-        record: what passed, oldest first.
+        record: what passed, oldest first; passed: how much that was in all.
         lost: datagrams that nobody listened for.
+        taps: are given everything that passes.
         drop: a datagram for which it returns True is lost on its way; for tests and for failure drills.
     """
 
@@ -64,6 +65,8 @@ class InProcessNetwork:
         self._receivers: dict[IPAddress, Receiver] = {}
         self._in_flight = 0
         self.record: deque[Recorded] = deque(maxlen=RECORD_LIMIT)
+        self.taps: list[Callable[[Recorded], None]] = []
+        self.passed = 0
         self.lost = 0
         self.drop: Callable[[Datagram], bool] = lambda _: False
 
@@ -91,7 +94,11 @@ class InProcessNetwork:
         loop = asyncio.get_running_loop()
         receiver = self._receivers.get(datagram.destination.address)
         delivered = receiver is not None and not self.drop(datagram)
-        self.record.append(Recorded(loop.time(), datagram, delivered))
+        item = Recorded(loop.time(), datagram, delivered)
+        self.record.append(item)
+        self.passed += 1
+        for tap in self.taps:
+            tap(item)
         if not delivered or receiver is None:
             self.lost += 1
             return
@@ -108,15 +115,20 @@ class InProcessNetwork:
         receiver(datagram)
 
 
+def raw_packet(datagram: Datagram) -> bytes:
+    """The IP packet that a datagram travels as."""
+    source, destination = datagram.source, datagram.destination
+    ends = (source.address, destination.address, source.port, destination.port)
+    return encode_udp_packet(UdpPacket(*ends, datagram.payload, ttl=64))
+
+
 def write_pcap(file: Path, recorded: Iterable[Recorded]) -> int:
     """Writes datagrams as a capture of raw IP packets, times in microseconds; returns how many."""
     count = 0
     with file.open("wb") as out:
         out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, _LINKTYPE_RAW))
         for item in recorded:
-            source, destination = item.datagram.source, item.datagram.destination
-            ends = (source.address, destination.address, source.port, destination.port)
-            packet = encode_udp_packet(UdpPacket(*ends, item.datagram.payload, ttl=64))
+            packet = raw_packet(item.datagram)
             seconds, fraction = divmod(item.time, 1)
             out.write(struct.pack("<IIII", int(seconds), int(fraction * 1e6), len(packet), len(packet)))
             out.write(packet)

@@ -13,6 +13,9 @@ from softswitch.ports.impaired import Mover
 
 log = logging.getLogger(__name__)
 
+# Is shown a packet that passes an end of a link, and whether it comes out of the switch there.
+Tap = Callable[[bytes, bool], None]
+
 
 class NativePort(NamedTuple):
     """A port of a switch in memory, and the hub that carries its packets."""
@@ -35,6 +38,7 @@ class LinkEnd:
         self._receive: Receive | None = None
         self._enabled = True
         self._mover: Mover | None = None
+        self._taps: tuple[Tap, ...] = ()
         # Set by a switch whose engine can hand packets over without Python: where it is in memory and which port this
         # is, and what to call when the link has changed.
         self.native: NativePort | None = None
@@ -72,8 +76,8 @@ class LinkEnd:
 
     @property
     def native_peer(self) -> NativePort | None:
-        """Where packets can be handed over, None if that takes Python: there are effects, or the link is down."""
-        if self._mover is not None or self._peer is None or not self.is_up:
+        """Where packets can be handed over, None if that takes Python: effects, taps, or a link that is down."""
+        if self._mover is not None or self._peer is None or not self.is_up or self._taps or self._peer._taps:
             return None
         return self._peer.native
 
@@ -82,6 +86,16 @@ class LinkEnd:
         for end in (self, self._peer):
             if end is not None and end.on_change is not None:
                 end.on_change()
+
+    def add_tap(self, tap: Tap) -> None:
+        """Show every packet that this end's switch sends or receives, until the tap is removed."""
+        self._taps = (*self._taps, tap)
+        self.changed()
+
+    def remove_tap(self, tap: Tap) -> None:
+        """Show no more."""
+        self._taps = tuple(other for other in self._taps if other != tap)
+        self.changed()
 
     def open(self, receive: Receive) -> None:
         """Begin to receive."""
@@ -105,13 +119,17 @@ class LinkEnd:
         """To the other end; lost while the link is down."""
         peer = self._peer
         if peer is not None and peer._receive is not None and self.is_up:
+            for tap in self._taps:
+                tap(packet, True)
             if self._mover is None:
-                peer._receive(packet)
+                self._deliver(packet)
             else:
                 self._mover.send(packet)
 
     def _deliver(self, packet: bytes) -> None:
         if self._peer is not None and self._peer._receive is not None:
+            for tap in self._peer._taps:
+                tap(packet, False)
             self._peer._receive(packet)
 
     def _cut(self) -> None:
@@ -154,6 +172,7 @@ class HostPort:
         self._receive: Receive | None = None
         self.on_packet = on_packet
         self.enabled = True
+        self._taps: tuple[Tap, ...] = ()
 
     @property
     def name(self) -> str:
@@ -164,6 +183,14 @@ class HostPort:
     def is_up(self) -> bool:
         """While open and enabled."""
         return self.enabled and self._receive is not None
+
+    def add_tap(self, tap: Tap) -> None:
+        """Show every packet that the switch sends or receives here, until the tap is removed."""
+        self._taps = (*self._taps, tap)
+
+    def remove_tap(self, tap: Tap) -> None:
+        """Show no more."""
+        self._taps = tuple(other for other in self._taps if other != tap)
 
     def open(self, receive: Receive) -> None:
         """Begin to receive."""
@@ -176,6 +203,8 @@ class HostPort:
     def send(self, packet: bytes) -> None:
         """To the host; an exception there is logged, the switch goes on."""
         if self.on_packet is not None and self.is_up:
+            for tap in self._taps:
+                tap(packet, True)
             try:
                 self.on_packet(packet)
             except Exception:
@@ -184,4 +213,6 @@ class HostPort:
     def deliver(self, packet: bytes) -> None:
         """From the host to the switch; lost while the port is down."""
         if self._receive is not None and self.enabled:
+            for tap in self._taps:
+                tap(packet, False)
             self._receive(packet)

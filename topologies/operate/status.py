@@ -33,11 +33,23 @@ class Status:
             "pid": os.getpid(),
             "since": self._since,
             "p4runtime": fabric.p4runtime,
+            "engine": ", ".join(sorted({switch.engine for switch in fabric.switches.values()})),
             "pods": len(fabric.topology.pods),
             "xtrs": len(fabric.routers),
             "switches": len(fabric.switches),
             "accelerators": len(fabric.interfaces),
             "mapping_systems": len(fabric.mapping_systems),
+            "control_messages": fabric.network.passed,
+            "elsewhere": sorted(fabric.elsewhere()),
+            "detached": [name for name, switches in fabric.attached.items() if not switches],
+            "failed": sorted(fabric.failed),
+            "ports_down": [
+                f"{name}:{port.peer}"
+                for name, planned in fabric.plans.items()
+                for port in planned.ports
+                if not fabric.switches[name].ports[port.number].is_up
+                and (not port.access or name in fabric.attached[port.peer])
+            ],
         }
 
     async def stop(self, params: Mapping[str, Any], session: Session) -> object:

@@ -1,0 +1,15 @@
+"""All commands that operate a running fabric."""
+
+from __future__ import annotations
+
+import typer
+
+from controller.app.cli import capture, drills, lifecycle, packets, show
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the commands part of an application."""
+    lifecycle.add_to(app)
+    app.add_typer(show.app, name="show")
+    for family in (packets, drills, capture):
+        family.add_to(app)
