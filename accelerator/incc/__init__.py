@@ -1,0 +1,1 @@
+"""Collectives in the switches, as the members of a group see them (docs/incc.md, docs/collectives.md)."""
