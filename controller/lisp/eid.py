@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, total_ordering
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from controller.lisp.address import NO_ADDRESS, DistinguishedName, IPAddress, MacAddress, NoAddress
 from controller.lisp.constants import MAX_INSTANCE_ID, MAX_NAME_LENGTH
@@ -22,6 +23,8 @@ from controller.lisp.lcaf import (
 
 Prefix: TypeAlias = IPv4Network | IPv6Network
 EidTarget: TypeAlias = Prefix | DistinguishedName | MacAddress | MulticastInfo | NoAddress
+
+P = TypeVar("P", IPv4Network, IPv6Network)
 
 _MAC_BITS: Final = 48
 # IID mask-len of the range that is one instance-ID (RFC 8060 §4.1).
@@ -205,14 +208,14 @@ class Eid:
 def _ipv4_eid(iid: int, address: int, mask_len: int) -> Eid:
     if mask_len > 32:
         raise DecodeError("mask-len", mask_len, None, "an IPv4 prefix has at most 32 bits")
-    return Eid(iid, IPv4Network((address, mask_len), strict=False))
+    return Eid(_shared_iid(iid), _without_hosts(IPv4Network((address, mask_len), strict=False)))
 
 
 @lru_cache(maxsize=1 << 15)
 def _ipv6_eid(iid: int, address: int, mask_len: int) -> Eid:
     if mask_len > 128:
         raise DecodeError("mask-len", mask_len, None, "an IPv6 prefix has at most 128 bits")
-    return Eid(iid, IPv6Network((address, mask_len), strict=False))
+    return Eid(_shared_iid(iid), _without_hosts(IPv6Network((address, mask_len), strict=False)))
 
 
 @lru_cache(maxsize=1 << 15)
@@ -221,7 +224,20 @@ def _named_eid(iid: int, name: DistinguishedName, mask_len: int) -> Eid:
         raise DecodeError("eid", name, None, _NAME_TOO_LONG)
     if mask_len not in (name.mask_len, 0):
         raise DecodeError("mask-len", mask_len, None, f"must cover the whole name, {name.mask_len} bits (RFC 9735 §4)")
-    return Eid(iid, name)
+    return Eid(_shared_iid(iid), name)
+
+
+@lru_cache(maxsize=1 << 12)
+def _shared_iid(iid: int) -> int:
+    """One object for the instance-ID of many EIDs."""
+    return iid
+
+
+def _without_hosts(prefix: P) -> P:
+    """The same prefix without the function that the library hangs on each host prefix: more than half of its memory."""
+    with suppress(AttributeError):
+        delattr(prefix, "hosts")
+    return prefix
 
 
 def _canonical_multicast(entry: MulticastInfo) -> MulticastInfo:

@@ -36,15 +36,11 @@ def is_register(payload: bytes) -> bool:
 
 
 class _Reply(NamedTuple):
-    """A Map-Notify: the octets before the nonce, between it and the MAC, and after; whereto it goes.
-
-    `covered`: the records with as many zeros before them as the MAC has octets.
-    """
+    """A Map-Notify: the octets before the nonce, between it and the MAC, and after; whereto it goes."""
 
     first: bytes
     middle: bytes
     mac_length: int
-    covered: bytes
     records: bytes
     destination: Endpoint
 
@@ -52,7 +48,7 @@ class _Reply(NamedTuple):
 class _Known(NamedTuple):
     """A Map-Register that was accepted from `source`, and what it led to.
 
-    `signed`: what the MAC covers, from the place of the MAC on, where zeros stand.
+    `unsigned`: how many octets at the end the MAC does not cover.
     """
 
     account: Account
@@ -61,7 +57,7 @@ class _Known(NamedTuple):
     digest: Callable[[bytes], bytes] | None
     lease: Lease
     source: Endpoint
-    signed: bytes
+    unsigned: int
     reply: _Reply | None
 
 
@@ -89,7 +85,7 @@ class RefreshTable:
         known = self._known.get(fixed)
         if known is None:
             return None
-        account, xtr, key, digest, lease, known_source, signed, pattern = known
+        account, xtr, key, digest, lease, known_source, unsigned, pattern = known
         if not lease.intact:
             del self._known[fixed]
             return None
@@ -99,16 +95,16 @@ class RefreshTable:
         nonce = int.from_bytes(nonce_octets, "big")
         if nonce <= account.receipts[key.key_id].nonce:
             return None
-        covered = payload[:_MAC] + signed
+        covered = payload[:_MAC] + _ZEROS[:length] + payload[end : len(payload) - unsigned]
         mac = digest(covered) if digest is not None else key.mac(MessageType.MAP_REGISTER, nonce, covered)
         if not hmac.compare_digest(mac[:length], payload[_MAC:end]):
             return None
         lease.due = now + lease.timeout
         reply = None
         if pattern is not None:
-            first, middle, reply_length, covered_records, records, destination = pattern
+            first, middle, reply_length, records, destination = pattern
             head = first + nonce_octets + middle
-            covered = head + covered_records
+            covered = head + _ZEROS[:reply_length] + records
             mac = digest(covered) if digest is not None else key.mac(MessageType.MAP_NOTIFY, nonce, covered)
             reply = head + mac[:reply_length] + records
         receipt = Receipt(xtr, key.key_id, nonce, payload, reply, source)
@@ -133,23 +129,23 @@ class RefreshTable:
             return
         payload = receipt.register
         end = _MAC + len(message.auth_data)
-        signed = _ZEROS[: len(message.auth_data)] + payload[end:]
+        unsigned = 0
         if message.xtr is not None:  # the MAC covers what follows the records, or it does not
-            shorter = signed[:-XTR_IDENTITY_LENGTH]
-            mac = key.mac(MessageType.MAP_REGISTER, message.nonce, payload[:_MAC] + shorter)
+            covered = payload[:_MAC] + _ZEROS[: len(message.auth_data)] + payload[end:-XTR_IDENTITY_LENGTH]
+            mac = key.mac(MessageType.MAP_REGISTER, message.nonce, covered)
             if mac[: len(message.auth_data)] == message.auth_data:
-                signed = shorter
+                unsigned = XTR_IDENTITY_LENGTH
         pattern = None
         if receipt.reply is not None:
             reply = receipt.reply
             length = reply[_MAC_LENGTH]
             destination = Endpoint(receipt.source.address, CONTROL_PORT)
             records = reply[_MAC + length :]
-            pattern = _Reply(reply[:4], reply[12:_MAC], length, _ZEROS[:length] + records, records, destination)
+            pattern = _Reply(reply[:4], reply[12:_MAC], length, records, destination)
         (lease,) = held
         lease.intact = True
         account = self._state.account(receipt.xtr)
         while len(self._known) >= self._size:
             del self._known[next(iter(self._known))]
-        known = _Known(account, receipt.xtr, key, key.digest, lease, receipt.source, signed, pattern)
+        known = _Known(account, receipt.xtr, key, key.digest, lease, receipt.source, unsigned, pattern)
         self._known[payload[:4] + payload[12:_MAC] + payload[end:]] = known
