@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -131,6 +133,17 @@ def up(
         *(ControlPathError, LinkError, running.StartError),
     ) as error:
         raise _fail(str(error)) from None
+
+
+@app.command(epilog="Example: lispfabric conformance")
+def conformance() -> None:
+    """Print the draft's requirements, each with what the last test runs saw of it; needs a checkout of the sources."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / "docs" / "conformance" / "requirements.md").exists():
+        raise _fail(f"{root} is no checkout of the sources: clone them, run `make test`, then `make conformance`")
+    raise typer.Exit(
+        subprocess.run([sys.executable, "-m", "tests.conformance.matrix"], cwd=root, check=False).returncode
+    )
 
 
 @app.command()

@@ -14,7 +14,7 @@ from topologies.plan import PortPlan
 from topologies.switch_tables import initial_tables
 
 # Seconds that a fabric may take to come to rest before an answer says what it still waits for.
-SETTLE_SECONDS = 5.0
+SETTLE_SECONDS = 2.0
 
 KINDS = ("link", "port", "xtr", "map_server")
 
