@@ -22,6 +22,7 @@ from accelerator.scale_up import ScaleUpEndpoint
 from controller.app.collective_methods import CollectiveMethods
 from controller.app.collectives import Collectives
 from controller.app.control import Method
+from controller.app.inband import InBandNetwork
 from controller.app.mapping_system import MappingSystem
 from controller.app.network import InProcessNetwork
 from controller.app.router import Router
@@ -108,7 +109,7 @@ class Fabric:
         """
         self.topology = topology
         self.plans: dict[str, SwitchPlan] = plan(topology)
-        self.network = InProcessNetwork()
+        self.network: InProcessNetwork | InBandNetwork = InProcessNetwork()
         self.switches: dict[str, Switch] = {}
         self.controls: dict[str, SwitchControl] = {}
         self.routers: dict[str, Router] = {}
@@ -187,14 +188,13 @@ class Fabric:
         that has failed.
         """
         config = self.topology.accelerator(accelerator)
-        wanted = switches or tuple(switch for switch, plugged in self.access_ports if plugged == accelerator)
+        wanted = switches or self._cables(accelerator)
         for switch in wanted:
             self._require_access(accelerator, switch)
         for switch in wanted:
-            if (switch, accelerator) not in self.access_ports:
+            if switch not in self._cables(accelerator):
                 self._plug_in(accelerator, switch)
-            self.access_ports[switch, accelerator].enabled = True
-            self.switches[switch].poll_ports()
+            self._enable(accelerator, switch)
         here = self.attached[accelerator]
         here += [switch for switch in wanted if switch not in here]
         rlocs = (self.topology.switch(switch).rloc for switch in here)
@@ -219,10 +219,7 @@ class Fabric:
 
     def join(self, accelerator: str, group: GroupConfig | ScaleUpGroupConfig) -> None:
         """An accelerator wants what is sent to a group."""
-        if isinstance(group, ScaleUpGroupConfig):
-            self.endpoints[accelerator].groups.add(group.number)
-        else:
-            self.hosts[accelerator].groups.add(group.address)
+        self._receive_group(accelerator, group)
         self._joined[accelerator].append(group)
         for switch in self.attached[accelerator]:
             self.routers[switch].join(self.plans[switch].port_to(accelerator).number, group_of(group))
@@ -288,10 +285,7 @@ class Fabric:
     def _waiting(self) -> list[str]:
         """What has not come to rest, in words."""
         waiting = [] if self.network.idle else ["control messages are under way"]
-        for name, control in self.controls.items():
-            under_way = self._punts[name] - control.packets_in, control.packets_out - self._submissions[name]
-            if any(under_way):
-                waiting.append(f"{name}: {under_way[0]} packets to the controller, {under_way[1]} from it")
+        waiting += self._packets_under_way()
         running = [(name, router) for name, router in self.routers.items() if name not in self.failed]
         for name, router in running:
             waiting += [f"{name}: {item.what} of {item.eid} at {item.link}" for item in router.machine.pending()]
@@ -299,6 +293,30 @@ class Fabric:
             if name not in self.failed:
                 waiting += [f"{name}: notifications to {item.xtr}" for item in system.machine.pending()]
         return waiting + self.collectives.busy
+
+    def _packets_under_way(self) -> list[str]:
+        waiting = []
+        for name, control in self.controls.items():
+            under_way = self._punts[name] - control.packets_in, control.packets_out - self._submissions[name]
+            if any(under_way):
+                waiting.append(f"{name}: {under_way[0]} packets to the controller, {under_way[1]} from it")
+        return waiting
+
+    def _cables(self, accelerator: str) -> tuple[str, ...]:
+        """The switches that an accelerator has a cable to."""
+        return tuple(switch for switch, plugged in self.access_ports if plugged == accelerator)
+
+    def _enable(self, accelerator: str, switch: str) -> None:
+        """An accelerator turns its port to a switch on."""
+        self.access_ports[switch, accelerator].enabled = True
+        self.switches[switch].poll_ports()
+
+    def _receive_group(self, accelerator: str, group: GroupConfig | ScaleUpGroupConfig) -> None:
+        """An accelerator takes what is sent to a group."""
+        if isinstance(group, ScaleUpGroupConfig):
+            self.endpoints[accelerator].groups.add(group.number)
+        else:
+            self.hosts[accelerator].groups.add(group.address)
 
     def _require_access(self, accelerator: str, switch: str) -> None:
         pod = self.pod_of(accelerator)

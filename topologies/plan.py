@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from topologies.schema import Topology
+from topologies.schema import NodeConfig, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class SwitchPlan:
     """Position in the topology, from 1: the P4Runtime device id."""
     ports: tuple[PortPlan, ...]
     routes: dict[IPv4Address | IPv6Address, tuple[PortPlan, ...]]
-    """RLOC to the ports of all its shortest paths, in port order; the switch's own RLOC is not in it."""
+    """RLOC or Map-Server to the ports of all its shortest paths, in port order; the switch's own are not in it."""
 
     def port_to(self, peer: str) -> PortPlan:
         """The first port that is plugged into `peer`; KeyError if there is none."""
@@ -86,8 +87,33 @@ def _distances(ports: dict[str, tuple[PortPlan, ...]], target: str) -> dict[str,
     return distance
 
 
-def plan(topology: Topology) -> dict[str, SwitchPlan]:
-    """The plan of every switch, by name."""
+def server_homes(topology: Topology) -> dict[IPv4Address | IPv6Address, str]:
+    """The switch that each Map-Server is at, where control messages travel in band.
+
+    That of a PoD is at a switch of the PoD, that of the fabric at a fabric switch, the nodes of each at different ones
+    as far as there are; where there is no such switch, at an xTR.
+    """
+
+    def spread(nodes: tuple[NodeConfig, ...], *groups: list[str]) -> dict[IPv4Address | IPv6Address, str]:
+        among = next(group for group in groups if group)
+        return {node.address: among[number % len(among)] for number, node in enumerate(nodes)}
+
+    homes: dict[IPv4Address | IPv6Address, str] = {}
+    for pod in topology.pods:
+        inside = [switch for switch in topology.switches if switch.pod == pod.name]
+        spines = [switch.name for switch in inside if switch.role == "pod-switch"]
+        homes |= spread(pod.mapping_system.all_nodes, spines, [switch.name for switch in inside])
+    if topology.scale_out_mapping_system is not None:
+        by_role = {
+            role: [one.name for one in topology.switches if one.role == role] for role in ("fabric-switch", "border")
+        }
+        everybody = [switch.name for switch in topology.switches]
+        homes |= spread(topology.scale_out_mapping_system.all_nodes, *by_role.values(), everybody)
+    return homes
+
+
+def plan(topology: Topology, servers: Mapping[IPv4Address | IPv6Address, str] | None = None) -> dict[str, SwitchPlan]:
+    """The plan of every switch, by name. `servers`: the switches of Map-Servers, to which there are routes then too."""
     peers = _plug(topology)
     index = {switch.name: number for number, switch in enumerate(topology.switches, start=1)}
     ports: dict[str, tuple[PortPlan, ...]] = {}
@@ -100,14 +126,14 @@ def plan(topology: Topology) -> dict[str, SwitchPlan]:
             planned.append(PortPlan(number, port_mac(index[name], number), peer, far, peer_mac, access))
         ports[name] = tuple(planned)
 
+    targets = [(switch.rloc, switch.name) for switch in topology.switches if switch.rloc is not None]
+    targets += [] if servers is None else list(servers.items())
     routes: dict[str, dict[IPv4Address | IPv6Address, tuple[PortPlan, ...]]] = {name: {} for name in peers}
-    for target in topology.switches:
-        if target.rloc is None:
-            continue
-        distance = _distances(ports, target.name)
+    for address, target in targets:
+        distance = _distances(ports, target)
         for name in peers:
-            if name != target.name and name in distance:
-                routes[name][target.rloc] = tuple(
+            if name != target and name in distance:
+                routes[name][address] = tuple(
                     port
                     for port in ports[name]
                     if not port.access and distance.get(port.peer, len(peers)) == distance[name] - 1

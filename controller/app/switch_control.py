@@ -33,6 +33,7 @@ class SwitchControl:
     Attributes:
         tables: what the switch shall have; change it through `apply`.
         on_packet_in: is given every packet that the switch sends to the controller.
+        on_local: sees each of them first, where control messages come in band; what it returns True for was for it.
         packets_in, packets_out: packets received from the switch, and accepted for it and not lost.
     """
 
@@ -49,6 +50,7 @@ class SwitchControl:
         self.name = name
         self.tables = tables
         self.on_packet_in = on_packet_in
+        self.on_local: Callable[[PacketIn], bool] = lambda _: False
         self.packets_in = 0
         self.packets_out = 0
         self.client = P4RuntimeClient(target, pipeline)
@@ -106,9 +108,9 @@ class SwitchControl:
         with self.client.stream.packets.subscribe() as packets:
             async for packet in packets:
                 self.packets_in += 1
-                if self.on_packet_in is not None:
-                    try:
+                try:
+                    if not self.on_local(packet) and self.on_packet_in is not None:
                         self.on_packet_in(packet)
-                    except Exception:
-                        # A packet must not end the reception of all that follow.
-                        log.exception("%s: a packet of %d octets was not handled", self.name, len(packet.payload))
+                except Exception:
+                    # A packet must not end the reception of all that follow.
+                    log.exception("%s: a packet of %d octets was not handled", self.name, len(packet.payload))

@@ -71,6 +71,10 @@ class RouterTables:
         """Properties of the switch as a whole; as `entries.switch_context`."""
         return self._desired.put(entries.switch_context(hash_rotation, site, punt_window_ms))
 
+    def add_local_address(self, address: IPAddress) -> Changes:
+        """Packets to `address` that are no tunnel's go to the controller, as those to the own RLOCs do."""
+        return self._desired.put(entries.local_rloc(address))
+
     def add_access_port(
         self, port: int, site: int, iid: int, *, scale_up_iid: int = 0, acc_id: AccId | int = 0
     ) -> Changes:
