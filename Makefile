@@ -13,9 +13,11 @@ ROOT := $(filter 0,$(shell id -u))
 
 # Debian's names; installed when root, named when not.
 SYSTEM_TEST_PACKAGES := iproute2 ethtool tshark
+# TOOL:PACKAGE of what `make mininet` needs; ping of busybox or inetutils says other things than Mininet reads.
+MININET_TOOLS := mn:mininet ping:iputils-ping iperf3:iperf3 ethtool:ethtool ip:iproute2 sysctl:procps
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit ptf ptf-all p4 p4-check stubs bench conformance fuzz shell clean system
+.PHONY: help run test lint unit ptf ptf-all p4 p4-check stubs bench conformance fuzz shell clean system mininet mininet-system
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -76,6 +78,16 @@ ptf-all: $(STAMP)
 	@if [ -n "$$SIMPLE_SWITCH_GRPC" ] || command -v simple_switch_grpc >/dev/null; then \
 	  $(BIN)/python -m ptf_tests.run --target bmv2; \
 	else echo "NOT RUN: the PTF suite on bmv2 needs simple_switch_grpc on the PATH or in \$$SIMPLE_SWITCH_GRPC" >&2; fi
+
+mininet: $(STAMP) mininet-system ## a topology in Mininet, as root: TARGET=softswitch|bmv2, TOPOLOGY=file, TEST=1 for a check instead of the prompt
+	@[ -n "$(ROOT)" ] || { echo "Mininet needs root" >&2; exit 1; }
+	@$(BIN)/python -m topologies.mininet_run $(TOPOLOGY) --target $(or $(TARGET),softswitch) $(if $(TEST),--test)
+
+mininet-system:
+	@missing=""; for tool in $(MININET_TOOLS); do command -v $${tool%%:*} >/dev/null || missing="$$missing $${tool##*:}"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ -n "$(ROOT)" ]; then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends $$missing >/dev/null; \
+	  else echo "MISSING: install with: apt-get install$$missing" >&2; exit 1; fi; fi
 
 p4: $(STAMP) ## compile the P4 program with p4c-bm2-ss from the PATH or $$P4C
 	$(BIN)/python p4src/build.py

@@ -19,7 +19,7 @@ from topologies.host_setup import FABRIC_MTU, OFFLOADS, host_commands
 from topologies.plan import SwitchPlan, plan
 from topologies.port_watch import watch_ports
 from topologies.schema import Topology
-from topologies.switch_processes import StartError, SwitchProcesses
+from topologies.switch_processes import StartError, SwitchProcesses, outlives_own_port
 
 
 class Namespace:
@@ -107,15 +107,37 @@ class NamespaceNetwork:
         """Name of a switch's port, in 15 characters."""
         return f"s{self.plans[switch].index}p{port}"
 
+    def start(self, host: str, command: Sequence[str]) -> subprocess.Popen[str]:
+        """A command starts at an accelerator; what it says on either output comes by its standard output."""
+        return subprocess.Popen(
+            [*self.hosts[host].prefix, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def interfaces(self, host: str) -> list[str]:
+        """Names of an accelerator's interfaces, one for each of its access switches."""
+        return [f"eth{number}" for number in range(len(self.topology.accelerator(host).attached_to))]
+
     def link_interfaces(self, one: str, other: str) -> list[str]:
         """The switch's ends of a link between two switches, or of an accelerator and a switch. KeyError without one."""
         ends = [(near, far) for near, far in ((one, other), (other, one)) if near in self.plans]
         return [self.interface(near, self.plans[near].port_to(far).number) for near, far in ends]
 
     def set_link(self, one: str, other: str, *, up: bool) -> None:
-        """A link fails, seen from both ends, or heals. KeyError where there is none."""
+        """A link fails, seen from both ends, or heals. KeyError where there is none; ValueError if it may not fail."""
+        if not self.may_fail(one, other):
+            raise ValueError(f"{one} - {other}: simple_switch_grpc does not outlive an interface that is set down")
+        state = "up" if up else "down"
+        for host, switch in ((one, other), (other, one)):
+            if host in self.hosts:
+                number = self.topology.accelerator(host).attached_to.index(switch)
+                self.hosts[host].run(("ip", "link", "set", f"eth{number}", state))
+                return
         for interface in self.link_interfaces(one, other):
-            self.switch_namespace.run(("ip", "link", "set", interface, "up" if up else "down"))
+            self.switch_namespace.run(("ip", "link", "set", interface, state))
+
+    def may_fail(self, one: str, other: str) -> bool:
+        """Whether the switches at a link outlive its failure: an accelerator's end can always be set down."""
+        return outlives_own_port(self._target) or not {one, other} <= self.plans.keys()
 
     def _bring_up(self) -> None:
         self.switch_namespace = self._stack.enter_context(Namespace())
@@ -140,7 +162,7 @@ class NamespaceNetwork:
         self.switch_namespace.run(("ip", "-batch", str(folder / "links")))
         self.switch_namespace.run(*(("ethtool", "-K", one, *OFFLOADS) for one in interfaces.values()))
         for accelerator in self.topology.accelerators:
-            own = [f"eth{number}" for number in range(len(accelerator.attached_to))]
+            own = self.interfaces(accelerator.name)
             routers = [self.plans[switch].port_to(accelerator.name).mac for switch in accelerator.attached_to]
             self.hosts[accelerator.name].run(*host_commands(accelerator, own, routers))
         processes = SwitchProcesses(self._target, self.plans, interfaces, folder, self.switch_namespace.prefix)

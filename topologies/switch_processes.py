@@ -27,6 +27,14 @@ class StartError(Exception):
     """A part of the fabric cannot be started; the text says which, and what to do where that is known."""
 
 
+def outlives_own_port(target: str) -> bool:
+    """Whether a switch goes on when one of its interfaces is set down, rather than losing its carrier.
+
+    simple_switch_grpc receives nothing on any port from then on, not even when the interface comes up again.
+    """
+    return target != "bmv2"
+
+
 def bmv2_command() -> str:
     """Path of simple_switch_grpc. Raises StartError where there is none."""
     found = os.environ.get("SIMPLE_SWITCH_GRPC") or shutil.which("simple_switch_grpc")
