@@ -39,9 +39,14 @@ class ExternalFabric(Fabric):
         self.plans = plan(topology, self._homes)
         self.network = self._in_band = InBandNetwork()
         self._places = places
+        self._early: list[tuple[str, int, bool]] | None = []
+        """What ports did before there was anybody to be told."""
 
     def port_status(self, switch: str, port: int, up: bool) -> None:
         """A port of a switch has gone down or come up."""
+        if self._early is not None:
+            self._early.append((switch, port, up))
+            return
         self._in_band.port_status(switch, port, up)
         self._port_status(switch)(port, up)
 
@@ -67,6 +72,12 @@ class ExternalFabric(Fabric):
             await self._stack.enter_async_context(control)
         for control in self.controls.values():
             await control.settled()  # the underlay has to be there before the first message
+
+    def _make_collectives(self) -> None:
+        super()._make_collectives()
+        early, self._early = self._early, None
+        for change in early or ():
+            self.port_status(*change)
 
     def _packets_under_way(self) -> list[str]:
         """Nobody can tell."""
