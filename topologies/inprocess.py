@@ -22,7 +22,6 @@ from accelerator.scale_up import ScaleUpEndpoint
 from controller.app.collective_methods import CollectiveMethods
 from controller.app.collectives import Collectives
 from controller.app.control import Method
-from controller.app.inband import InBandNetwork
 from controller.app.mapping_system import MappingSystem
 from controller.app.network import InProcessNetwork
 from controller.app.router import Router
@@ -109,7 +108,7 @@ class Fabric:
         """
         self.topology = topology
         self.plans: dict[str, SwitchPlan] = plan(topology)
-        self.network: InProcessNetwork | InBandNetwork = InProcessNetwork()
+        self.network = InProcessNetwork()
         self.switches: dict[str, Switch] = {}
         self.controls: dict[str, SwitchControl] = {}
         self.routers: dict[str, Router] = {}

@@ -9,25 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from zlib import crc32
 
-from controller.app.network import RECORD_LIMIT, BatchReceiver, Receiver, Recorded
+from controller.app.network import InProcessNetwork, Recorded, raw_packet
 from controller.app.switch_control import SwitchControl
 from controller.dataplane.codepoints import PuntReason
 from controller.dataplane.entries import NextHop, mac
 from controller.lisp import CONTROL_PORT, Datagram, DecodeError, EncodeError, Endpoint, IPAddress
-from controller.lisp.ip_udp import UdpPacket, decode_udp_packet, encode_udp_packet
+from controller.lisp.ip_udp import decode_udp_packet
 from controller.p4rt.packetio import PacketIn
 
 log = logging.getLogger(__name__)
 
 _ETHERNET_OCTETS: Final = 14
 _ETHERTYPES: Final = {4: b"\x08\x00", 6: b"\x86\xdd"}
-_HOPS: Final = 64
 # Seconds without any message after which none is thought to be under way: the longest that one may take.
 _QUIET: Final = 0.1
 
@@ -41,23 +39,18 @@ class _Gate:
     down: set[int] = field(default_factory=set)
 
 
-class InBandNetwork:
-    """Joins the control planes of one process through their switches; the interface is `InProcessNetwork`'s.
+class InBandNetwork(InProcessNetwork):
+    """Joins the control planes of one process through their switches.
 
-    Attributes:
-        record: what was sent, oldest first.
-        lost: messages that could not be sent or that nobody listened for; what switches lose is not in it.
-        drop: a datagram for which it returns True is lost before it is sent.
+    What is recorded is what was sent. `lost` counts what could not be sent or nobody listened for, but not what
+    switches lose; `drop` decides before a message is sent.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._gates: dict[str, _Gate] = {}
         self._home: dict[IPAddress, str] = {}
-        self._receivers: dict[IPAddress, Receiver] = {}
         self._last = float("-inf")
-        self.record: deque[Recorded] = deque(maxlen=RECORD_LIMIT)
-        self.lost = 0
-        self.drop: Callable[[Datagram], bool] = lambda _: False
 
     @property
     def idle(self) -> bool:
@@ -80,20 +73,6 @@ class InBandNetwork:
         down = self._gates[switch].down
         (down.discard if up else down.add)(port)
 
-    def listen(self, address: IPAddress, receiver: Receiver) -> None:
-        """Gives everything that is sent to `address` to `receiver`. Raises ValueError when it is taken."""
-        if address in self._receivers:
-            raise ValueError(f"{address}: something listens there already")
-        self._receivers[address] = receiver
-
-    def listen_all(self, address: IPAddress, receiver: BatchReceiver) -> None:
-        """The same; here every datagram comes alone."""
-        self.listen(address, lambda datagram: receiver((datagram,)))
-
-    def forget(self, address: IPAddress) -> None:
-        """Nobody listens at `address` any more."""
-        self._receivers.pop(address, None)
-
     def send(self, datagram: Datagram) -> None:
         """Hands a message to its sender's switch; what is on that switch too is delivered in the next turn."""
         loop = asyncio.get_running_loop()
@@ -103,16 +82,10 @@ class InBandNetwork:
         sent = gate is not None and not self.drop(datagram)
         if sent and gate is not None:
             if self._home.get(destination) == gate.control.name:
-                loop.call_soon(self._deliver, datagram)
+                loop.call_soon(self._hand_over, datagram)
             else:
                 sent = self._transmit(gate, datagram)
-        self.lost += not sent
-        self.record.append(Recorded(loop.time(), datagram, sent))
-
-    def send_all(self, datagrams: Sequence[Datagram]) -> None:
-        """Sends each."""
-        for datagram in datagrams:
-            self.send(datagram)
+        self._note(Recorded(loop.time(), datagram, sent))
 
     def _transmit(self, gate: _Gate, datagram: Datagram) -> bool:
         source, destination = datagram.source, datagram.destination
@@ -121,13 +94,12 @@ class InBandNetwork:
         if not ways:
             log.warning("%s: no way to %s", gate.control.name, destination.address)
             return False
-        ends = (source.address, destination.address, source.port, destination.port)
         try:
-            packet = encode_udp_packet(UdpPacket(*ends, datagram.payload, ttl=_HOPS))
+            packet = raw_packet(datagram)
         except EncodeError as error:
             log.warning("%s: a message to %s is not sent: %s", gate.control.name, destination, error)
             return False
-        hop = ways[crc32(repr(ends).encode()) % len(ways)]
+        hop = ways[crc32(repr((source, destination)).encode()) % len(ways)]
         header = mac(hop.next_hop_mac) + mac(hop.port_mac) + _ETHERTYPES[destination.address.version]
         gate.control.packet_out(header + packet, port=hop.port)
         return True
@@ -144,10 +116,10 @@ class InBandNetwork:
         if found.destination_port == CONTROL_PORT and self._home.get(found.destination) == switch:
             source = Endpoint(found.source, found.source_port)
             self._last = asyncio.get_running_loop().time()
-            self._deliver(Datagram(source, Endpoint(found.destination, CONTROL_PORT), found.payload))
+            self._hand_over(Datagram(source, Endpoint(found.destination, CONTROL_PORT), found.payload))
         return True
 
-    def _deliver(self, datagram: Datagram) -> None:
+    def _hand_over(self, datagram: Datagram) -> None:
         receiver = self._receivers.get(datagram.destination.address)
         if receiver is None:
             self.lost += 1

@@ -94,13 +94,8 @@ class InProcessNetwork:
         loop = asyncio.get_running_loop()
         receiver = self._receivers.get(datagram.destination.address)
         delivered = receiver is not None and not self.drop(datagram)
-        item = Recorded(loop.time(), datagram, delivered)
-        self.record.append(item)
-        self.passed += 1
-        for tap in self.taps:
-            tap(item)
+        self._note(Recorded(loop.time(), datagram, delivered))
         if not delivered or receiver is None:
-            self.lost += 1
             return
         self._in_flight += 1
         loop.call_soon(self._deliver, receiver, datagram)
@@ -109,6 +104,14 @@ class InProcessNetwork:
         """Delivers each in the event loop's next turn."""
         for datagram in datagrams:
             self.send(datagram)
+
+    def _note(self, item: Recorded) -> None:
+        """Takes a datagram down."""
+        self.record.append(item)
+        self.passed += 1
+        self.lost += not item.delivered
+        for tap in self.taps:
+            tap(item)
 
     def _deliver(self, receiver: Receiver, datagram: Datagram) -> None:
         self._in_flight -= 1
