@@ -19,7 +19,7 @@ from controller.app.accelerator_names import AcceleratorNames
 from controller.app.router import Router
 from controller.app.switch_control import SwitchControl
 from controller.dataplane.addresses import AccId, Endpoint
-from controller.dataplane.codepoints import SUBMIT
+from controller.dataplane.codepoints import SUBMIT, DropReason
 from controller.dataplane.collective_clear import clear_packet
 from controller.dataplane.collective_tables import CollectiveBranch, MemberCopy, NodeCopy
 from controller.dataplane.entries import NextHop
@@ -52,7 +52,6 @@ log = logging.getLogger(__name__)
 ORDER_TIMEOUT = 10.0
 # Clears that are sent together: they have to fit into the queues of the stream and of the switch.
 CLEARS_AT_ONCE = 128
-_SLOT_CLEARED = 27  # drop_reason_t
 _POLL = 0.002
 # Seconds until a clear that is not counted is sent again, and between looks at a switch that has failed.
 _PATIENCE = 1.0
@@ -308,7 +307,7 @@ async def cleared(control: SwitchControl) -> int:
     """How many cells a switch has cleared since it has its program."""
     query = p4runtime_pb2.Entity()
     query.counter_entry.counter_id = control.client.codec.info.counters["drops"].id
-    query.counter_entry.index.index = _SLOT_CLEARED
+    query.counter_entry.index.index = DropReason.SLOT_CLEARED
     async for entity in control.client.read(query):
         return entity.counter_entry.data.packet_count
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from p4.v1 import p4runtime_pb2 as p4rt
 
@@ -43,6 +44,12 @@ class Pipeline:
         return self.verified.schema
 
 
+@lru_cache(maxsize=4)
+def _program(document: bytes) -> Program:
+    """The switches of a process that run the same program share what was read of it; nobody changes it."""
+    return load_program(document)
+
+
 def verify(config: p4rt.ForwardingPipelineConfig) -> VerifiedConfig:
     """Checks that program and P4Info are whole and fit each other.
 
@@ -52,7 +59,7 @@ def verify(config: p4rt.ForwardingPipelineConfig) -> VerifiedConfig:
     if not config.HasField("p4info"):
         raise invalid_argument("config.p4info is not set")
     try:
-        program = load_program(unwrap(config.p4_device_config))
+        program = _program(unwrap(config.p4_device_config))
     except ProgramError as error:
         raise invalid_argument(f"config.p4_device_config: {error}") from None
     kept = p4rt.ForwardingPipelineConfig()

@@ -28,9 +28,7 @@ from controller.p4rt.entities import DirectCounter, TableEntry
 from tests.incc.raw import Member
 from topologies.inprocess import Fabric
 
-# Somebody who is no xTR of the fabric.
-STRANGER = IPv4Address("192.0.2.250")
-_nonces = count(7)
+_numbers = count(1)
 
 
 class Connections:
@@ -86,7 +84,9 @@ async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
 
 
 async def ask(fabric: Fabric, system: str, eid: Eid) -> MapReply:
-    """A Map-Request of a stranger, and the answer that comes to UDP port 4342 of it."""
+    """A Map-Request of somebody who is no xTR, another one each time, and the answer."""
+    number = next(_numbers)
+    stranger = IPv4Address("198.51.100.0") + number
     answers: list[MapReply] = []
 
     def receive(datagram: Datagram) -> None:
@@ -94,15 +94,15 @@ async def ask(fabric: Fabric, system: str, eid: Eid) -> MapReply:
         assert isinstance(message, MapReply)
         answers.append(message)
 
-    fabric.network.listen(STRANGER, receive)
-    request = encode(MapRequest(next(_nonces), (STRANGER,), (RequestRecord.for_eid(eid),)))
-    inner = Ecm(STRANGER, IPv4Address("192.0.2.251"), 61000, CONTROL_PORT, request)
+    fabric.network.listen(stranger, receive)
+    request = encode(MapRequest(number, (stranger,), (RequestRecord.for_eid(eid),)))
+    inner = Ecm(stranger, IPv4Address("192.0.2.251"), 61000, CONTROL_PORT, request)
     server = Endpoint(fabric.mapping_systems[system].address, CONTROL_PORT)
-    fabric.network.send(Datagram(Endpoint(STRANGER, CONTROL_PORT), server, encode(inner)))
+    fabric.network.send(Datagram(Endpoint(stranger, CONTROL_PORT), server, encode(inner)))
     try:
         await until(lambda: answers)
     finally:
-        fabric.network.forget(STRANGER)
+        fabric.network.forget(stranger)
     return answers[0]
 
 
