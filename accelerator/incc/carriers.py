@@ -20,8 +20,8 @@ from accelerator.scale_up import HEADER_OCTETS as SCALE_UP_OCTETS
 
 # The next header of a Scale-Up frame whose data is an INCC header.
 NEXT_HEADER_INCC = 1
-# Where a member receives results over UDP, unless it says otherwise.
-MEMBER_PORT = 49170
+# Where a member receives results over UDP: the switch sends all copies of one to the same port.
+MEMBER_PORT = UDP_PORT
 
 _ETHERNET_OCTETS = 14
 _SMALLEST_FRAME = 60
@@ -162,8 +162,8 @@ class UdpCarrier(_FrameCarrier):
         super().__init__(mac, router_mac)
         if member.version != group.version:
             raise ValueError(f"group = {group}: {member} is of the other IP version")
-        if not 0 < port <= 0xFFFF or port == UDP_PORT:
-            raise ValueError(f"port = {port}: must be in 1..65535, and not {UDP_PORT}")
+        if not 0 < port <= 0xFFFF:
+            raise ValueError(f"port = {port}: must be in 1..65535")
         self._member, self._group, self._port = member, group, port
         self._six = member.version == 6
         self._ip_octets = 40 if self._six else 20
