@@ -1,0 +1,17 @@
+"""The tutorial's commands print what the tutorial says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.tutorial import TUTORIAL, normalised, run, steps
+
+
+def test_the_tutorial_is_true(tmp_path: Path) -> None:
+    told = list(steps(TUTORIAL.read_text()))
+    assert len(told) > 15
+    try:
+        for step in told:
+            assert (step.command, normalised(run(step.command, tmp_path))) == (step.command, normalised(step.output))
+    finally:
+        run("lispfabric down", tmp_path)
