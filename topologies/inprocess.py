@@ -52,6 +52,9 @@ from topologies.switch_tables import initial_tables, next_hop
 COMPILED = Path(__file__).resolve().parents[1] / "p4src" / "compiled" / "v1model"
 CPU_PORT = 510
 
+# A large fabric on a busy machine may take as long to come up.
+_START_SECONDS = 300.0
+
 # Seconds between looks at whether the control plane has come to rest.
 _POLL = 0.02
 
@@ -343,22 +346,22 @@ class Fabric:
             if switch.rloc is not None:
                 self._nonces[switch.name] = MemoryNonceStore()
                 self.start_router(switch.name)
-        await self.converge()
+        await self.converge(_START_SECONDS)
         for accelerator in self.topology.accelerators:
             self.attach(accelerator.name, *accelerator.attached_to)
         groups: list[GroupConfig | ScaleUpGroupConfig] = [*self.topology.groups, *self.topology.scale_up_groups]
         for group in groups:
             for member in group.members:
                 self.join(member, group)
-        await self.converge()
+        await self.converge(_START_SECONDS)
         for control in self.controls.values():
             control.complete()
-        await self.converge()
+        await self.converge(_START_SECONDS)
         for one in self.topology.collectives.groups:
             self.collectives.create(one.name, one.domain, one.members, slots=one.slots)
             for member in one.members if one.start else ():
                 self.collectives.join(one.name, member)
-        await self.converge()
+        await self.converge(_START_SECONDS)
 
     def _make_switches(self) -> None:
         for name, planned in self.plans.items():

@@ -33,7 +33,7 @@ from topologies.yaml_source import TopologyError
 # Debian packages Mininet for the system's Python; behind everything that the environment has itself.
 _SYSTEM_PACKAGES: Final = "/usr/lib/python3/dist-packages"
 _LONGEST_NAME: Final = 9  # with -ethNN behind it, an interface's name has 15 characters
-_START_SECONDS: Final = 120.0
+_START_SECONDS: Final = 300.0
 
 
 def mininet_modules() -> tuple[ModuleType, ModuleType, ModuleType]:

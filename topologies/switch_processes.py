@@ -20,7 +20,7 @@ from topologies.plan import SwitchPlan
 TARGETS: Final = ("softswitch", "bmv2")
 CPU_PORT: Final = 510
 
-_START_SECONDS: Final = 30.0
+_START_SECONDS: Final = 60.0
 
 
 class StartError(Exception):
