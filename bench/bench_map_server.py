@@ -270,9 +270,9 @@ def population(total: int, file: Path) -> Population:
     def note(phase: str, _: dict[str, Any]) -> None:
         nonlocal began
         if phase == "start":
-            began = time.perf_counter()
+            began = time.thread_time()
         else:
-            collections.append(time.perf_counter() - began)
+            collections.append(time.thread_time() - began)
 
     gc.callbacks.append(note)
     before, turns = resident(), []
