@@ -38,7 +38,7 @@ from typing import Any, NamedTuple
 
 from controller.app.mapping_system import MappingSystem
 from controller.app.pauses import avoid_long_pauses
-from controller.app.udp import UdpTransport
+from controller.app.udp import UdpOptions, UdpTransport
 from controller.lisp import (
     CONTROL_PORT,
     Algorithm,
@@ -70,7 +70,8 @@ SERVER = IPv4Address("127.2.0.1")
 CLIENT = IPv4Address("127.2.1.0")
 FIRST_HOST = int(IPv4Address("40.0.0.0"))
 
-PER_MESSAGE = 12  # records that fill a packet which no path fragments
+PER_MESSAGE = 20  # records; their Map-Notify has 832 octets
+PATH_MTU = 1500
 OOR_REGISTERS = 47_000
 ODL_REQUESTS = 88_000
 
@@ -117,7 +118,7 @@ def config_for(clients: Sequence[Client]) -> MapServerConfig:
     """The Map-Server of a PoD that these clients are the xTRs of. It answers the same question again and again."""
     xtrs = tuple(AuthorisedXtr(client.identity.xtr_id, (client.address,)) for client in clients)
     config = pod_map_server(SERVER, Pod(SITE, (Eid.of(IID, "40.0.0.0/8"),), (KEY,), xtrs))
-    return replace(config, reply_interval=1e-6)
+    return replace(config, reply_interval=1e-6, path_mtu=PATH_MTU)
 
 
 class Rig:
@@ -125,7 +126,7 @@ class Rig:
 
     def __init__(self, clients: Sequence[Client], file: Path) -> None:
         self.clients = clients
-        self.transport = UdpTransport()
+        self.transport = UdpTransport(UdpOptions(path_mtu=PATH_MTU))
         self.store = SqliteStore(file)
         self.system = MappingSystem("bench", config_for(clients), self.transport, self.store)
         self.system.listen()

@@ -98,12 +98,6 @@ def encode_eid(eid: Eid) -> bytes:
     return _encode_eid_record(EidRecord.for_eid(eid, 0))[_MASK_LEN:]
 
 
-def join_eid_record(rloc_set: tuple[bytes, bytes], eid: bytes) -> bytes:
-    """Return the record that these parts make."""
-    before, after = rloc_set
-    return before + eid + after
-
-
 def _encode_rloc_record(record: RlocRecord) -> bytes:
     flags = (
         (_LOCAL if record.local else 0) | (_PROBED if record.probed else 0) | (_REACHABLE if record.reachable else 0)

@@ -174,9 +174,7 @@ class AmendmentTable:
             destination = source if port == source.port else Endpoint(source.address, port)
             outputs.append(Send(Datagram(self._state.endpoint, destination, reply)))
         informed = sender.xtr if reply is not None else None
-        for change in changes:
-            outputs += self._publisher.changed(change, informed)
-        return outputs
+        return outputs + self._publisher.changed_together(changes, informed)
 
     def _read(self, speaker: _Speaker, payload: bytes, at: int) -> list[_Said] | None:
         """The records of a message; None if one of them is not of the kind for which this is made."""

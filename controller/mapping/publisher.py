@@ -64,13 +64,31 @@ class Publisher:
             if subscription.kind is SubscriptionKind.TEMPORARY and subscription.eid == change.eid:
                 state.keep_subscription(replace(subscription, kind=SubscriptionKind.MAPPING))
             self._mark(ChannelKey(subscription.xtr, subscription.eid), change.eid)
-        told = {subscription.xtr for subscription in subscribed} | {informed}
         if change.xtrs:  # an imported mapping has no members, only subscribers
-            for xtr in sorted(self._audience.members(change) - told, key=str):
+            told = {informed, *(subscription.xtr for subscription in subscribed)}
+            untold = self._audience.members(change) - told
+            for xtr in sorted(untold, key=str) if untold else ():
                 self._mark(ChannelKey(xtr, None), change.eid)
         outputs: list[Send | Event] = [Event("mapping-changed", partial(_described, change))]
         for imported in state.imported(change):
             outputs += self.changed(imported)
+        return outputs
+
+    def changed_together(self, changes: Iterable[MappingChange], informed: XtrKey | None) -> list[Send | Event]:
+        """The same for what one message changed of EIDs that are no groups: often nobody else is concerned."""
+        state, told = self._state, {informed}
+        followed = state.subscriptions.active or state.has_extranets
+        outputs: list[Send | Event] = []
+        like: tuple[Content | None, Content | None, frozenset[XtrKey]] | None = None
+        for change in changes:
+            eid, before, after, xtrs = change
+            if like is None or before is not like[0] or after is not like[1] or xtrs != like[2]:
+                like = before, after, xtrs
+                concerned = followed or not self._audience.members(change) <= told
+            if concerned or state.sites.is_petr(eid):
+                outputs += self.changed(change, informed)
+            else:
+                outputs.append(Event("mapping-changed", partial(_described, change)))
         return outputs
 
     def confirm(self, subscription: Subscription, now: float) -> list[Send | Event]:

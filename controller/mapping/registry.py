@@ -170,10 +170,13 @@ class Registry:
         for part in parts:
             part.lease.intact = False
         after = mapping.content = parts[0].terms.alone if len(parts) == 1 else _merged(parts)
-        if after == before:
+        if after is before or after.wire == before.wire:  # comparing objects takes longer
             return None
-        self._index(mapping.eid, before, after)
-        return MappingChange(mapping.eid, before, after, xtrs or frozenset(mapping.xtrs))
+        if before.acc_ids or after.acc_ids:
+            self._index(mapping.eid, before, after)
+        if xtrs is None:
+            xtrs = frozenset((parts[0].xtr,)) if len(parts) == 1 else frozenset(mapping.xtrs)
+        return MappingChange(mapping.eid, before, after, xtrs)
 
     def _index(self, eid: Eid, before: Content | None, after: Content | None) -> None:
         for acc_id in before.acc_ids if before is not None else ():

@@ -177,7 +177,10 @@ class SiteDirectory:
 
     def is_petr(self, eid: Eid) -> bool:
         """Whether `eid` is one under which pETRs register, in an instance-ID where that is configured."""
-        return eid.iid in self._petr_iids and (eid.target == self._petr_name or self._is_default(eid))
+        if eid.iid not in self._petr_iids:
+            return False
+        target = eid.target
+        return target.prefixlen == 0 if isinstance(target, (IPv4Network, IPv6Network)) else target == self._petr_name
 
     def is_petr_default(self, eid: Eid) -> bool:
         """Whether `eid` is the default prefix of pETRs: an answer for unknown EIDs, and no route."""

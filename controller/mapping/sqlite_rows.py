@@ -24,7 +24,6 @@ from controller.lisp.record_codec import (
     encode_eid,
     encode_eid_record,
     encode_request_record,
-    join_eid_record,
 )
 from controller.lisp.records import RlocRecord
 from controller.mapping.content import Terms
@@ -76,16 +75,16 @@ def encode_change(change: Change) -> Row:
     if type(change) is Receipt:  # by far the most frequent
         return _receipt_row(change)
     match change:
-        case Receipt():
-            return _receipt_row(change)
         case Contribution():
-            return Row("contribution", _eid(change.eid) + _xtr(change.xtr), _contribution(change))
+            return _contribution_row(change)
         case Withdrawn():
             return Row("contribution", _eid(change.eid) + _xtr(change.xtr), None)
         case Subscription():
             return Row("subscription", _eid(change.eid) + _xtr(change.xtr), _subscription(change))
         case Forgotten():
             return Row("subscription", _eid(change.eid) + _xtr(change.xtr), None)
+        case Receipt():
+            return _receipt_row(change)
         case NonceFloor():
             return Row("floor", _xtr(change.xtr), _FLOOR.pack(change.nonce))
         case _:
@@ -163,10 +162,12 @@ def decode_floor(key: bytes, body: bytes, _: DecodeOptions) -> NonceFloor:
     return NonceFloor(_decode_xtr(key), nonce)
 
 
-def _contribution(change: Contribution) -> bytes:
-    eid, _, terms, serial = change
+def _contribution_row(change: Contribution) -> Row:
+    eid, xtr, terms, serial = change
+    in_key, in_record = _eid_twice(eid)
+    before, after = terms.content.wire
     head = _CONTRIBUTION.pack(terms.timeout, serial, terms.proxy_reply)
-    return head + join_eid_record(terms.content.wire, _eid_in_record(eid))
+    return Row("contribution", in_key + _xtr(xtr), b"".join((head, before, in_record, after)))
 
 
 def _receipt_row(change: Receipt) -> Row:
@@ -208,14 +209,14 @@ def _eid(eid: Eid) -> bytes:
     return encode_request_record(RequestRecord.for_eid(eid))
 
 
-def _eid_in_record(eid: Eid) -> bytes:
-    """The EID in a value, in which a MAC address keeps the AFI that it came with."""
-    return encode_eid(eid) if isinstance(eid.target, MacAddress) else _other_eid_in_record(eid)
+def _eid_twice(eid: Eid) -> tuple[bytes, bytes]:
+    """The EID in a key and in a value, in which a MAC address keeps the AFI that it came with."""
+    return (_eid(eid), encode_eid(eid)) if isinstance(eid.target, MacAddress) else _no_mac_twice(eid)
 
 
 @lru_cache(maxsize=1 << 15)
-def _other_eid_in_record(eid: Eid) -> bytes:
-    return encode_eid(eid)
+def _no_mac_twice(eid: Eid) -> tuple[bytes, bytes]:
+    return _eid(eid), encode_eid(eid)
 
 
 @lru_cache(maxsize=1 << 12)

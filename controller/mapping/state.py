@@ -60,6 +60,7 @@ class MapServerState:
         self.nonces = nonces
         self.sites = SiteDirectory(config)
         self._extranets = Extranets(config.extranets)
+        self.has_extranets = bool(config.extranets)
         self.registry = Registry()
         self.subscriptions = Subscriptions()
         self.journal: list[Change] = []
@@ -92,6 +93,8 @@ class MapServerState:
     def imported(self, change: MappingChange) -> list[MappingChange]:
         """What a change of a mapping changes in the instance-IDs that may use it."""
         found: list[MappingChange] = []
+        if not self.has_extranets:
+            return found
         for eid in self._extranets.of(change.eid):
             content = imported_content(change.after, change.eid.iid) if change.after is not None else None
             imported = self.registry.import_(eid, content)
