@@ -41,7 +41,9 @@ control CollectiveRewrite(inout headers_t hdr, inout metadata_t meta, in eid_t g
     bit<16> octets = INCC_OCTETS;
 
     action begin_scale_up()       { BEGIN_SCALE_UP(hdr.scale_up) }
+    @noWarn("invalid-header")
     action begin_ipv4()           { BEGIN_IPV4(hdr.ipv4) BEGIN_UDP(hdr.udp) }
+    @noWarn("invalid-header")
     action begin_ipv6()           { BEGIN_IPV6(hdr.ipv6) BEGIN_UDP(hdr.udp) }
     action begin_inner_scale_up() { BEGIN_SCALE_UP(hdr.inner_scale_up) }
     action begin_inner_ipv4()     { BEGIN_IPV4(hdr.inner_ipv4) BEGIN_UDP(hdr.inner_udp) }
