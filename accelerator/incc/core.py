@@ -278,6 +278,7 @@ class Core:
         self._in_flight: dict[int, _Flight] = {}  # in the order in which they were sent
         self._expected: dict[bytes, _Flight] = {}  # by the first octets of their results
         self._ahead: deque[_Flight] = deque()  # built, and to be sent next
+        self._waiting: deque[_Flight] = deque()  # built before it is agreed from where to go on
         self._kept: dict[int, _Flight] = {}  # sent, the last 2 * slots
         self._base = None  # the chunk after those that begin the generation; None until it is agreed
         self._counts = [0, 0]
@@ -294,7 +295,8 @@ class Core:
         prepared = Prepared(_SYNC_CHUNKS, None, scales, everybody, np.zeros(_SYNC_CHUNKS, bool))
         packets, keys = self._builder.build(0, Operation.OR, _SYNC_SIGNATURE, prepared)
         # What was built before waits until it is known from where all go on. Numbers below zero are nobody's.
-        self._waiting = deque(flight for flight in self._ahead if flight.work is not None)
+        unsent = [flight for flight in self._ahead if flight.work is not None and flight.number >= self._sent]
+        self._waiting.extend(unsent)
         self._ahead = deque(
             _Flight(self._low - _SYNC_CHUNKS + n, packets[n], keys[n], None) for n in range(_SYNC_CHUNKS)
         )
@@ -310,7 +312,7 @@ class Core:
             text = f"a member has completed {smallest} chunks, this one {self._low}: it has begun anew"
             self.fail(MemberLostError(text), now)
             return
-        self._done -= set(range(resumed))
+        self._done = {number for number in self._done if number >= resumed}
         for number in range(resumed, self._low):
             self._kept[number].done = True
         for number in self._done:
@@ -318,6 +320,7 @@ class Core:
         self._base, self._low = resumed, resumed
         self._done.clear()
         self._ahead = deque(flight for flight in again if flight is not None) + self._waiting
+        self._waiting.clear()
         assert self._builder is not None
         for flight in self._ahead:
             flight.packet, flight.key = self._builder.move(self._wire(flight.number), flight.packet, flight.key)

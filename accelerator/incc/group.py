@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from accelerator.attachment import Attachment, UdpAttachment, UnixAttachment
+from accelerator.attachment import Attachment, InterfaceAttachment, UdpAttachment, UnixAttachment
 from accelerator.incc.carriers import MEMBER_PORT, Carrier, DatagramCarrier, ScaleUpCarrier, UdpCarrier
 from accelerator.incc.collectives import Collectives
 from accelerator.incc.core import Core, GroupError, MemberLostError, Settings
@@ -30,6 +30,7 @@ from accelerator.incc.header import UDP_PORT
 from accelerator.incc.packets import Place
 from accelerator.incc.statistics import Statistics
 from accelerator.incc.work import CollectiveError, Work
+from accelerator.interface import Interface
 from accelerator.links import control_path, find_links
 from accelerator.rendezvous import Descriptor, Rendezvous, RendezvousError
 
@@ -141,6 +142,16 @@ def attach_link(control: str | Path, accelerator: str) -> Attach:
     return attach
 
 
+def attach_interface(interface: Interface) -> Attach:
+    """Attaches by an interface of this process, for accelerators of an emulated fabric in the same event loop."""
+
+    def attach(descriptor: Descriptor) -> Attachment:
+        carrier = carrier_of(descriptor, interface.mac)
+        return InterfaceAttachment(interface, descriptor.router_mac, carrier.is_plain)
+
+    return attach
+
+
 def attach_udp(port: int = MEMBER_PORT) -> Attach:
     """Attaches by a UDP socket, for a machine or namespace that has the member's address; `port`: its own."""
 
@@ -177,6 +188,7 @@ class AsyncGroup(Collectives[Handle]):
         self._rendezvous: Rendezvous | None = None
         self._watching: asyncio.Task[None] | None = None
         self._accelerator = ""
+        self._next: Descriptor | None = None
         self._attachment = attach(descriptor)
         self._attachment.open(self._receive)
         self._core.form(place_of(descriptor), carrier_of(descriptor, self._attachment.mac), self._clock())
@@ -257,6 +269,16 @@ class AsyncGroup(Collectives[Handle]):
         self._core.form(place_of(descriptor), carrier, self._clock(), resume=same)
         self._pump()
 
+    def go_on(self) -> None:
+        """Goes on with the members that there are, after MemberLostError; what was under way has failed.
+
+        Raises that error again if the group has not been formed anew.
+        """
+        if self._next is None:
+            raise self._core.error or GroupError(f"group {self.descriptor.name}: its members have not changed")
+        descriptor, self._next = self._next, None
+        self.formed(descriptor)
+
     def fail(self, error: GroupError) -> None:
         """The group is at its end: everything under way fails."""
         self._core.fail(error, self._clock())
@@ -325,15 +347,30 @@ class AsyncGroup(Collectives[Handle]):
         self._pump()
 
     async def _watch(self, rendezvous: Rendezvous) -> None:
-        """Forms the group anew whenever the fabric says so."""
-        try:
-            while True:
-                now = self.descriptor
-                self.formed(await rendezvous.wait(now.name, self._accelerator, now.generation))
-        except RendezvousError as error:
-            self.fail(MemberLostError(f"group {self.descriptor.name}: {error}", error.lost))
-        except (GroupError, OSError, ValueError) as error:
-            self.fail(error if isinstance(error, GroupError) else GroupError(str(error)))
+        """Forms the group anew whenever the fabric says so.
+
+        With other members only when the program wants it: it has to know that the size and its rank are others.
+        """
+        generation = self.descriptor.generation
+        while True:
+            try:
+                descriptor = await rendezvous.wait(self.descriptor.name, self._accelerator, generation)
+                generation = descriptor.generation
+                if self.error is None:
+                    self.formed(descriptor)
+                elif self._next is not None:
+                    self._next = descriptor
+            except RendezvousError as error:
+                following = error.data.get("descriptor")
+                if isinstance(following, dict):
+                    self._next = Descriptor.from_json(following)
+                    generation = self._next.generation
+                self.fail(MemberLostError(f"group {self.descriptor.name}: {error}", error.lost))
+                if following is None:
+                    return
+            except (GroupError, OSError, ValueError) as error:
+                self.fail(error if isinstance(error, GroupError) else GroupError(str(error)))
+                return
 
 
 class Group(Collectives[Any]):
@@ -404,6 +441,14 @@ class Group(Collectives[Any]):
     def statistics(self) -> Statistics:
         """What has been sent and received until now."""
         return self._group.statistics
+
+    def go_on(self) -> None:
+        """As AsyncGroup.go_on."""
+
+        async def there() -> None:
+            self._group.go_on()
+
+        self._run(there())
 
     def close(self) -> None:
         """Leaves the group; what is under way fails."""
