@@ -1,0 +1,65 @@
+"""Four ranks, each a process and an accelerator of a running Figure 1: collectives against gloo, DDP, FSDP."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="NOT RUN: PyTorch is not installed (pip install '.[torch]')")
+
+ROOT = Path(__file__).resolve().parents[3]
+RANKS = "acc1,acc3,acc5,acc7"
+
+
+@pytest.fixture(scope="module")
+def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("fabric")
+    path = folder / "control.sock"
+    command = [sys.executable, "-m", "topologies.cli"]
+    up = [*command, "up", "topologies/figure1.yaml", "--detach", "--control", str(path)]
+    subprocess.run([*up, "--p4runtime", f"unix:{folder}/p4rt"], cwd=ROOT, check=True)
+    yield path
+    subprocess.run([*command, "down", "--control", str(path)], cwd=ROOT, check=True)
+
+
+def launch(control: Path, *script: str, **more: str) -> subprocess.CompletedProcess[str]:
+    own = {"LISPFABRIC_CONTROL": str(control), "LISPFABRIC_DOMAIN": "training", "LISPFABRIC_ACCELERATORS": RANKS}
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "4", "--rdzv-backend", "c10d"]
+    return subprocess.run(
+        [*command, "--rdzv-endpoint", "127.0.0.1:0", *script],
+        env=os.environ | own | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | more,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+def test_collectives_training_and_sharding_give_what_gloo_gives(control: Path, tmp_path: Path) -> None:
+    done = launch(control, "tests/accelerator/torch_backend/rank.py", str(tmp_path / "report{rank}"))
+    assert done.returncode == 0, done.stderr[-4000:]
+    for rank in range(4):
+        report = json.loads((tmp_path / f"report{rank}").read_text())
+        assert report["backend"] == "incc"
+        assert len(report["same"]) == 12
+        assert all(report["same"].values()), report["same"]
+        # Of the largest sum: what each type rounds to, and the bound of float32 for four ranks (2^-26) besides.
+        bounds = {"float64": 2**-50, "float32": 2**-23, "float16": 2**-10, "bfloat16": 2**-7}
+        assert all(report["floats"][f"torch.{name}"] <= bound for name, bound in bounds.items()), report["floats"]
+        for incc, gloo in (report["ddp"], report["fsdp"]):
+            assert incc == pytest.approx(gloo, abs=1e-5)
+
+
+def test_a_rank_without_an_accelerator_is_told_so(control: Path) -> None:
+    script = "import torch.distributed as d; d.init_process_group('incc')"
+    own = os.environ | {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    own |= {"LISPFABRIC_CONTROL": str(control), "LISPFABRIC_ACCELERATORS": ""}
+    done = subprocess.run([sys.executable, "-c", script], env=own, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert "LISPFABRIC_ACCELERATOR: no accelerator for rank 0" in done.stderr
