@@ -38,7 +38,8 @@ struct tunnel_t {
     bit<16> udp_port;
     bit<8>  flags;
     bit<8>  next_protocol;
-    bit<16> ethernet_octets;    // 14 where the tunnel carries a frame, 0 where it carries an IP packet
+    bit<16> octets;             // from the UDP header up to the payload
+    bool    carries_frame;
 }
 
 // A packet of a collective whose group this switch serves; filled by the collective stages.
@@ -72,13 +73,14 @@ struct collective_t {
     bool               overflow;     // some sum of this packet's was saturated
 }
 
+METADATA_ANNOTATIONS
 struct metadata_t {
     // Filled by the architecture's main before the first stage.
     @field_list(FIELDS_OF_SAMPLE)
     fabric_port_t ingress_port;
     bool          from_cpu;
     bool          parsed_whole;      // no header ended before its time
-    bool          checksum_ok;
+    bool          checksum_wrong;    // of the outermost IPv4 header
     tick_t        now;
 
     // port_context

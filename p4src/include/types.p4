@@ -35,6 +35,10 @@ const bit<16> SCALE_UP_OCTETS = 24;
 const bit<16> INCC_OCTETS     = 24;
 const bit<16> INCC_VALUES_OCTETS = COLLECTIVE_VALUES * 4;
 
+// In front of what a tunnel carries, behind the outer IP header: of an IP packet, of a frame.
+const bit<16> PACKET_TUNNEL_OCTETS = UDP_OCTETS + TUNNEL_OCTETS;
+const bit<16> FRAME_TUNNEL_OCTETS  = UDP_OCTETS + TUNNEL_OCTETS + ETHERNET_OCTETS;
+
 const bit<3> IPV4_FLAG_MF = 1;
 const bit<3> IPV4_FLAG_DF = 2;
 
@@ -47,8 +51,6 @@ const bit<8> IP_PROTOCOL_SCTP       = 132;
 const bit<4> SCALE_UP_VERSION = 1;
 const bit<4> SCALE_UP_COLLECTIVE = 5;          // operation
 const bit<8> NEXT_HEADER_COLLECTIVE = 1;
-const bit<32> BROADCAST_ADDRESS = 0xFFFFFFFF;  // of IPv4, and the AccID of everybody
-const bit<4>  ACC_ID_GROUPS     = 0xF;         // AccIDs that begin so are groups; no IPv4 group does
 
 // UDP destination ports: the encapsulations (RFC 9300, RFC 7348, VXLAN-GPE), RoCEv2 and collectives (docs/incc.md).
 const bit<16> UDP_PORT_LISP      = 4341;
@@ -62,6 +64,7 @@ const bit<8> TUNNEL_FLAG_I       = 0x08;
 const bit<8> TUNNEL_FLAG_P       = 0x04;
 const bit<8> TUNNEL_FLAG_OAM     = 0x01;  // VXLAN-GPE only: not for the tenant
 const bit<8> TUNNEL_VERSION_MASK = 0x30;  // VXLAN-GPE only
+const bit<8> TUNNEL_GPE_MASK     = TUNNEL_FLAG_P | TUNNEL_FLAG_OAM | TUNNEL_VERSION_MASK;
 const bit<8> TUNNEL_KEY_MASK     = 0x03;  // LISP and LISP-GPE only: the payload is encrypted (RFC 8061)
 
 // Next Protocol of VXLAN-GPE and LISP-GPE (RFC 9305 section 3).
@@ -71,8 +74,7 @@ const bit<8> NEXT_PROTOCOL_IPV6     = 0x02;
 const bit<8> NEXT_PROTOCOL_ETHERNET = 0x03;
 
 // The outer UDP source port carries the flow's entropy: 49152-65535 (RFC 9300 section 12, RFC 7348 section 5).
-const bit<16> ENTROPY_PORT_BASE = 0xC000;
-const bit<16> ENTROPY_PORT_MASK = 0x3FFF;
+const bit<2> ENTROPY_PORT_HIGH = 3;
 
 // VXLAN carries Ethernet frames only. An IP packet gets this header there; both addresses are local to the tunnel, and
 // whoever ends it routes by the IP packet.

@@ -8,7 +8,7 @@ control Encapsulation(inout headers_t hdr, inout metadata_t meta) {
 
     action add_tunnel() {
         hdr.encap_udp.setValid();
-        hdr.encap_udp.src_port = ENTROPY_PORT_BASE | (meta.payload.hash[15:0] & ENTROPY_PORT_MASK);
+        hdr.encap_udp.src_port = ENTROPY_PORT_HIGH ++ meta.payload.hash[13:0];
         hdr.encap_udp.dst_port = meta.tunnel.udp_port;
         hdr.encap_udp.length = udp_len;
         hdr.encap_udp.checksum = 0;             // RFC 9300 section 5.3: SHOULD be zero, over IPv6 too
@@ -59,14 +59,14 @@ control Encapsulation(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         if (meta.encapsulate) {
-            udp_len = meta.payload.total_len + meta.tunnel.ethernet_octets + TUNNEL_OCTETS + UDP_OCTETS;
+            udp_len = meta.payload.total_len + meta.tunnel.octets;
             add_tunnel();
             if (meta.rloc_is_ipv6) {
                 add_ipv6();
             } else {
                 add_ipv4();
             }
-            if (meta.tunnel.ethernet_octets != 0 && meta.payload.kind != payload_kind_t.SCALE_UP) {
+            if (meta.tunnel.carries_frame && meta.payload.kind != payload_kind_t.SCALE_UP) {
                 add_ethernet();
                 if (meta.payload.kind == payload_kind_t.IPV6) {
                     hdr.encap_ethernet.ether_type = ETHERTYPE_IPV6;

@@ -96,11 +96,10 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
     // Version 0, P set: the Next Protocol names the payload. OAM is nobody's payload.
     state parse_vxlan_gpe {
         packet.extract(hdr.tunnel);
-        transition select(hdr.tunnel.flags & (TUNNEL_FLAG_P | TUNNEL_FLAG_OAM | TUNNEL_VERSION_MASK),
-                          hdr.tunnel.next_protocol) {
-            (TUNNEL_FLAG_P, NEXT_PROTOCOL_IPV4)     : parse_inner_ipv4;
-            (TUNNEL_FLAG_P, NEXT_PROTOCOL_IPV6)     : parse_inner_ipv6;
-            (TUNNEL_FLAG_P, NEXT_PROTOCOL_ETHERNET) : parse_inner_ethernet;
+        transition select(hdr.tunnel.flags, hdr.tunnel.next_protocol) {
+            (TUNNEL_FLAG_P &&& TUNNEL_GPE_MASK, NEXT_PROTOCOL_IPV4)     : parse_inner_ipv4;
+            (TUNNEL_FLAG_P &&& TUNNEL_GPE_MASK, NEXT_PROTOCOL_IPV6)     : parse_inner_ipv6;
+            (TUNNEL_FLAG_P &&& TUNNEL_GPE_MASK, NEXT_PROTOCOL_ETHERNET) : parse_inner_ethernet;
             default : accept;
         }
     }

@@ -5,9 +5,11 @@
 
 control Mtu(inout headers_t hdr, inout metadata_t meta, out bool too_big) {
     apply {
-        bit<16> overhead = meta.tunnel.ethernet_octets + TUNNEL_OCTETS + UDP_OCTETS + IPV4_OCTETS;
+        bit<16> overhead;
         if (meta.rloc_is_ipv6) {
-            overhead = overhead + (IPV6_OCTETS - IPV4_OCTETS);
+            overhead = meta.tunnel.octets + IPV6_OCTETS;
+        } else {
+            overhead = meta.tunnel.octets + IPV4_OCTETS;
         }
         meta.mtu = meta.mtu |-| overhead;
         too_big = (meta.payload.total_len |-| meta.mtu) != 0;

@@ -78,6 +78,30 @@ control Payload(inout headers_t hdr, inout metadata_t meta) {
         }
     }
 
+    action set_cast(cast_t cast) {
+        meta.payload.cast = cast;
+    }
+
+    // Constant. Everything else is unicast.
+    table cast {
+        key = {
+            meta.payload.kind : ternary @name("kind");
+            meta.payload.dst  : ternary @name("eid");
+        }
+        actions = { set_cast; @defaultonly NoAction; }
+        const default_action = NoAction();
+        const entries = {
+            (payload_kind_t.IPV6, 0xFF02 << 112 &&& 0xFFFF << 112)  : set_cast(cast_t.LINK_LOCAL);
+            (payload_kind_t.IPV6, 0xFF << 120 &&& 0xFF << 120)      : set_cast(cast_t.MULTICAST);
+            (payload_kind_t.IPV4, 0xFFFFFFFF)                       : set_cast(cast_t.BROADCAST);
+            (payload_kind_t.IPV4, 0xE0000000 &&& 0xFFFFFF00)        : set_cast(cast_t.LINK_LOCAL);
+            (payload_kind_t.IPV4, 0xE0000000 &&& 0xF0000000)        : set_cast(cast_t.MULTICAST);
+            (payload_kind_t.SCALE_UP, 0xFFFFFFFF)                   : set_cast(cast_t.BROADCAST);
+            (payload_kind_t.SCALE_UP, 0xF0000000 &&& 0xF0000000)    : set_cast(cast_t.MULTICAST);
+        }
+        size = 8;
+    }
+
     action take_inner_ipv4()     { TAKE_IPV4(hdr.inner_ipv4) }
     action take_inner_ipv6()     { TAKE_IPV6(hdr.inner_ipv6) }
     action take_inner_scale_up() { TAKE_SCALE_UP(hdr.inner_scale_up) }
@@ -126,27 +150,11 @@ control Payload(inout headers_t hdr, inout metadata_t meta) {
             }
         }
         meta.payload_found = true;
-        if (meta.payload.ttl <= 1) {
+        if (meta.payload.ttl == 0 || meta.payload.ttl == 1) {
             FABRIC_DROP(meta, TTL_EXPIRED)
         }
 
-        if (meta.payload.kind == payload_kind_t.IPV6) {
-            if (meta.payload.dst[127:112] == 0xFF02) {
-                meta.payload.cast = cast_t.LINK_LOCAL;
-            } else if (meta.payload.dst[127:120] == 0xFF) {
-                meta.payload.cast = cast_t.MULTICAST;
-            }
-        } else if (meta.payload.dst[31:0] == BROADCAST_ADDRESS) {
-            meta.payload.cast = cast_t.BROADCAST;
-        } else if (meta.payload.kind == payload_kind_t.IPV4) {
-            if (meta.payload.dst[31:8] == 0xE00000) {
-                meta.payload.cast = cast_t.LINK_LOCAL;
-            } else if (meta.payload.dst[31:28] == 0xE) {
-                meta.payload.cast = cast_t.MULTICAST;
-            }
-        } else if (meta.payload.kind == payload_kind_t.SCALE_UP && meta.payload.dst[31:28] == ACC_ID_GROUPS) {
-            meta.payload.cast = cast_t.MULTICAST;
-        }
+        cast.apply();
 
         FLOW_HASH_GET(flow_hash, meta.payload.hash, meta.payload)
         // Every hop hashes the same flow with the same polynomial. Rotated differently on each switch, the bits that

@@ -49,6 +49,7 @@ typedef bit<64> child_set_t;
 #define REMEMBER_IPV4(name, header, meta)
 
 #define ARCHITECTURE_HEADERS
+#define METADATA_ANNOTATIONS
 #define ARCHITECTURE_METADATA
 
 // What a stage wants to become of the packet. The stages are applied one after the other, each only while nothing is

@@ -49,6 +49,7 @@
 #include "../stages/frame.p4"
 #include "../stages/port_context.p4"
 #include "../stages/membership.p4"
+#include "../stages/frame_check.p4"
 #include "../stages/tunnel_termination.p4"
 #include "../stages/payload.p4"
 #include "../stages/domain.p4"
@@ -79,6 +80,7 @@
 control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
     PortContext()       port_context;
     Membership()        membership;
+    FrameCheck()        frame_check;
     TunnelTermination() tunnel_termination;
     Payload()           payload;
     Domain()            domain;
@@ -96,36 +98,11 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
     // Packets and octets dropped in ingress, by drop_reason_t.
     counter(DROP_COUNTER_SIZE, CounterType.packets_and_bytes) drops;
 
-    // A frame of which nothing beyond Ethernet is usable cannot be forwarded, whoever sent it. What is neither IP nor a
-    // Scale-Up frame names no EID, ARP included: neighbours on access ports are known from the configuration.
-    action check_frame() {
-        if (!hdr.ethernet.isValid()) {
-            FABRIC_DROP(meta, MALFORMED)
-        } else if (!meta.checksum_ok) {
-            FABRIC_DROP(meta, BAD_CHECKSUM)
-        } else if (hdr.ethernet.ether_type == ETHERTYPE_IPV4) {
-            if (!hdr.ipv4.isValid() || hdr.ipv4.version != 4 || hdr.ipv4.ihl != 5
-                || hdr.ipv4.total_len < IPV4_OCTETS) {
-                FABRIC_DROP(meta, MALFORMED)
-            }
-        } else if (hdr.ethernet.ether_type == ETHERTYPE_IPV6) {
-            if (!hdr.ipv6.isValid() || hdr.ipv6.version != 6) {
-                FABRIC_DROP(meta, MALFORMED)
-            }
-        } else if (hdr.ethernet.ether_type == ETHERTYPE_SCALE_UP && meta.role == port_role_t.ACCESS) {
-            if (!hdr.scale_up.isValid() || hdr.scale_up.version != SCALE_UP_VERSION) {
-                FABRIC_DROP(meta, MALFORMED)
-            }
-        } else {
-            FABRIC_DROP(meta, UNSUPPORTED_PAYLOAD)
-        }
-    }
-
     apply {
         meta.ingress_port = (fabric_port_t) standard_metadata.ingress_port;
         meta.from_cpu = hdr.packet_out.isValid();
         meta.parsed_whole = standard_metadata.parser_error == error.NoError;
-        meta.checksum_ok = standard_metadata.checksum_error == 0;
+        meta.checksum_wrong = standard_metadata.checksum_error != 0;
         meta.now = standard_metadata.ingress_global_timestamp[25:10];
 
         if (meta.from_cpu && hdr.packet_out.mode != PACKET_OUT_SUBMIT) {
@@ -137,7 +114,7 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                 membership.apply(hdr, meta);
             }
             if (meta.verdict == verdict_t.UNDECIDED) {
-                check_frame();
+                frame_check.apply(hdr, meta);
             }
             if (meta.verdict == verdict_t.UNDECIDED) {
                 if (meta.role == port_role_t.ACCESS) {

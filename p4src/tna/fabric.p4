@@ -1,0 +1,263 @@
+// The fabric's tunnel router for TNA (Tofino 1 and 2), from the stages of the v1model program.
+//
+// What differs is where a stage is applied and who waits for whom. Stages do not wait for the verdict of those before
+// them (arch.p4, verdict.p4), so that independent ones share a stage of the chip. And ingress already takes off the tunnel
+// that ends here and rewrites the payload, so that egress parses nothing behind the Ethernet header; what is different
+// for each copy (link, encapsulation, packet_in) is put in front in egress, from what the bridge header says.
+#include "arch.p4"
+#include "../include/sizes.p4"
+#include "../include/types.p4"
+#include "bridge.p4"
+#include "../include/headers.p4"
+#include "../include/metadata.p4"
+#include "../stages/frame.p4"
+#include "../stages/port_context.p4"
+#include "../stages/membership.p4"
+#include "../stages/frame_check.p4"
+#include "../stages/tunnel_termination.p4"
+#include "../stages/payload.p4"
+#include "../stages/domain.p4"
+#include "../stages/instance.p4"
+#include "../stages/map_cache.p4"
+#include "../stages/replication.p4"
+#include "../stages/tunnel.p4"
+#include "../stages/rloc_set.p4"
+#include "../stages/mtu.p4"
+#include "../stages/underlay.p4"
+#include "../stages/replica.p4"
+#include "../stages/link.p4"
+#include "../stages/decapsulation.p4"
+#include "../stages/payload_rewrite.p4"
+#include "../stages/encapsulation.p4"
+#include "../stages/packet_in.p4"
+#include "verdict.p4"
+#include "punt_guard.p4"
+#include "parser.p4"
+
+control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_intrinsic_metadata_t ig_intr_md,
+                      in ingress_intrinsic_metadata_from_parser_t ig_prsr_md,
+                      inout ingress_intrinsic_metadata_for_deparser_t ig_dprsr_md,
+                      inout ingress_intrinsic_metadata_for_tm_t ig_tm_md) {
+    PortContext()       port_context;
+    Membership()        membership;
+    FrameCheck()        frame_check;
+    TunnelTermination() tunnel_termination;
+    Payload()           payload;
+    Domain()            domain;
+    Instance()          instance;
+    MapCache()          map_cache;
+    Replication()       replication;
+    Tunnel()            tunnel;
+    RlocSet()           rloc_set;
+    Mtu()               mtu;
+    Underlay()          underlay;
+    Verdict()           verdict;
+    PuntGuard()         punt_guard;
+    Decapsulation()     decapsulation;
+    PayloadRewrite()    payload_rewrite;
+    RANDOM_SOURCE(random_share, 16)
+
+    // Packets and octets dropped in ingress, by drop_reason_t.
+    Counter<bit<64>, bit<8>>(DROP_COUNTER_SIZE, CounterType_t.PACKETS_AND_BYTES) drops;
+
+    action build_bridge() {
+        hdr.bridge.setValid();
+        hdr.bridge.origin = ORIGIN_INGRESS;
+        hdr.bridge.verdict = meta.verdict;
+        hdr.bridge.punt_reason = meta.punt_reason;
+        hdr.bridge.kind = meta.payload.kind;
+        hdr.bridge.ingress_port = meta.ingress_port;
+        hdr.bridge.iid = meta.iid;
+        hdr.bridge.terminated = (bit<1>) meta.terminated;
+        hdr.bridge.payload_found = (bit<1>) meta.payload_found;
+        hdr.bridge.encapsulate = (bit<1>) meta.encapsulate;
+        hdr.bridge.rloc_is_ipv6 = (bit<1>) meta.rloc_is_ipv6;
+        hdr.bridge.total_len = meta.payload.total_len;
+        hdr.bridge.ttl = meta.payload.ttl;
+        hdr.bridge.dscp = meta.payload.dscp;
+        hdr.bridge.ecn = meta.payload.ecn;
+        hdr.bridge.hash = meta.payload.hash;
+        hdr.bridge.mtu = meta.mtu;
+        hdr.bridge.udp_port = meta.tunnel.udp_port;
+        hdr.bridge.tunnel_flags = meta.tunnel.flags;
+        hdr.bridge.next_protocol = meta.tunnel.next_protocol;
+        hdr.bridge.tunnel_octets = meta.tunnel.octets;
+        hdr.bridge.carries_frame = (bit<1>) meta.tunnel.carries_frame;
+        hdr.bridge.rloc = meta.rloc;
+        hdr.bridge.source_rloc = meta.source_rloc;
+        hdr.bridge.source_eid = meta.payload.src;
+        hdr.bridge.next_hop_mac = meta.next_hop_mac;
+        hdr.bridge.port_mac = meta.port_mac;
+        hdr.bridge.site = meta.site;
+        hdr.bridge.own_site = meta.own_site;
+    }
+
+    action drop() {
+        drops.count(meta.drop_reason);
+        ig_dprsr_md.drop_ctl = 1;
+    }
+
+    apply {
+        meta.ingress_port = (fabric_port_t) ig_intr_md.ingress_port;
+        if (ig_prsr_md.parser_err == PARSER_ERROR_OK) {
+            meta.parsed_whole = true;
+        }
+        meta.now = ig_prsr_md.global_tstamp[35:20];
+
+        if (meta.from_cpu && hdr.packet_out.mode != PACKET_OUT_SUBMIT) {
+            ig_tm_md.ucast_egress_port = (PortId_t) hdr.packet_out.port;
+            ig_tm_md.bypass_egress = 1;
+        } else {
+            port_context.apply(hdr, meta);
+            membership.apply(hdr, meta);
+            frame_check.apply(hdr, meta);
+            if (meta.role == port_role_t.ACCESS) {
+                meta.overlay = true;
+            } else {
+                tunnel_termination.apply(hdr, meta);
+                meta.overlay = meta.terminated;
+            }
+            payload.apply(hdr, meta);
+            if (meta.overlay) {
+                if (!meta.terminated && !meta.from_cpu) {
+                    domain.apply(hdr, meta);
+                }
+                instance.apply(hdr, meta);
+                bit<16> chance;
+                RANDOM(random_share, chance, 16w0xFFFF)
+                if (meta.sample_share != 0 && (meta.sample_share |-| chance) != 0) {
+                    ig_dprsr_md.mirror_type = MIRROR_SAMPLE;
+                    meta.sample_session = SAMPLE_SESSION;
+                }
+                if (meta.payload.cast == cast_t.UNICAST) {
+                    map_cache.apply(hdr, meta);
+                } else {
+                    replication.apply(hdr, meta);
+                }
+                tunnel.apply(hdr, meta);
+                if (meta.encapsulate) {
+                    rloc_set.apply(hdr, meta);
+                }
+            } else {
+                meta.rloc_is_ipv6 = meta.payload.kind == payload_kind_t.IPV6;
+                meta.underlay_dst = meta.payload.dst;
+            }
+            if (meta.encapsulate) {
+                bool too_big;
+                mtu.apply(hdr, meta, too_big);
+                if (too_big) {
+                    if (meta.payload.kind == payload_kind_t.SCALE_UP) {
+                        FABRIC_DROP(meta, TOO_BIG)
+                    } else {
+                        FABRIC_PUNT(meta, TOO_BIG)
+                    }
+                }
+            }
+            if (meta.encapsulate || !meta.overlay) {
+                underlay.apply(hdr, meta);
+            }
+            verdict.apply(meta);
+            punt_guard.apply(hdr, meta);
+            payload_rewrite.apply(hdr, meta);
+            build_bridge();
+            if (meta.verdict == verdict_t.FORWARD) {
+                ig_tm_md.ucast_egress_port = (PortId_t) meta.egress_port;
+            } else if (meta.verdict == verdict_t.REPLICATE) {
+                ig_tm_md.mcast_grp_a = meta.group;
+                ig_tm_md.level2_exclusion_id = ig_intr_md.ingress_port;
+            } else if (meta.verdict == verdict_t.PUNT) {
+                ig_tm_md.ucast_egress_port = CPU_PORT;
+            } else {
+                drop();
+            }
+            decapsulation.apply(hdr, meta);
+            if (meta.terminated && meta.payload.kind != payload_kind_t.SCALE_UP) {
+                hdr.inner_ethernet.setInvalid();
+            } else if (meta.terminated) {
+                hdr.bridge.inner_frame = 1;
+            }
+        }
+        hdr.packet_out.setInvalid();
+    }
+}
+
+control FabricEgress(inout headers_t hdr, inout metadata_t meta, in egress_intrinsic_metadata_t eg_intr_md,
+                     in egress_intrinsic_metadata_from_parser_t eg_prsr_md,
+                     inout egress_intrinsic_metadata_for_deparser_t eg_dprsr_md,
+                     inout egress_intrinsic_metadata_for_output_port_t eg_oport_md) {
+    Replica()       replica;
+    Link()          link;
+    Encapsulation() encapsulation;
+    PacketIn()      punt_header;
+
+    // Copies that were not made, by drop_reason_t.
+    Counter<bit<64>, bit<8>>(DROP_COUNTER_SIZE, CounterType_t.PACKETS_AND_BYTES) pruned_copies;
+
+    action cross_bridge() {
+        meta.verdict = hdr.bridge.verdict;
+        meta.punt_reason = hdr.bridge.punt_reason;
+        meta.payload.kind = hdr.bridge.kind;
+        meta.ingress_port = hdr.bridge.ingress_port;
+        meta.iid = hdr.bridge.iid;
+        meta.terminated = (bool) hdr.bridge.terminated;
+        meta.payload_found = (bool) hdr.bridge.payload_found;
+        meta.encapsulate = (bool) hdr.bridge.encapsulate;
+        meta.rloc_is_ipv6 = (bool) hdr.bridge.rloc_is_ipv6;
+        meta.payload.total_len = hdr.bridge.total_len;
+        meta.payload.ttl = hdr.bridge.ttl;
+        meta.payload.dscp = hdr.bridge.dscp;
+        meta.payload.ecn = hdr.bridge.ecn;
+        meta.payload.hash = hdr.bridge.hash;
+        meta.mtu = hdr.bridge.mtu;
+        meta.tunnel.udp_port = hdr.bridge.udp_port;
+        meta.tunnel.flags = hdr.bridge.tunnel_flags;
+        meta.tunnel.next_protocol = hdr.bridge.next_protocol;
+        meta.tunnel.octets = hdr.bridge.tunnel_octets;
+        meta.tunnel.carries_frame = (bool) hdr.bridge.carries_frame;
+        meta.payload.src = hdr.bridge.source_eid;
+        meta.rloc = hdr.bridge.rloc;
+        meta.source_rloc = hdr.bridge.source_rloc;
+        meta.next_hop_mac = hdr.bridge.next_hop_mac;
+        meta.port_mac = hdr.bridge.port_mac;
+        meta.site = hdr.bridge.site;
+        meta.own_site = hdr.bridge.own_site;
+        meta.egress_port = (fabric_port_t) eg_intr_md.egress_port;
+    }
+
+    action prune(drop_reason_t reason) {
+        meta.verdict = verdict_t.DROP;
+        pruned_copies.count(reason);
+        eg_dprsr_md.drop_ctl = 1;
+    }
+
+    apply {
+        if (hdr.sample.isValid()) {
+            meta.verdict = verdict_t.PUNT;
+            meta.punt_reason = punt_reason_t.SAMPLE;
+            meta.ingress_port = hdr.sample.ingress_port;
+            meta.iid = hdr.sample.iid;
+            hdr.sample.setInvalid();
+        } else {
+            cross_bridge();
+            if (meta.verdict == verdict_t.REPLICATE) {
+                replica.apply(hdr, meta, eg_intr_md.egress_rid);
+                if (meta.objections.SPLIT_HORIZON == 1) {
+                    prune(drop_reason_t.SPLIT_HORIZON);
+                } else if (meta.objections.TOO_BIG == 1) {
+                    prune(drop_reason_t.TOO_BIG);
+                } else if (meta.objections.NO_RLOC == 1) {
+                    prune(drop_reason_t.NO_RLOC);
+                }
+            }
+            link.apply(hdr, meta);
+            encapsulation.apply(hdr, meta);
+            hdr.bridge.setInvalid();
+        }
+        punt_header.apply(hdr, meta);
+    }
+}
+
+Pipeline(FabricIngressParser(), FabricIngress(), FabricIngressDeparser(),
+         FabricEgressParser(), FabricEgress(), FabricEgressDeparser()) pipe;
+
+Switch(pipe) main;

@@ -1,0 +1,125 @@
+// Parsers and deparsers of the TNA program. Ingress takes off what ends here and rewrites the payload; egress looks at the
+// Ethernet header alone, and puts in front of it what the packet or the copy needs.
+#ifndef FABRIC_TNA_PARSER_P4_
+#define FABRIC_TNA_PARSER_P4_
+
+parser FabricIngressParser(packet_in packet, out headers_t hdr, out metadata_t meta,
+                           out ingress_intrinsic_metadata_t ig_intr_md) {
+    Frame() frame;
+
+    state start {
+        packet.extract(ig_intr_md);
+        packet.advance(PORT_METADATA_SIZE);
+        transition select(ig_intr_md.ingress_port) {
+            CPU_PORT : parse_packet_out;
+            default  : parse_frame;
+        }
+    }
+
+    state parse_packet_out {
+        packet.extract(hdr.packet_out);
+        meta.from_cpu = true;
+        transition parse_frame;
+    }
+
+    state parse_frame {
+        frame.apply(packet, hdr, meta);
+        transition accept;
+    }
+}
+
+control FabricIngressDeparser(packet_out packet, inout headers_t hdr, in metadata_t meta,
+                              in ingress_intrinsic_metadata_for_deparser_t ig_dprsr_md) {
+    Checksum() ipv4_checksum;
+    Checksum() inner_checksum;
+    Mirror(MIRROR_SAMPLE) sample;
+
+    apply {
+        if (ig_dprsr_md.mirror_type == MIRROR_SAMPLE) {
+            sample.emit<sample_h>(meta.sample_session, { ORIGIN_SAMPLE, meta.ingress_port, meta.iid });
+        }
+        if (hdr.ipv4.isValid()) {
+            hdr.ipv4.checksum = ipv4_checksum.update({
+                hdr.ipv4.version, hdr.ipv4.ihl, hdr.ipv4.dscp, hdr.ipv4.ecn, hdr.ipv4.total_len,
+                hdr.ipv4.identification, hdr.ipv4.flags, hdr.ipv4.frag_offset, hdr.ipv4.ttl,
+                hdr.ipv4.protocol, hdr.ipv4.src, hdr.ipv4.dst });
+        }
+        if (hdr.inner_ipv4.isValid()) {
+            hdr.inner_ipv4.checksum = inner_checksum.update({
+                hdr.inner_ipv4.version, hdr.inner_ipv4.ihl, hdr.inner_ipv4.dscp, hdr.inner_ipv4.ecn,
+                hdr.inner_ipv4.ttl, hdr.inner_ipv4.protocol, meta.inner_residual });
+        }
+        packet.emit(hdr.bridge);
+        packet.emit(hdr.ethernet);
+        packet.emit(hdr.scale_up);
+        packet.emit(hdr.ipv4);
+        packet.emit(hdr.ipv6);
+        packet.emit(hdr.udp);
+        packet.emit(hdr.ports);
+        packet.emit(hdr.bth);
+        packet.emit(hdr.tunnel);
+        packet.emit(hdr.inner_ethernet);
+        packet.emit(hdr.inner_scale_up);
+        packet.emit(hdr.inner_ipv4);
+        packet.emit(hdr.inner_ipv6);
+        packet.emit(hdr.inner_udp);
+        packet.emit(hdr.inner_ports);
+        packet.emit(hdr.inner_bth);
+    }
+}
+
+parser FabricEgressParser(packet_in packet, out headers_t hdr, out metadata_t meta,
+                          out egress_intrinsic_metadata_t eg_intr_md) {
+    state start {
+        packet.extract(eg_intr_md);
+        transition select(packet.lookahead<bit<8>>()) {
+            ORIGIN_SAMPLE : parse_sample;
+            default       : parse_bridge;
+        }
+    }
+
+    state parse_sample {
+        packet.extract(hdr.sample);
+        transition accept;
+    }
+
+    state parse_bridge {
+        packet.extract(hdr.bridge);
+        packet.extract(hdr.ethernet);
+        transition select(hdr.bridge.inner_frame) {
+            1 : parse_inner_ethernet;
+            default : accept;
+        }
+    }
+
+    state parse_inner_ethernet {
+        packet.extract(hdr.inner_ethernet);
+        transition accept;
+    }
+}
+
+control FabricEgressDeparser(packet_out packet, inout headers_t hdr, in metadata_t meta,
+                             in egress_intrinsic_metadata_for_deparser_t eg_dprsr_md) {
+    Checksum() encap_checksum;
+
+    apply {
+        if (hdr.encap_ipv4.isValid()) {
+            hdr.encap_ipv4.checksum = encap_checksum.update({
+                hdr.encap_ipv4.version, hdr.encap_ipv4.ihl, hdr.encap_ipv4.dscp, hdr.encap_ipv4.ecn,
+                hdr.encap_ipv4.total_len, hdr.encap_ipv4.identification, hdr.encap_ipv4.flags,
+                hdr.encap_ipv4.frag_offset, hdr.encap_ipv4.ttl, hdr.encap_ipv4.protocol, hdr.encap_ipv4.src,
+                hdr.encap_ipv4.dst });
+        }
+        packet.emit(hdr.packet_in);
+        packet.emit(hdr.link);
+        packet.emit(hdr.encap_ipv4);
+        packet.emit(hdr.encap_ipv6);
+        packet.emit(hdr.encap_udp);
+        packet.emit(hdr.encap_tunnel);
+        packet.emit(hdr.encap_ethernet);
+        packet.emit(hdr.ethernet);
+        packet.emit(hdr.inner_ethernet);
+    }
+}
+
+#endif  // FABRIC_TNA_PARSER_P4_
