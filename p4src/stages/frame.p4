@@ -165,11 +165,15 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
 
     // Outside of tunnels and inside. Whether it is what it looks like is known when its destination is.
     state parse_incc {
+#ifdef WITHOUT_COLLECTIVES
+        transition accept;
+#else
         packet.extract(hdr.incc);
         transition select(hdr.incc.version, hdr.incc.flags) {
             (COLLECTIVE_VERSION, 0 &&& COLLECTIVE_EMPTY) : parse_incc_values;
             default : accept;
         }
+#endif
     }
 
     state parse_incc_values {

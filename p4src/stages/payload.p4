@@ -34,8 +34,7 @@
     meta.payload.ttl = su.hop_limit;                      \
     meta.payload.dscp = su.virtual_channel ++ 3w0;        \
     meta.payload.ecn = su.ecn;                            \
-    meta.payload.reorder = (bool) su.reorder;             \
-    meta.payload.collective = su.operation == SCALE_UP_COLLECTIVE && su.next_header == NEXT_HEADER_COLLECTIVE;
+    meta.payload.reorder = (bool) su.reorder;
 
 #define TAKE_PORTS(transport)                             \
     meta.payload.src_port = transport.src_port;           \
@@ -117,6 +116,10 @@ control Payload(inout headers_t hdr, inout metadata_t meta) {
                 take_inner_ipv6();
             } else {
                 take_inner_scale_up();
+                if (hdr.inner_scale_up.operation == SCALE_UP_COLLECTIVE
+                    && hdr.inner_scale_up.next_header == NEXT_HEADER_COLLECTIVE) {
+                    meta.payload.collective = true;
+                }
             }
             if (hdr.inner_udp.isValid()) {
                 TAKE_PORTS(hdr.inner_udp)
@@ -138,6 +141,10 @@ control Payload(inout headers_t hdr, inout metadata_t meta) {
                 take_ipv6();
             } else {
                 take_scale_up();
+                if (hdr.scale_up.operation == SCALE_UP_COLLECTIVE
+                    && hdr.scale_up.next_header == NEXT_HEADER_COLLECTIVE) {
+                    meta.payload.collective = true;
+                }
             }
             if (hdr.udp.isValid()) {
                 TAKE_PORTS(hdr.udp)

@@ -4,6 +4,8 @@
 // them (arch.p4, verdict.p4), so that independent ones share a stage of the chip. And ingress already takes off the tunnel
 // that ends here and rewrites the payload, so that egress parses nothing behind the Ethernet header; what is different
 // for each copy (link, encapsulation, packet_in) is put in front in egress, from what the bridge header says.
+// Collectives are not served here yet: their packets are forwarded like others.
+#define WITHOUT_COLLECTIVES
 #include "arch.p4"
 #include "../include/sizes.p4"
 #include "../include/types.p4"
