@@ -50,7 +50,7 @@ run: $(STAMP) ## bring up Figure 1 and show a packet's way from accelerator 1 to
 test: $(STAMP) $(SHELL_STAMP) system p4-check lint unit ptf-all ## set everything up and pass the tests
 
 system:
-	@missing=""; for tool in ip:iproute2 ethtool:ethtool tshark:tshark; do \
+	@missing=""; for tool in tshark:tshark $(MININET_TOOLS); do \
 	  command -v $${tool%%:*} >/dev/null || missing="$$missing $${tool##*:}"; done; \
 	if [ -n "$$missing" ]; then \
 	  if [ -n "$(ROOT)" ]; then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends $$missing >/dev/null; \
