@@ -22,6 +22,7 @@ from controller.app.cli.connection import EXIT_CODES
 from controller.app.control_path import ControlPathError, default_path
 from controller.app.network import write_pcap
 from topologies import running, story, topology_commands
+from topologies.collective_story import show_all_reduce
 from topologies.inprocess import Fabric, NotConvergedError
 from topologies.plan import plan
 from topologies.schema import Topology
@@ -105,7 +106,7 @@ def run(
     except (NotConvergedError, TopologyError, OSError) as error:
         raise _fail(str(error)) from None
     if not answered:
-        raise _fail(f"no answer from {destination} within {ANSWER_TIMEOUT} s, or a Scale-Up message was lost")
+        raise _fail(f"no answer from {destination} within {ANSWER_TIMEOUT} s, or what was sent later went wrong")
 
 
 @app.command(epilog="Example: lispfabric up topologies/figure1.yaml --detach; then: lispfabric status, lispfabric down")
@@ -213,6 +214,7 @@ async def _run(topology: Topology, source: str, destination: str, target: IPAddr
             console.print(f"\n[bold]Second packet[/]: {result}", end="")
             console.print(" > ".join(hop.switch for hop in recorder.take()))
         arrived = await _scale_up(console, fabric, recorder, source)
+        arrived = await show_all_reduce(console, fabric) and arrived
         if capture is not None:
             count = write_pcap(capture, fabric.network.record)
             console.print(f"{count} control messages written to {capture}")

@@ -58,7 +58,10 @@ class CollectiveMethods:
         return _shown(self._manager.group(name))
 
     async def join(self, params: Params, session: Session) -> object:
-        """An accelerator is ready; answers with its descriptor when all members are and the switches too."""
+        """An accelerator is ready; answers with its descriptor when all members are and the switches too.
+
+        A member that asks again has the generation that it had, and goes on counting rounds; to begin anew it leaves.
+        """
         only(params, "group", "accelerator")
         group, accelerator = text(params, "group"), text(params, "accelerator")
         holder = self._holders.get((group, accelerator))
