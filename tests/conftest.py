@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.conformance.matrix import Result, requirements, write_results
 
 _IDS, _PARTIAL = "requirements", "partial requirements"
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 _results: dict[str, Result] = {}
 
