@@ -18,10 +18,11 @@ from accelerator.host import Host
 from accelerator.ip import IPAddress, echo_in
 from accelerator.links import LinkError
 from controller.app import cli, commands
+from controller.app.cli import collectives as cli_collectives
 from controller.app.cli.connection import EXIT_CODES
 from controller.app.control_path import ControlPathError, default_path
 from controller.app.network import write_pcap
-from topologies import running, story, topology_commands
+from topologies import incc_commands, running, story, topology_commands
 from topologies.collective_story import show_all_reduce
 from topologies.inprocess import Fabric, NotConvergedError
 from topologies.plan import plan
@@ -39,6 +40,7 @@ app = typer.Typer(
 commands.add_to(app)
 app.add_typer(topology_commands.app, name="topology")
 cli.add_to(app)
+incc_commands.add_to(cli_collectives.app)
 
 
 class Engine(StrEnum):

@@ -13,6 +13,8 @@ import pytest
 
 pytest.importorskip("torch", reason="NOT RUN: PyTorch is not installed (pip install '.[torch]')")
 
+from examples.compare_losses import BOUND, compare
+
 ROOT = Path(__file__).resolve().parents[3]
 RANKS = "acc1,acc3,acc5,acc7"
 
@@ -63,3 +65,13 @@ def test_a_rank_without_an_accelerator_is_told_so(control: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], env=own, capture_output=True, text=True, check=False)
     assert done.returncode
     assert "LISPFABRIC_ACCELERATOR: no accelerator for rank 0" in done.stderr
+
+
+def test_an_unchanged_script_learns_by_switches_as_it_does_by_gloo(
+    control: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("sklearn", reason="NOT RUN: scikit-learn is not installed (pip install '.[torch]')")
+    assert compare(control, tmp_path, epochs=2) <= BOUND
+    curves = [json.loads((tmp_path / f"{backend}.json").read_text()) for backend in ("gloo", "incc")]
+    assert all(len(curve) == 2 and curve[1] < curve[0] / 2 for curve in curves)
+    assert "epoch  gloo" in capsys.readouterr().out
