@@ -108,7 +108,7 @@ def decode_incc(octets: bytes, values: int) -> InccPacket:
         raise InccError(f"incc.kind = {kind}: must be at most {Kind.CLEAR.value}")
     if operation > Operation.XOR:
         raise InccError(f"incc.operation = {operation}: must be at most {Operation.XOR.value}")
-    if flags & ~(Flags.EMPTY | Flags.OVERFLOW | Flags.MISMATCH):
+    if flags >= 2 * Flags.MISMATCH:  # the complement of a Flag is within its members
         raise InccError(f"incc.flags = {flags:#04x}: 0x01, 0x02 and 0x04 are known")
     expected = 0 if flags & Flags.EMPTY else 4 * values
     if len(octets) - HEADER_OCTETS != expected:
