@@ -52,8 +52,12 @@ def iid_of(carrier: str) -> int:
 
 
 def numbers(chance: random.Random) -> tuple[int, ...]:
-    """Values of any size."""
-    return tuple(chance.randrange(1 << chance.randrange(1, 33)) for _ in range(VALUES))
+    """Values of any size, the ends of the range among them."""
+    ends = [0, 1, 0x7FFFFFFF, 0x80000000, 0x80000001, 0xFFFFFFFF]
+    return tuple(
+        chance.choice(ends) if lane % 4 == 0 else chance.randrange(1 << chance.randrange(1, 33))
+        for lane in range(VALUES)
+    )
 
 
 class CollectiveTest(FabricTest):
@@ -104,7 +108,9 @@ class CollectiveTest(FabricTest):
     def frame(self, rank: int, packet: Incc | bytes, *, port: int | None = None) -> Packet:
         """A packet of the member of that rank."""
         at = PORTS[rank] if port is None else port
-        return arriving(at, carried(packet, member_address(self.carrier, at), self.group.eid))
+        return arriving(
+            at, carried(packet, member_address(self.carrier, at), self.group.eid, sport=50000, checksum=None)
+        )
 
     def contribute(self, packet: Incc, *, port: int | None = None) -> None:
         """The member whose rank is in a packet sends it."""

@@ -76,16 +76,18 @@ class Incc:
         return replace(self, **changes)  # type: ignore[arg-type]
 
 
-def carried(packet: Incc | bytes, src: Endpoint, dst: Endpoint, *, sport: int = PORT, ttl: int = 64) -> Packet:
-    """A packet in its carrier: a Scale-Up frame between AccIDs, UDP between IP addresses."""
+def carried(
+    packet: Incc | bytes, src: Endpoint, dst: Endpoint, *, sport: int = PORT, checksum: int | None = 0
+) -> Packet:
+    """A packet in its carrier: a Scale-Up frame between AccIDs, UDP between IPs. `checksum` None: a right one."""
     octets = packet if isinstance(packet, bytes) else packet.octets()
     if isinstance(src, int):
-        return ScaleUp(src=src, dst=dst, operation=5, next_header=1, hop_limit=ttl) / Raw(octets)
+        return ScaleUp(src=src, dst=dst, operation=5, next_header=1) / Raw(octets)
     if src.version == 4:
-        header: Packet = IP(src=str(src), dst=str(dst), ttl=ttl, id=0, flags="DF")
+        header: Packet = IP(src=str(src), dst=str(dst), id=0, flags="DF")
     else:
-        header = IPv6(src=str(src), dst=str(dst), hlim=ttl)
-    return header / UDP(sport=sport, dport=PORT, chksum=0) / Raw(octets)
+        header = IPv6(src=str(src), dst=str(dst))
+    return header / UDP(sport=sport, dport=PORT, chksum=checksum) / Raw(octets)
 
 
 def signed(value: int) -> int:
