@@ -20,10 +20,12 @@ def count() -> int:
 address, device = sys.argv[1:]
 # Higher than any controller's, which are times in nanoseconds: the shell becomes primary.
 sh.setup(device_id=int(device), grpc_addr=address, election_id=(1, 0))
-before = count()
-entry = sh.TableEntry(TABLE)(action="FabricIngress.map_cache.unknown")
-entry.match["iid"] = "4097"
-entry.match["eid"] = "60.0.0.0/8"
-entry.insert()
-print(f"entries before {before} after {count()}")
-sh.teardown()
+try:
+    before = count()
+    entry = sh.TableEntry(TABLE)(action=f"{TABLE}.unknown")
+    entry.match["iid"] = "4097"
+    entry.match["eid"] = "60.0.0.0/8"
+    entry.insert()
+    print(f"entries before {before} after {count()}")
+finally:
+    sh.teardown()  # its threads would keep the process alive
