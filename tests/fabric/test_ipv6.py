@@ -21,6 +21,7 @@ def translated(tmp_path: Path, *, eids: bool, rlocs: bool) -> Topology:
     if eids:
         text = re.sub(r"ip: (\d+)\.0\.0\.(\d+)", r'ip: "2001:db8:\1::\2"', text)
         text = re.sub(r"prefix: (\d+)\.0\.0\.0/16", r'prefix: "2001:db8:\1::/48"', text)
+        text = re.sub(r"(\d+)\.0\.255\.0/24", r'"2001:db8:\1:255::/64"', text)
     if rlocs:
         text = re.sub(r"192\.0\.2\.(\d+)", r'"2001:db8:ffff::\1"', text)
     file = tmp_path / "ipv6.yaml"

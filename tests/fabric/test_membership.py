@@ -29,6 +29,7 @@ def topology(tmp_path: Path, version: int) -> Topology:
     if version == 6:
         text = re.sub(r"ip: (\d+)\.0\.0\.(\d+)", r'ip: "2001:db8:\1::\2"', text)
         text = re.sub(r"prefix: (\d+)\.0\.0\.0/16", r'prefix: "2001:db8:\1::/48"', text)
+        text = re.sub(r"(\d+)\.0\.255\.0/24", r'"2001:db8:\1:255::/64"', text)
     file = tmp_path / "reports.yaml"
     file.write_text(text)
     return load(file)
