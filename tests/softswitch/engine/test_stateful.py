@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import zlib
 
 import pytest
 
 from softswitch.program.algorithms import CrcParameters
+from softswitch.reference.trace import Event, Logged
 from softswitch.state import ActionCall, Exact, OutOfRange
 from softswitch.switch import Switch
-from tests.softswitch.engine.support import Clock, only, switch_with
+from tests.softswitch.engine.support import Clock, only, program, switch_with
 
 GREEN, YELLOW, RED = 0, 1, 2
 
@@ -118,10 +118,12 @@ def test_custom_crcs_take_other_parameters(switch: Switch) -> None:
     assert run(switch, 22, 0x31, 0x32333435) == before
 
 
-def test_log_messages(switch: Switch, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        run(switch, 24, index=7, value=99)
-    assert "index 7 value 99" in caplog.text
+def test_log_messages(switch: Switch) -> None:
+    events: list[Event] = []
+    switch.trace = events.append
+    switch.set_program(program("stateful"))
+    run(switch, 24, index=7, value=99)
+    assert any(isinstance(event, Logged) and "index 7 value 99" in event.message for event in events)
 
 
 def test_a_failed_assertion_drops_the_packet_only(switch: Switch) -> None:
