@@ -191,6 +191,11 @@ def eid_rloc_set(iid: int, eid: Eid, rloc_set_id: int) -> TableEntry:
     return _map_cache(iid, eid, Action("use_rloc_set", {"rloc_set": rloc_set_id}))
 
 
+def eid_extranet(iid: int, eid: IPNetwork, rloc_set_id: int, provider: int) -> TableEntry:
+    """EIDs of a prefix are behind the locators of an RLOC-set, in Instance-ID `provider`: tunnels to them have that."""
+    return _map_cache(iid, eid, Action("use_extranet", {"rloc_set": rloc_set_id, "iid": provider}))
+
+
 def eid_local(iid: int, eid: Eid, next_hop: NextHop) -> TableEntry:
     """EIDs of a prefix, or an AccID, are attached here."""
     return _map_cache(iid, eid, Action("deliver", _hop(next_hop)))

@@ -154,11 +154,14 @@ class RouterTables:
         """There is no such list any more; `key` as in `ReplicationList.key`."""
         return self._replication.remove(key)
 
-    def set_forward(self, iid: int, eid: Eid, *tiers: Iterable[Rloc]) -> Changes:
+    def set_forward(self, iid: int, eid: Eid, *tiers: Iterable[Rloc], provider: int | None = None) -> Changes:
         """EIDs of a prefix, or an AccID, are behind the RLOCs of the first tier that has a reachable one.
 
-        One tier for each priority, the best first. No RLOC: packets to them are dropped.
+        One tier for each priority, the best first. No RLOC: packets to them are dropped. `provider`: the Instance-ID
+        that tunnels to them have, where it is not `iid`: an extranet. Raises ValueError for an AccID in one.
         """
+        if provider is not None and isinstance(eid, int):
+            raise ValueError(f"AccID {eid} of Instance-ID {iid}: extranets are for IP, not for Scale-Up")
         wanted = tuple(members for tier in tiers if (members := tuple(sorted(tier))))
         if not wanted:
             return self.set_negative(iid, eid, DropReason.NO_RLOC)
@@ -166,7 +169,10 @@ class RouterTables:
         if wanted not in self._set_ids:
             changes += self._add_set(wanted)
         identifier = self._set_ids[wanted]
-        changes += self._desired.put(entries.eid_rloc_set(iid, eid, identifier))
+        if provider is None or isinstance(eid, int):
+            changes += self._desired.put(entries.eid_rloc_set(iid, eid, identifier))
+        else:
+            changes += self._desired.put(entries.eid_extranet(iid, eid, identifier, provider))
         return changes + self._use((iid, eid), wanted)
 
     def set_local(self, iid: int, eid: Eid, next_hop: NextHop) -> Changes:

@@ -33,8 +33,10 @@ struct outer_t {
     bit<2> ecn;
 }
 
-// The tunnel header to be added; filled by the tunnel stage.
+// The tunnel header to be added; filled by the tunnel stage, but for the Instance-ID: the packet's own from the instance
+// stage, another from an entry of the map-cache for an extranet.
 struct tunnel_t {
+    iid_t   iid;
     bit<16> udp_port;
     bit<8>  flags;
     bit<8>  next_protocol;

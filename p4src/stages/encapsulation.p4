@@ -16,7 +16,7 @@ control Encapsulation(inout headers_t hdr, inout metadata_t meta) {
         hdr.encap_tunnel.flags = meta.tunnel.flags;
         hdr.encap_tunnel.reserved = 0;
         hdr.encap_tunnel.next_protocol = meta.tunnel.next_protocol;
-        hdr.encap_tunnel.iid = meta.iid;
+        hdr.encap_tunnel.iid = meta.tunnel.iid;
         hdr.encap_tunnel.low = 0;
     }
 

@@ -13,6 +13,7 @@ control Instance(inout headers_t hdr, inout metadata_t meta) {
                         bit<16> sample_share) {
         COUNT_DIRECT(instance_counter)
         READ_METER(instance_meter, meta.color)
+        meta.tunnel.iid = meta.iid;
         meta.domain = domain;
         meta.encapsulation = encapsulation;
         meta.punt_unknown = (bool) punt_unknown;

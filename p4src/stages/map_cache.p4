@@ -1,6 +1,8 @@
 // map_cache: where a unicast EID is (RFC 9300 section 6). Scale-Up: Instance-ID and AccID exactly. IP, in a Scale-Out
 // Instance-ID or in a Scale-Up one that is extended at layer 3: Instance-ID exactly, then the longest EID-prefix that
 // covers the destination. All tables are filled from the map-cache and the local database of the router's control plane.
+// Nothing of another Instance-ID is reached from here, unless a policy of the mapping system makes an extranet of the
+// two: then an IP entry names the Instance-ID of the tunnel.
 #ifndef FABRIC_MAP_CACHE_P4_
 #define FABRIC_MAP_CACHE_P4_
 
@@ -41,10 +43,23 @@
         FABRIC_UNKNOWN_DESTINATION(meta)                                                                      \
     }
 
+// A fifth one for IP.
+#define MAP_CACHE_EXTRANET(TABLE)                                                                             \
+    /* The EID is behind the locators of an RLOC-set, in Instance-ID `iid`, to which the tunnel goes. */      \
+    @name(NAME_OF(TABLE.use_extranet))                                                                        \
+    action TABLE##_use_extranet(rloc_set_id_t rloc_set, iid_t iid) {                                          \
+        COUNT_DIRECT(TABLE##_counter)                                                                         \
+        meta.rloc_set = rloc_set;                                                                             \
+        meta.tunnel.iid = iid;                                                                                \
+        meta.encapsulate = true;                                                                              \
+    }
+
 control MapCache(inout headers_t hdr, inout metadata_t meta) {
     MAP_CACHE_ACTIONS(scale_up)
     MAP_CACHE_ACTIONS(scale_out_ipv4)
+    MAP_CACHE_EXTRANET(scale_out_ipv4)
     MAP_CACHE_ACTIONS(scale_out_ipv6)
+    MAP_CACHE_EXTRANET(scale_out_ipv6)
 
     table scale_up {
         key = {
@@ -62,7 +77,9 @@ control MapCache(inout headers_t hdr, inout metadata_t meta) {
             meta.iid               : exact @name("iid");
             meta.payload.dst[31:0] : lpm   @name("eid");
         }
-        actions = { scale_out_ipv4_use_rloc_set; scale_out_ipv4_deliver; scale_out_ipv4_drop_negative; scale_out_ipv4_unknown; }
+        actions = {
+            scale_out_ipv4_use_rloc_set; scale_out_ipv4_use_extranet; scale_out_ipv4_deliver; scale_out_ipv4_drop_negative; scale_out_ipv4_unknown;
+        }
         const default_action = scale_out_ipv4_unknown();
         counters = scale_out_ipv4_counter;
         size = SCALE_OUT_IPV4_SIZE;
@@ -73,7 +90,9 @@ control MapCache(inout headers_t hdr, inout metadata_t meta) {
             meta.iid         : exact @name("iid");
             meta.payload.dst : lpm   @name("eid");
         }
-        actions = { scale_out_ipv6_use_rloc_set; scale_out_ipv6_deliver; scale_out_ipv6_drop_negative; scale_out_ipv6_unknown; }
+        actions = {
+            scale_out_ipv6_use_rloc_set; scale_out_ipv6_use_extranet; scale_out_ipv6_deliver; scale_out_ipv6_drop_negative; scale_out_ipv6_unknown;
+        }
         const default_action = scale_out_ipv6_unknown();
         counters = scale_out_ipv6_counter;
         size = SCALE_OUT_IPV6_SIZE;

@@ -26,7 +26,7 @@ header bridge_h {
     bit<16>        tunnel_octets;
     bit<8>         tunnel_flags;
     bit<8>         next_protocol;
-    iid_t          iid;
+    iid_t          iid;             // of the tunnel to be added; punted: the packet's own
     bit<8>         ttl;
     flow_hash_t    hash;
     bit<6>         dscp;

@@ -69,7 +69,7 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
         hdr.bridge.punt_reason = meta.punt_reason;
         hdr.bridge.kind = meta.payload.kind;
         hdr.bridge.ingress_port = meta.ingress_port;
-        hdr.bridge.iid = meta.iid;
+        hdr.bridge.iid = meta.tunnel.iid;
         hdr.bridge.terminated = (bit<1>) meta.terminated;
         hdr.bridge.payload_found = (bit<1>) meta.payload_found;
         hdr.bridge.encapsulate = (bit<1>) meta.encapsulate;
@@ -168,6 +168,7 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
                 ig_tm_md.mcast_grp_a = meta.group;
                 ig_tm_md.level2_exclusion_id = ig_intr_md.ingress_port;
             } else if (meta.verdict == verdict_t.PUNT) {
+                hdr.bridge.iid = meta.iid;
                 ig_tm_md.ucast_egress_port = CPU_PORT;
             } else {
                 drop();
@@ -201,6 +202,7 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, in egress_intri
         meta.payload.kind = hdr.bridge.kind;
         meta.ingress_port = hdr.bridge.ingress_port;
         meta.iid = hdr.bridge.iid;
+        meta.tunnel.iid = hdr.bridge.iid;
         meta.terminated = (bool) hdr.bridge.terminated;
         meta.payload_found = (bool) hdr.bridge.payload_found;
         meta.encapsulate = (bool) hdr.bridge.encapsulate;
