@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 
 from controller.app.control_client import ControlClient
-from topologies import running
+from topologies import background
 from topologies.incc_bench import join, leave, measure
 
 FIGURE1 = Path(__file__).resolve().parents[1] / "topologies" / "figure1.yaml"
@@ -78,7 +78,7 @@ def main() -> None:
     print("ranks  time (ms)  against 2 ranks  sent/data  a ring's  ratio  contributions/s  gloo, loopback (ms)")
     with tempfile.TemporaryDirectory(prefix="lispfabric-") as folder:
         control = Path(folder) / "control.sock"
-        running.detach(FIGURE1, f"unix:{folder}/p4rt", control, "auto")
+        background.detach(FIGURE1, f"unix:{folder}/p4rt", control, "auto")
         try:
             first = None
             for ranks in (2, 4, 8):

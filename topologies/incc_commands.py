@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import tempfile
 from collections.abc import Iterator
@@ -11,13 +10,9 @@ from typing import Annotated
 
 import typer
 
-from accelerator.incc.work import CollectiveError
-from accelerator.links import LinkError
-from accelerator.rendezvous import RendezvousError
 from controller.app.cli.connection import Control, connected, console, fail
 from controller.app.cli.connection import Fabric as FabricOption
-from topologies import running
-from topologies.incc_bench import COLLECTIVES, HEADER, join, leave, measure, sizes
+from topologies import background
 
 TYPES = ("int32", "int64", "float16", "float32", "float64")
 OPERATIONS = ("sum", "min", "max", "avg")
@@ -38,6 +33,13 @@ def bench(
     control: Control = None,
 ) -> None:
     """Time every collective, in the columns of nccl-tests: size, type, operation, time, algorithm and bus bandwidth."""
+    import asyncio
+
+    from accelerator.incc.work import CollectiveError
+    from accelerator.links import LinkError
+    from accelerator.rendezvous import RendezvousError
+    from topologies.incc_bench import COLLECTIVES, sizes
+
     for name, value, known in (("--type", dtype, TYPES), ("--op", op, OPERATIONS)):
         if value not in known:
             raise fail(f"{name} {value}: must be one of {', '.join(known)}")
@@ -52,7 +54,7 @@ def bench(
         octets = list(sizes(smallest, largest, factor))
         with _fabric(topology, fabric, control) as path:
             wrong = asyncio.run(_bench(path, members, domain, wanted, octets, dtype, op, iterations))
-    except (*(CollectiveError, LinkError, OSError), *(RendezvousError, ValueError, running.StartError)) as error:
+    except (*(CollectiveError, LinkError, OSError), *(RendezvousError, ValueError, background.StartError)) as error:
         raise fail(str(error)) from None
     if wrong:
         raise fail(f"{wrong} elements were wrong")
@@ -67,7 +69,7 @@ def _fabric(topology: Path | None, fabric: str | None, control: Path | None) -> 
         return
     with tempfile.TemporaryDirectory(prefix="lispfabric-") as folder:
         path = Path(folder) / "control.sock"
-        running.detach(topology, f"unix:{folder}/p4rt", path, "auto")
+        background.detach(topology, f"unix:{folder}/p4rt", path, "auto")
         try:
             yield path
         finally:
@@ -85,6 +87,8 @@ async def _bench(
     op: str,
     iterations: int,
 ) -> int:
+    from topologies.incc_bench import HEADER, join, leave, measure
+
     out = console()
     members = await join(control, accelerators, domain)
     first = members[0].descriptor

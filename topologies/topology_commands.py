@@ -11,8 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from topologies.generate import Shape, ShapeError, generate
-from topologies.schema import Topology
-from topologies.write_yaml import topology_text
 
 app = typer.Typer(help="Topology files: their schema, and new ones.", no_args_is_help=True)
 
@@ -46,6 +44,8 @@ class Version(StrEnum):
 @app.command()
 def schema(output: Annotated[Path | None, _OUTPUT] = None) -> None:
     """Print the JSON schema of topology files, for editors and other programs."""
+    from topologies.schema import Topology
+
     content = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Topology.model_json_schema()}
     _write(json.dumps(content, indent=2) + "\n", output)
 
@@ -71,6 +71,8 @@ def generate_file(
     output: Annotated[Path | None, _OUTPUT] = None,
 ) -> None:
     """Write a topology file for a fabric of this shape."""
+    from topologies.write_yaml import topology_text
+
     given: dict[str, Any] = {
         "name": name,
         "pods": pods,

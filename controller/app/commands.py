@@ -1,8 +1,10 @@
-"""The commands that run one process each: `lispfabric map-server`, `lispfabric xtr`."""
+"""The commands that run one process each: `lispfabric map-server`, `lispfabric xtr`.
+
+What they run is imported when they do: the other commands of the application start without it.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 import sys
@@ -12,14 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.app.daemon import run_map_server, run_map_server_workers, run_xtr
-from controller.app.map_server_settings import MapServerSettings, map_server_config
-from controller.app.settings import read
-from controller.app.steering import MAX_WORKERS
-from controller.app.xtr_settings import XtrSettings, xtr_config
-from controller.app.yaml_source import FileError
-from controller.mapping import Share, StoreError
-from controller.p4rt.errors import P4RuntimeError
+from controller.app.limits import MAX_WORKERS
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="Configuration file (YAML).")]
 Check = Annotated[bool, typer.Option("--check", help="Only check the configuration file.")]
@@ -33,6 +28,11 @@ def map_server(
     ] = 1,
 ) -> None:
     """Run a Map-Server and Map-Resolver at UDP 4342 until it is interrupted; logs go to standard error."""
+    from controller.app.daemon import run_map_server, run_map_server_workers
+    from controller.app.map_server_settings import MapServerSettings, map_server_config
+    from controller.app.settings import read
+    from controller.mapping import Share
+
     with _errors():
         file = read(config, MapServerSettings)
         if check:
@@ -57,6 +57,10 @@ def xtr(
     check: Check = False,
 ) -> None:
     """Run the control plane of an xTR at UDP 4342 until it is interrupted; logs go to standard error."""
+    from controller.app.daemon import run_xtr
+    from controller.app.settings import read
+    from controller.app.xtr_settings import XtrSettings, xtr_config
+
     with _errors():
         file = read(config, XtrSettings)
         if check:
@@ -72,6 +76,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
+    import asyncio
+
     logging.getLogger("controller.app").setLevel(min(logging.INFO, logging.getLogger().level))
     asyncio.run(work)
 
@@ -83,6 +89,12 @@ class _errors:  # noqa: N801 - used as a context manager
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        from controller.app.yaml_source import FileError
+        from controller.mapping import StoreError
+        from controller.p4rt.errors import P4RuntimeError
+
         if isinstance(error, (FileError, OSError, StoreError, P4RuntimeError)):
             print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
             raise typer.Exit(1) from None

@@ -13,12 +13,10 @@ import socket
 from contextlib import ExitStack
 from typing import Final
 
+from controller.app.limits import MAX_WORKERS
 from controller.app.udp_socket import Instruction, attach_program, open_control_socket
 from controller.lisp import Endpoint
 from controller.lisp.constants import MessageType
-
-MAX_WORKERS: Final = 64
-"""At most so many sockets share an address."""
 
 _SO_ATTACH_REUSEPORT_CBPF: Final = 51
 

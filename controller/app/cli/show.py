@@ -2,178 +2,183 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
-from controller.app.cli.connection import AsJson, Control, Fabric, ask, complete, print_json
+from controller.app.cli.connection import complete
+from controller.app.cli.declare import declare
 from controller.app.cli.tables import print_table
+from controller.app.control_client import Json
 
 app = typer.Typer(no_args_is_help=True, help="Show the state of a running fabric.")
 
-Pod = Annotated[str | None, typer.Option("--pod", help="Only of this PoD.", autocompletion=complete("pods"))]
-XtrName = Annotated[str | None, typer.Option("--xtr", help="Only of this xTR.", autocompletion=complete("xtrs"))]
-SwitchName = Annotated[
-    str | None, typer.Option("--switch", help="Only of this switch.", autocompletion=complete("switches"))
-]
-Iid = Annotated[int | None, typer.Option("--iid", help="Only in this Instance-ID.")]
+FILTERS = {
+    "pod": Annotated[str | None, typer.Option("--pod", help="Only of this PoD.", autocompletion=complete("pods"))],
+    "xtr": Annotated[str | None, typer.Option("--xtr", help="Only of this xTR.", autocompletion=complete("xtrs"))],
+    "switch": Annotated[
+        str | None, typer.Option("--switch", help="Only of this switch.", autocompletion=complete("switches"))
+    ],
+    "iid": Annotated[int | None, typer.Option("--iid", help="Only in this Instance-ID.")],
+}
+
+Row = Mapping[str, Any]
 
 
-def _rlocs(rlocs: Iterable[Mapping[str, Any]]) -> str:
+@dataclass(frozen=True, slots=True)
+class View:
+    """One verb.
+
+    Attributes:
+        name, about, example: of the command; the method of the control socket has the same name.
+        filters: those that make sense for it.
+        columns: by their heads: a field of the row, or what makes a cell of the row.
+        empty: the sentence in place of a table without rows.
+    """
+
+    name: str
+    about: str
+    example: str
+    filters: tuple[str, ...]
+    columns: Mapping[str, str | Callable[[Row], object]]
+    empty: str
+
+    def show(self, rows: Json) -> None:
+        """The rows as a table."""
+        cells = ([row[of] if isinstance(of, str) else of(row) for of in self.columns.values()] for row in rows)
+        print_table(tuple(self.columns), cells, self.empty)
+
+
+def _rlocs(row: Row) -> str:
     """`D1 (1/100), D2 (1/100, down)`."""
     return ", ".join(
         f"{one['name']} ({one['priority']}/{one['weight']}{'' if one.get('reachable', True) else ', down'})"
-        for one in rlocs
+        for one in row["rlocs"]
     )
+
+
+def _registered_by(row: Row) -> str:
+    return ", ".join(f"{one['xtr']} ({_seconds(one['expires_s'])})" for one in row["registered_by"])
+
+
+def _action(row: Row) -> str:
+    return str(row["kind"] if row["action"] is None else row["action"].lower().replace("_", "-"))
 
 
 def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f} s"
 
 
-@app.command(epilog="Example: lispfabric show registrations --pod D --iid 8193")
-def registrations(
-    pod: Pod = None,
-    xtr: XtrName = None,
-    iid: Iid = None,
-    as_json: AsJson = False,
-    fabric: Fabric = None,
-    control: Control = None,
-) -> None:
-    """Which EIDs are registered with which Map-Server, by whom, and for how long."""
-    rows = ask(fabric, control, "show.registrations", {"pod": pod, "xtr": xtr, "iid": iid})
-    if as_json:
-        print_json(rows)
-        return
-    shown = (
-        (
-            row["map_server"],
-            row["iid"],
-            row["eid"],
-            _rlocs(row["rlocs"]),
-            ", ".join(f"{one['xtr']} ({_seconds(one['expires_s'])})" for one in row["registered_by"]),
-        )
-        for row in rows
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def _answers(row: Row) -> str:
+    return "not probed" if row["answers"] is None else _yes(row["answers"])
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "NO"
+
+
+VIEWS = (
+    View(
+        "registrations",
+        "Which EIDs are registered with which Map-Server, by whom, and for how long.",
+        "lispfabric show registrations --pod D --iid 8193",
+        ("pod", "xtr", "iid"),
+        {
+            "MAP-SERVER": "map_server",
+            "IID": "iid",
+            "EID": "eid",
+            "RLOC-SET (PRIORITY/WEIGHT)": _rlocs,
+            "REGISTERED BY (EXPIRES IN)": _registered_by,
+        },
+        "nothing is registered",
+    ),
+    View(
+        "map-cache",
+        "What each xTR does with packets to which EIDs.",
+        "lispfabric show map-cache --xtr A1 --json",
+        ("pod", "xtr", "iid"),
+        {
+            "XTR": "xtr",
+            "IID": "iid",
+            "EID": "eid",
+            "ACTION": _action,
+            "RLOC-SET (PRIORITY/WEIGHT)": _rlocs,
+            "FROM": "source",
+            "EXPIRES IN": lambda row: _seconds(row["expires_s"]),
+        },
+        "no xTR has an entry",
+    ),
+    View(
+        "subscriptions",
+        "Which xTR is told of changes of which EID-prefixes, and how many notifications it has not acknowledged.",
+        "lispfabric show subscriptions --xtr A1",
+        ("pod", "xtr", "iid"),
+        {
+            "MAP-SERVER": "map_server",
+            "IID": "iid",
+            "EID": "eid",
+            "XTR": "xtr",
+            "KIND": "kind",
+            "UNACKNOWLEDGED": "unacknowledged",
+        },
+        "nobody has subscribed to anything",
+    ),
+    View(
+        "groups",
+        "Where each xTR sends copies of packets to which groups.",
+        "lispfabric show groups --iid 4097",
+        ("pod", "xtr", "iid"),
+        {
+            "XTR": "xtr",
+            "IID": "iid",
+            "GROUP": "group",
+            "TO ACCELERATORS": lambda row: _list(row["receivers"]),
+            "TO XTRS OF THE POD": lambda row: _list(row["pod"]),
+            "TO OTHER PODS": lambda row: _list(row["fabric"]),
+        },
+        "no group has receivers",
+    ),
+    View(
+        "rlocs",
+        "Which RLOCs each xTR uses: whether they can be reached, and what was sent to them.",
+        "lispfabric show rlocs --xtr A4",
+        ("pod", "xtr"),
+        {
+            "XTR": "xtr",
+            "RLOC": "rloc",
+            "OF": "name",
+            "EIDS": "eids",
+            "ROUTED": lambda row: _yes(row["routed"]),
+            "ANSWERS": _answers,
+            "PACKETS": "packets",
+            "OCTETS": "octets",
+        },
+        "no xTR uses an RLOC",
+    ),
+    View(
+        "drops",
+        "What switches dropped, by reason, since the fabric came up.",
+        "lispfabric show drops --pod A",
+        ("pod", "switch"),
+        {"SWITCH": "switch", "WHERE": "where", "REASON": "reason", "PACKETS": "packets", "OCTETS": "octets"},
+        "nothing was dropped",
+    ),
+)
+
+for _view in VIEWS:
+    declare(
+        app,
+        _view.name,
+        f"show.{_view.name}",
+        _view.about,
+        _view.example,
+        required={},
+        optional={name: FILTERS[name] for name in _view.filters},
+        show=_view.show,
     )
-    columns = ("MAP-SERVER", "IID", "EID", "RLOC-SET (PRIORITY/WEIGHT)", "REGISTERED BY (EXPIRES IN)")
-    print_table(columns, shown, "nothing is registered")
-
-
-@app.command("map-cache", epilog="Example: lispfabric show map-cache --xtr A1 --json")
-def map_cache(
-    pod: Pod = None,
-    xtr: XtrName = None,
-    iid: Iid = None,
-    as_json: AsJson = False,
-    fabric: Fabric = None,
-    control: Control = None,
-) -> None:
-    """What each xTR does with packets to which EIDs."""
-    rows = ask(fabric, control, "show.map-cache", {"pod": pod, "xtr": xtr, "iid": iid})
-    if as_json:
-        print_json(rows)
-        return
-    shown = (
-        (
-            row["xtr"],
-            row["iid"],
-            row["eid"],
-            row["kind"] if row["action"] is None else row["action"].lower().replace("_", "-"),
-            _rlocs(row["rlocs"]),
-            row["source"],
-            _seconds(row["expires_s"]),
-        )
-        for row in rows
-    )
-    columns = ("XTR", "IID", "EID", "ACTION", "RLOC-SET (PRIORITY/WEIGHT)", "FROM", "EXPIRES IN")
-    print_table(columns, shown, "no xTR has an entry")
-
-
-@app.command(epilog="Example: lispfabric show subscriptions --xtr A1")
-def subscriptions(
-    pod: Pod = None,
-    xtr: XtrName = None,
-    iid: Iid = None,
-    as_json: AsJson = False,
-    fabric: Fabric = None,
-    control: Control = None,
-) -> None:
-    """Which xTR is told of changes of which EID-prefixes, and how many notifications it has not acknowledged."""
-    rows = ask(fabric, control, "show.subscriptions", {"pod": pod, "xtr": xtr, "iid": iid})
-    if as_json:
-        print_json(rows)
-        return
-    fields = ("map_server", "iid", "eid", "xtr", "kind", "unacknowledged")
-    columns = ("MAP-SERVER", "IID", "EID", "XTR", "KIND", "UNACKNOWLEDGED")
-    print_table(columns, ([row[field] for field in fields] for row in rows), "nobody has subscribed to anything")
-
-
-@app.command(epilog="Example: lispfabric show groups --iid 4097")
-def groups(
-    pod: Pod = None,
-    xtr: XtrName = None,
-    iid: Iid = None,
-    as_json: AsJson = False,
-    fabric: Fabric = None,
-    control: Control = None,
-) -> None:
-    """Where each xTR sends copies of packets to which groups."""
-    rows = ask(fabric, control, "show.groups", {"pod": pod, "xtr": xtr, "iid": iid})
-    if as_json:
-        print_json(rows)
-        return
-    shown = (
-        (row["xtr"], row["iid"], row["group"], *(", ".join(row[part]) for part in ("receivers", "pod", "fabric")))
-        for row in rows
-    )
-    columns = ("XTR", "IID", "GROUP", "TO ACCELERATORS", "TO XTRS OF THE POD", "TO OTHER PODS")
-    print_table(columns, shown, "no group has receivers")
-
-
-@app.command(epilog="Example: lispfabric show rlocs --xtr A4")
-def rlocs(
-    pod: Pod = None,
-    xtr: XtrName = None,
-    as_json: AsJson = False,
-    fabric: Fabric = None,
-    control: Control = None,
-) -> None:
-    """Which RLOCs each xTR uses: whether they can be reached, and what was sent to them."""
-    rows = ask(fabric, control, "show.rlocs", {"pod": pod, "xtr": xtr})
-    if as_json:
-        print_json(rows)
-        return
-    shown = (
-        (
-            row["xtr"],
-            row["rloc"],
-            row["name"],
-            row["eids"],
-            "yes" if row["routed"] else "NO",
-            "not probed" if row["answers"] is None else "yes" if row["answers"] else "NO",
-            row["packets"],
-            row["octets"],
-        )
-        for row in rows
-    )
-    columns = ("XTR", "RLOC", "OF", "EIDS", "ROUTED", "ANSWERS", "PACKETS", "OCTETS")
-    print_table(columns, shown, "no xTR uses an RLOC")
-
-
-@app.command(epilog="Example: lispfabric show drops --pod A")
-def drops(
-    pod: Pod = None,
-    switch: SwitchName = None,
-    as_json: AsJson = False,
-    fabric: Fabric = None,
-    control: Control = None,
-) -> None:
-    """What switches dropped, by reason, since the fabric came up."""
-    rows = ask(fabric, control, "show.drops", {"pod": pod, "switch": switch})
-    if as_json:
-        print_json(rows)
-        return
-    fields = ("switch", "where", "reason", "packets", "octets")
-    columns = ("SWITCH", "WHERE", "REASON", "PACKETS", "OCTETS")
-    print_table(columns, ([row[field] for field in fields] for row in rows), "nothing was dropped")
