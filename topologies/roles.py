@@ -162,7 +162,7 @@ def _nodes(
 
 def xtr_config(topology: Topology, switch: SwitchConfig) -> XtrConfig:
     """The configuration of an access xTR or border pxTR. Raises ValueError for a switch of another role."""
-    config = _role_config(topology, switch)
+    config = replace(_role_config(topology, switch), extranets=bool(topology.extranets))
     if topology.probing is not None:
         config = replace(config, probing=topology.probing.probing())
     nodes = {SCALE_UP: topology.pod(switch.pod or "").mapping_system.nodes}

@@ -153,7 +153,8 @@ class _ControlPlane(MachineProcess[Xtr]):
                 log.info("%s: map-cache: %s is gone", self.name, eid)
             case MapCacheChange(eid=eid, entry=entry) if entry is not None:
                 rlocs = " ".join(f"{loc.rloc}({loc.priority}/{loc.weight})" for loc in entry.locators) or "-"
-                log.info("%s: map-cache: %s %s %s", self.name, eid, entry.kind.value, rlocs)
+                crossing = "" if entry.provider is None else f" in {entry.provider}"
+                log.info("%s: map-cache: %s %s %s%s", self.name, eid, entry.kind.value, rlocs, crossing)
             case DatabaseChange(eid=eid, entry=entry):
                 log.info("%s: database: %s %s", self.name, eid, entry.state.value if entry else "is gone")
             case _:

@@ -36,9 +36,10 @@ def unwrap(datagram: Datagram) -> tuple[Message, bool]:
 
 
 def describe_locator(locator: RlocRecord, name_of: NameOf) -> str:
-    """`D1 (1/100)`: the RLOC with its priority and weight."""
+    """`D1 (1/100)`: the RLOC with its priority and weight; `D1 (1/100, in 4098)` with another Instance-ID's tunnels."""
     where = name_of(locator.rloc) if locator.rloc is not None else str(locator.address)
-    return f"{where} ({locator.priority}/{locator.weight})"
+    crossing = "" if locator.iid is None else f", in {locator.iid}"
+    return f"{where} ({locator.priority}/{locator.weight}{crossing})"
 
 
 def describe_record(record: EidRecord, name_of: NameOf) -> str:

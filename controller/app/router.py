@@ -339,9 +339,11 @@ class Router(MachineProcess[Xtr]):
         if entry is None:
             return tables.remove(eid.iid, prefix)
         if entry.kind is Kind.LOCAL:
-            return tables.set_local(eid.iid, prefix, self._attached[eid])
+            attached = eid if entry.provider is None else Eid(entry.provider, eid.target)
+            return tables.set_local(eid.iid, prefix, self._attached[attached])
         if entry.kind is Kind.FORWARD:
-            return tables.set_forward(eid.iid, prefix, *usable(entry.locators, self._versions))
+            tiers = usable(entry.locators, self._versions)
+            return tables.set_forward(eid.iid, prefix, *tiers, provider=entry.provider)
         if entry.action == Action.SEND_MAP_REQUEST:
             return tables.set_unknown(eid.iid, prefix)
         # Natively-Forward has nowhere to go either: EIDs are not routable in the underlay.

@@ -281,6 +281,17 @@ def find_ip(address: Address) -> IPAddress | None:
     return None
 
 
+def find_iid(address: Address) -> int | None:
+    """Return the instance-ID (24 bits) around the address that `find_ip` finds; None if none is said."""
+    if isinstance(address, InstanceId):
+        return address.iid
+    if isinstance(address, _DECORATED):
+        return find_iid(address.address)
+    if isinstance(address, AfiList):
+        return next((find_iid(element) for element in address.elements if find_ip(element) is not None), None)
+    return None
+
+
 def is_ignorable(address: Address) -> bool:
     """Tell whether only LCAFs of unknown type are in `address`, so that it counts as absent (RFC 9306 §3)."""
     if isinstance(address, UnknownLcaf):

@@ -10,7 +10,7 @@ from controller.lisp.address import IPAddress
 from controller.lisp.address_encode import encode_address
 from controller.lisp.constants import TTL_REMOVE
 from controller.lisp.eid import Eid
-from controller.lisp.lcaf import Address, find_ip
+from controller.lisp.lcaf import Address, find_iid, find_ip
 from controller.lisp.metadata import Metadata, find_metadata
 
 
@@ -47,6 +47,11 @@ class RlocRecord:
     def rloc(self) -> IPAddress | None:
         """The IP address to encapsulate to; None if the locator names none, as a replication list does."""
         return find_ip(self.address)
+
+    @property
+    def iid(self) -> int | None:
+        """The instance-ID to encapsulate with; None if the locator leaves it at that of the EID (RFC 8060 §4.1)."""
+        return find_iid(self.address)
 
     @property
     def metadata(self) -> Metadata | None:

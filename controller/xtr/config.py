@@ -84,9 +84,9 @@ class XtrConfig:
     minutes, where a record leaves it to the receiver. `use_ttl`: the Map-Server shall let registrations
     expire after `record_ttl` (T bit). `quick_register_for`: that long after a change, registrations are
     refreshed every `quick_register_interval` (RFC 9301 §8.2); 0 for never. `metadata`: what Map-Requests say
-    of this xTR, under the vendor's `oui` (SO-SUB-4). `extranets`: the data plane can encapsulate with another
-    instance-ID than that of the EID; else locators that want that are refused. `path_mtu`: None keeps every
-    message in a packet that no path fragments.
+    of this xTR, under the vendor's `oui` (SO-SUB-4). `extranets`: the mapping systems may have IP packets
+    encapsulated with another instance-ID than that of their EID; else locators that want that are refused.
+    `path_mtu`: None keeps every message in a packet that no path fragments.
 
     `request_tries` Map-Requests go out `request_interval` apart, then nothing for `request_pause` (RFC 9301
     §5.3). `subscribe_on_miss`: Map-Requests carry the N bit. A subscription is renewed after

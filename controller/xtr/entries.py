@@ -16,7 +16,7 @@ class Kind(Enum):
     NEGATIVE = "negative"
     """Do what `action` says."""
     LOCAL = "local"
-    """Deliver here: the EID is attached."""
+    """Deliver here: the EID is attached, in its own instance-ID or in that of its locators (an extranet)."""
 
 
 class Source(Enum):
@@ -48,8 +48,8 @@ class MapCacheEntry:
     """A map-cache entry.
 
     `locators`: the usable ones, sorted by address, and only for FORWARD; LOCAL has the own ones. `action`
-    counts for NEGATIVE. `ttl` in minutes; `expires` in seconds of the machine's clock, None for LOCAL.
-    `link`: the mapping system it comes from, empty for LOCAL.
+    counts for NEGATIVE. `ttl` in minutes; `expires` in seconds of the machine's clock, None for an own EID.
+    `link`: the mapping system it comes from, empty for an own EID.
     """
 
     eid: Eid
@@ -66,6 +66,11 @@ class MapCacheEntry:
         """The binary accelerator id, 32 bits, that Scale-Up frames to this EID carry; None if not told alike."""
         found = {locator.metadata.acc_id for locator in self.locators if locator.metadata is not None}
         return found.pop() if len(found) == 1 else None
+
+    @property
+    def provider(self) -> int | None:
+        """The instance-ID in which the EID is reached, where it is another than its own (an extranet)."""
+        return self.locators[0].iid if self.locators else None
 
     def forwards_like(self, other: MapCacheEntry | None) -> bool:
         """Whether both do the same with a packet, whatever their lifetime and origin."""

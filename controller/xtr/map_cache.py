@@ -5,15 +5,20 @@ told. So an EID is gone when no node knows it.
 
 What was told about an own EID is kept too, out of sight: it says who else serves the EID, and it is what to
 forward by from the moment the EID is detached here.
+
+A locator may want packets encapsulated with another instance-ID than that of their EID (an extranet, by policy of the
+mapping system). All locators of an entry have one and the same; if this xTR is one of them, the EID of the other
+instance-ID may be attached here, and is then delivered to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
-from controller.lisp import Action, AfiList, Eid, EidRecord, InstanceId, IPAddress, RlocRecord
+from controller.lisp import Action, Eid, EidRecord, IPAddress, RlocRecord
 from controller.lisp.constants import PRIORITY_UNUSABLE, TTL_RECEIVER_DECIDES
 from controller.mapping.machine import EidTable, TimerQueue
 from controller.xtr.entries import Kind, Locator, MapCacheEntry, Source
@@ -43,6 +48,7 @@ class MapCache:
         self._learned: EidTable[dict[str, Learned]] = EidTable()
         self._own: dict[Eid, MapCacheEntry | None] = {}
         self._entries: EidTable[MapCacheEntry] = EidTable()
+        self._subscribers: dict[int, set[int]] = {}  # instance-IDs that were told of locators in another one
         self._expiry: TimerQueue[tuple[Eid, str]] = TimerQueue()
 
     def lifetime(self, record: EidRecord) -> float:
@@ -62,6 +68,8 @@ class MapCache:
         told[link] = Learned(record, link, source, nonce, expires)
         self._learned[eid] = told
         self._expiry.set((eid, link), expires)
+        for provider in _foreign_iids(record):
+            self._subscribers.setdefault(provider, set()).add(eid.iid)
         return self._refresh(eid)
 
     def forget(self, eid: Eid, link: str) -> list[MapCacheChange]:
@@ -75,12 +83,12 @@ class MapCache:
     def own(self, eid: Eid, entry: MapCacheEntry | None) -> list[MapCacheChange]:
         """Put a local entry, or none, in place of whatever is learned about an own EID."""
         self._own[eid] = entry
-        return self._refresh(eid)
+        return self._refresh(eid) + self._refresh_subscribers(eid)
 
     def disown(self, eid: Eid) -> list[MapCacheChange]:
         """`eid` is not local any more: what is learned about it counts again."""
         self._own.pop(eid, None)
-        return self._refresh(eid)
+        return self._refresh(eid) + self._refresh_subscribers(eid)
 
     def is_own(self, eid: Eid) -> bool:
         """Whether `eid` is in the local database and attached."""
@@ -118,24 +126,34 @@ class MapCache:
         return self._expiry.next_deadline()
 
     def usable(self, record: EidRecord) -> tuple[Locator, ...]:
-        """The locators to encapsulate to: not ourselves, and none that must not be used (RFC 9300 §12)."""
+        """The locators to encapsulate to: not ourselves, and none that must not be used (RFC 9300 §12).
+
+        All with the instance-ID of the best of them, for a packet's tunnel can have but one.
+        """
         iid = record.key.iid
-        return tuple(
+        found = [
             Locator(rloc, locator.priority, locator.weight, locator.metadata, iid=foreign_iid(locator, iid))
             for locator in record.locators
             if (rloc := locator.rloc) is not None
             and rloc not in self._rlocs
             and locator.priority != PRIORITY_UNUSABLE
             and locator.reachable
-            and (self._extranets or foreign_iid(locator, iid) is None)
-        )
+            and (self._may_cross(record.key) or foreign_iid(locator, iid) is None)
+        ]
+        best = min(found, key=lambda locator: locator.priority, default=None)
+        return tuple(locator for locator in found if best is not None and locator.iid == best.iid)
 
     def refused(self, record: EidRecord) -> list[int]:
-        """The instance-IDs that locators want packets encapsulated with although the data plane cannot do that."""
-        if self._extranets:
-            return []
-        found = {foreign_iid(locator, record.key.iid) for locator in record.locators}
-        return sorted(iid for iid in found if iid is not None)
+        """The instance-IDs that locators want packets encapsulated with although that cannot be."""
+        foreign = _foreign_iids(record)
+        if foreign and self._may_cross(record.key):
+            used = {locator.iid for locator in self.usable(record)}
+            foreign = foreign - used if used else set()
+        return sorted(foreign)
+
+    def _may_cross(self, eid: Eid) -> bool:
+        """Whether packets to an EID may be encapsulated with another instance-ID; the data plane can do it for IP."""
+        return self._extranets and isinstance(eid.target, (IPv4Network, IPv6Network))
 
     def _refresh(self, eid: Eid) -> list[MapCacheChange]:
         before = self._entries.get(eid)
@@ -153,16 +171,40 @@ class MapCache:
         if learned is None:
             return None
         record = learned.record
+        attached = self._attached_in_another(record)
+        if attached is not None:
+            return replace(
+                attached, eid=eid, ttl=record.ttl, expires=learned.expires, source=learned.source, link=learned.link
+            )
         locators = self.usable(record)
         kind = Kind.FORWARD if locators else Kind.NEGATIVE
         # A mapping whose locators are all out of use leaves no way to go; asking again would not help.
         action = Action.NO_ACTION if locators else Action.DROP if record.locators else record.action
         return MapCacheEntry(eid, kind, locators, action, record.ttl, learned.expires, learned.source, learned.link)
 
+    def _attached_in_another(self, record: EidRecord) -> MapCacheEntry | None:
+        """The local entry of the EID that a record of an extranet speaks of; its locators name the instance-ID."""
+        for locator in record.locators if self._may_cross(record.key) else ():
+            iid = foreign_iid(locator, record.key.iid)
+            if iid is not None and locator.rloc in self._rlocs:
+                entry = self._own.get(Eid(iid, record.key.target))
+                if entry is not None:
+                    return replace(entry, locators=tuple(replace(one, iid=iid) for one in entry.locators))
+        return None
+
+    def _refresh_subscribers(self, eid: Eid) -> list[MapCacheChange]:
+        """An own EID has changed: so may have what other instance-IDs know as theirs."""
+        changes = []
+        for iid in sorted(self._subscribers.get(eid.iid, ())):
+            changes += self._refresh(Eid(iid, eid.target))
+        return changes
+
+
+def _foreign_iids(record: EidRecord) -> set[int]:
+    found = {foreign_iid(locator, record.key.iid) for locator in record.locators}
+    return {iid for iid in found if iid is not None}
+
 
 def foreign_iid(locator: RlocRecord, iid: int) -> int | None:
     """The instance-ID that a locator wants packets encapsulated with, if it is not `iid`, that of their EIDs."""
-    address = locator.address
-    parts = address.elements if isinstance(address, AfiList) else (address,)
-    found = next((part.iid for part in parts if isinstance(part, InstanceId)), iid)
-    return found if found != iid else None
+    return locator.iid if locator.iid != iid else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.dataplane.addresses import AccId
 from controller.dataplane.codepoints import DropReason, Encapsulation
 from controller.dataplane.entries import MAX_GROUP_SIZE, NextHop, Rloc, mac, shares
 from controller.dataplane.router_tables import Changes, RouterTables
@@ -17,6 +19,7 @@ from controller.p4rt.entities import Key, State, TableEntry
 
 OWN = IPv4Address("192.0.2.3")
 D1, D2 = Rloc(IPv4Address("192.0.2.31"), 100), Rloc(IPv4Address("192.0.2.32"), 100)
+FORWARDING = ("use_rloc_set", "use_extranet")
 HOP = NextHop(1, "02:01:00:01:00:01", "02:01:00:05:00:01")
 
 
@@ -42,7 +45,7 @@ class Mirror:
         tables = [entity for entity in self.state.values() if isinstance(entity, TableEntry)]
         sets = {entity.match["rloc_set"].value for entity in tables if entity.table == "rloc_set"}  # type: ignore[union-attr]
         for entity in tables:
-            if isinstance(entity.action, Action) and entity.action.name == "use_rloc_set":
+            if isinstance(entity.action, Action) and entity.action.name in FORWARDING:
                 assert self.may_be_empty or entity.action.params["rloc_set"] in sets
 
 
@@ -55,6 +58,7 @@ rlocs = st.lists(st.builds(Rloc, st.sampled_from([D1.address, D2.address, OWN]),
 operations = st.one_of(
     st.tuples(st.just("set_forward"), st.integers(1, 2), prefixes, rlocs),
     st.tuples(st.just("set_forward"), st.integers(1, 2), prefixes, rlocs, rlocs),
+    st.tuples(st.just("set_extranet"), st.integers(1, 2), prefixes, rlocs),
     st.tuples(st.just("set_reachable"), st.sampled_from([D1.address, D2.address, OWN]), st.booleans()),
     st.tuples(st.just("set_local"), st.integers(1, 2), prefixes, st.just(HOP)),
     st.tuples(st.just("set_negative"), st.integers(1, 2), prefixes, st.sampled_from(DropReason)),
@@ -70,7 +74,8 @@ def test_changes_lead_to_what_is_desired(steps: list[tuple[Any, ...]]) -> None:
     mirror = Mirror(tables)
     for name, *arguments in steps:
         mirror.may_be_empty |= name == "set_reachable"
-        mirror.apply(getattr(tables, name)(*arguments))
+        change = partial(tables.set_forward, provider=9) if name == "set_extranet" else getattr(tables, name)
+        mirror.apply(change(*arguments))
     assert mirror.state == as_map(tables)
     for address in (D1.address, D2.address, OWN):  # whatever is said of RLOCs, it leaves no trace when taken back
         mirror.apply(tables.set_reachable(address, True))
@@ -79,7 +84,7 @@ def test_changes_lead_to_what_is_desired(steps: list[tuple[Any, ...]]) -> None:
     users = {
         e.action.params["rloc_set"]
         for e in mirror.state.values()
-        if isinstance(e, TableEntry) and isinstance(e.action, Action) and e.action.name == "use_rloc_set"
+        if isinstance(e, TableEntry) and isinstance(e.action, Action) and e.action.name in FORWARDING
     }
     assert len(used) == len(users)
 
@@ -88,6 +93,20 @@ def test_a_repeated_change_changes_nothing() -> None:
     tables = RouterTables(OWN)
     assert tables.set_forward(1, IPv4Network("40.0.0.7/32"), [D2, D1])
     assert not tables.set_forward(1, IPv4Network("40.0.0.7/32"), [D1, D2])
+
+
+def test_an_extranet_shares_the_rloc_set_but_not_the_tunnels_instance() -> None:
+    tables = RouterTables(OWN)
+    prefix = IPv4Network("40.0.0.0/16")
+    tables.set_forward(1, prefix, [D1])
+    (entry,) = tables.set_forward(2, prefix, [D1], provider=1).put
+    assert isinstance(entry, TableEntry)
+    assert entry.action == Action("use_extranet", {"rloc_set": 1, "iid": 1})
+    (entry,) = tables.set_forward(2, prefix, [D1]).put
+    assert isinstance(entry, TableEntry)
+    assert entry.action == Action("use_rloc_set", {"rloc_set": 1}), "the policy is gone"
+    with pytest.raises(ValueError, match="AccID 7 of Instance-ID 2: extranets are for IP"):
+        tables.set_forward(2, AccId(7), [D1], provider=1)
 
 
 def test_an_eid_without_a_usable_rloc_is_dropped() -> None:

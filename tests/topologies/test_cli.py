@@ -55,7 +55,7 @@ def test_a_topology_that_comes_with_lispfabric_goes_by_its_name() -> None:
         (["run", "nowhere.yaml"], "error: nowhere.yaml: cannot be read: No such file or directory"),
         (["run", str(FIGURE1), "--to", "acc9"], "error: --to acc9: no such accelerator; there are acc1, acc2,"),
         (["check", "nowhere.yaml"], "error: nowhere.yaml: cannot be read"),
-        (["check", "figure2"], "error: figure2: no such file, and no such topology: there are figure1, "),
+        (["check", "figure2"], "error: figure2: no such file, and no such topology: there are extranet, "),
     ],
 )
 def test_a_mistake_is_one_clear_line(arguments: list[str], message: str) -> None:

@@ -79,7 +79,9 @@ class Show:
         return rows
 
     async def map_cache(self, params: Mapping[str, Any], session: Session) -> object:
-        """The map-cache of each xTR; `expires_s` is null for what is attached there."""
+        """The map-cache of each xTR; `expires_s` is null for what is attached there, `iid` of an RLOC for all but
+        extranets.
+        """
         wanted, iid = self._filters(params)
         rows: list[Row] = []
         for name, router in self._fabric.routers.items():
@@ -94,6 +96,7 @@ class Show:
                         "priority": one.priority,
                         "weight": one.weight,
                         "reachable": one.reachable,
+                        "iid": one.iid,
                     }
                     for one in entry.locators
                 ]
@@ -193,6 +196,7 @@ class Show:
             "rloc": str(locator.rloc or locator.address),
             "priority": locator.priority,
             "weight": locator.weight,
+            "iid": locator.iid,
         }
 
     def _eids(self, accelerator: str) -> Iterable[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -52,11 +52,16 @@ class View:
 
 
 def _rlocs(row: Row) -> str:
-    """`D1 (1/100), D2 (1/100, down)`."""
-    return ", ".join(
-        f"{one['name']} ({one['priority']}/{one['weight']}{'' if one.get('reachable', True) else ', down'})"
-        for one in row["rlocs"]
-    )
+    """`D1 (1/100), D2 (1/100, down)`; `D1 (1/100, in 4098)` where packets go in another Instance-ID, by an extranet."""
+    return ", ".join(f"{one['name']} ({', '.join(_terms(one))})" for one in row["rlocs"])
+
+
+def _terms(rloc: Row) -> Iterator[str]:
+    yield f"{rloc['priority']}/{rloc['weight']}"
+    if rloc["iid"] is not None:
+        yield f"in {rloc['iid']}"
+    if not rloc.get("reachable", True):
+        yield "down"
 
 
 def _registered_by(row: Row) -> str:
