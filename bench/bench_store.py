@@ -49,7 +49,7 @@ from controller.mapping import (
     pod_map_server,
 )
 from controller.mapping.content import Terms
-from controller.mapping.sqlite_rows import encode_change
+from controller.mapping.sqlite_rows import Rows, encode_change
 from controller.mapping.sqlite_store import SqliteStore
 
 REPEATS = 3  # the best counts: others may use the disk
@@ -125,7 +125,13 @@ def compare_commits(files: Iterator[Path], seconds: float) -> None:
     """Print the table of commits."""
     changes = list(all_changes(range(BATCH * 100)))
     statement = "INSERT INTO {} VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
-    rows = [(statement.format(row.table), (row.key, row.body)) for row in map(encode_change, changes)]
+    rows: list[tuple[str, tuple[bytes, bytes | None]]] = []
+    for change in changes:
+        encoded = Rows()
+        encode_change(change, encoded)
+        rows += [
+            (statement.format(table), row) for table, columns in encoded.items() for row in zip(*columns, strict=True)
+        ]
     print(f"{'commits':30} {'commits/s':>11} {'rows/s':>11} {'longest ms':>11} {'limit/s':>11} {'ratio':>7}")
     for power_safe in (False, True):
         for registers_in_one in (1, BATCH):

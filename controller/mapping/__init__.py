@@ -20,6 +20,7 @@ from controller.mapping.server import MapServer
 from controller.mapping.store import (
     Change,
     Contribution,
+    Contributions,
     Forgotten,
     MemoryStore,
     NonceFloor,
@@ -40,6 +41,7 @@ __all__ = [
     "ConfiguredSubscription",
     "Contribution",
     "ContributionView",
+    "Contributions",
     "Event",
     "Extranet",
     "Forgotten",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 
 from controller.lisp.replication import source_of
@@ -19,33 +20,26 @@ class Audience:
     def __init__(self, state: MapServerState, answers: Answers) -> None:
         self._state = state
         self._answers = answers
-        self._last: tuple[Content | None, Content | None, frozenset[XtrKey], frozenset[XtrKey]]
-        self._last = None, None, frozenset(), frozenset()
+        # What is said of many EIDs often changes in the same way.
+        self._members = lru_cache(maxsize=1 << 12)(self._members_of)
 
     def members(self, change: MappingChange) -> frozenset[XtrKey]:
-        """Who belongs to the RLOC-set, before or now, and the pxTRs of their sites (SO-MS-5).
-
-        The last answer is remembered: what one message changes often changes in the same way.
-        """
-        _, before, after, xtrs = change
-        last_before, last_after, last_xtrs, members = self._last
-        if before is not last_before or after is not last_after or xtrs != last_xtrs:
-            members = self._members(change)
-            self._last = (before, after, xtrs, members)
+        """Who belongs to the RLOC-set, before or now, and the pxTRs of their sites (SO-MS-5)."""
+        members = self._members(change.before, change.after, change.xtrs)
         source = source_of(change.eid)
         if source is not None:  # whoever registered the source has the packets to replicate (RFC 8378 §5.2)
             match = self._answers.match(source)
             members |= self._served(match[1].xtrs) if match is not None else set()
         return members
 
-    def _members(self, change: MappingChange) -> frozenset[XtrKey]:
-        members = set(change.xtrs)
-        for record in (change.before, change.after):
-            for locator in record.locators if record else ():
+    def _members_of(self, before: Content | None, after: Content | None, xtrs: frozenset[XtrKey]) -> frozenset[XtrKey]:
+        members = set(xtrs)
+        for content in (before, after):
+            for locator in content.locators if content else ():
                 owner = self._state.sites.xtr_at(locator.rloc) if locator.rloc else None
                 if owner is not None:
                     members.add(owner)
-        for site_id in {xtr.site_id for xtr in change.xtrs}:
+        for site_id in {xtr.site_id for xtr in xtrs}:
             members |= self._state.sites.borders(site_id)
         return self._served(members)
 

@@ -27,6 +27,13 @@ class Content:
     locators: tuple[RlocRecord, ...]
     _wire: tuple[bytes, bytes] | None = field(init=False, repr=False, compare=False, default=None)
     _acc_ids: tuple[int, ...] | None = field(init=False, repr=False, compare=False, default=None)
+    _hash: int | None = field(init=False, repr=False, compare=False, default=None)
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            object.__setattr__(self, "_hash", hash((self.ttl, self.locators)))
+        assert self._hash is not None
+        return self._hash
 
     @property
     def wire(self) -> tuple[bytes, bytes]:
@@ -58,6 +65,13 @@ class Terms:
     timeout: float
     proxy_reply: bool
     _alone: Content | None = field(init=False, repr=False, compare=False, default=None)
+    _hash: int | None = field(init=False, repr=False, compare=False, default=None)
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            object.__setattr__(self, "_hash", hash((self.content, self.timeout, self.proxy_reply)))
+        assert self._hash is not None
+        return self._hash
 
     @property
     def alone(self) -> Content:

@@ -22,13 +22,14 @@ from controller.lisp import (
     Key,
     MapNotify,
     MapNotifyAck,
+    is_group,
 )
 from controller.mapping.answers import Answers
 from controller.mapping.audience import Audience
 from controller.mapping.content import Content
 from controller.mapping.delivery import Channel, ChannelKey, Delivery, Flight, FlightKey
 from controller.mapping.machine import Event, NonceUse, Pace, Packing, Send, dropped
-from controller.mapping.registry import MappingChange
+from controller.mapping.registry import JointChange, MappingChange, joined
 from controller.mapping.state import MapServerState
 from controller.mapping.store import Subscription, SubscriptionKind, XtrKey
 
@@ -47,13 +48,30 @@ class Publisher:
         self._ready: dict[ChannelKey, None] = {}
         self._member_nonces: dict[XtrKey, int] = {}
 
-    def changed(self, change: MappingChange, informed: XtrKey | None = None) -> list[Send | Event]:
-        """Mark a changed mapping for everyone concerned.
+    def changed(self, changes: Iterable[JointChange], informed: XtrKey | None = None) -> list[Send | Event]:
+        """Mark changed mappings for everyone concerned.
 
-        `informed` gets the new mapping as acknowledgement of its Map-Register, and is not notified as member
+        `informed` gets the new mappings as acknowledgement of its Map-Register, and is not notified as member
         of the RLOC-set once more. An xTR that subscribed is told by publication, any other member of the
         previous and new set, and every pxTR of the site, by member notification (choice C18).
         """
+        outputs: list[Send | Event] = []
+        for change in changes:
+            outputs.append(Event("mapping-changed", partial(_described, change)))
+            if self._concerns_others(change, informed):
+                for one in change.each():
+                    self._mark_concerned(one, informed)
+                    outputs += self.changed(joined(self._state.imported(one)))
+        return outputs
+
+    def _concerns_others(self, change: JointChange, informed: XtrKey | None) -> bool:
+        """Whether anybody but `informed` has to hear of it: often nobody does."""
+        state, eids = self._state, change.eids
+        if state.subscriptions.active or state.has_extranets or state.sites.has_petr(eids) or is_group(eids[0]):
+            return True
+        return not self._audience.members(next(change.each())) <= {informed}
+
+    def _mark_concerned(self, change: MappingChange, informed: XtrKey | None) -> None:
         state = self._state
         subscribed = state.subscriptions.following(change.eid) if state.subscriptions.active else []
         if state.sites.is_petr(change.eid):  # no part of any range, but the answer for every hole
@@ -69,27 +87,6 @@ class Publisher:
             untold = self._audience.members(change) - told
             for xtr in sorted(untold, key=str) if untold else ():
                 self._mark(ChannelKey(xtr, None), change.eid)
-        outputs: list[Send | Event] = [Event("mapping-changed", partial(_described, change))]
-        for imported in state.imported(change):
-            outputs += self.changed(imported)
-        return outputs
-
-    def changed_together(self, changes: Iterable[MappingChange], informed: XtrKey | None) -> list[Send | Event]:
-        """The same for what one message changed of EIDs that are no groups: often nobody else is concerned."""
-        state, told = self._state, {informed}
-        followed = state.subscriptions.active or state.has_extranets
-        outputs: list[Send | Event] = []
-        like: tuple[Content | None, Content | None, frozenset[XtrKey]] | None = None
-        for change in changes:
-            eid, before, after, xtrs = change
-            if like is None or before is not like[0] or after is not like[1] or xtrs != like[2]:
-                like = before, after, xtrs
-                concerned = followed or not self._audience.members(change) <= told
-            if concerned or state.sites.is_petr(eid):
-                outputs += self.changed(change, informed)
-            else:
-                outputs.append(Event("mapping-changed", partial(_described, change)))
-        return outputs
 
     def confirm(self, subscription: Subscription, now: float) -> list[Send | Event]:
         """Answer an accepted subscription: its mapping and what of the more-specifics fits (RFC 9437 §5).
@@ -361,8 +358,8 @@ class Publisher:
         return [event, Send(Datagram(self._state.endpoint, flight.key.destination, payload))]
 
 
-def _described(change: MappingChange) -> dict[str, object]:
-    return {"eid": str(change.eid), "before": _rlocs(change.before), "after": _rlocs(change.after)}
+def _described(change: JointChange) -> dict[str, object]:
+    return {"eids": " ".join(map(str, change.eids)), "before": _rlocs(change.before), "after": _rlocs(change.after)}
 
 
 def _rlocs(content: Content | None) -> str:

@@ -15,14 +15,15 @@ from controller.lisp import (
     MapNotify,
     MapRegister,
 )
-from controller.mapping.amendment import AmendmentTable, Sender, accepted_fields
+from controller.mapping.amendment import AmendmentTable, accepted_fields
 from controller.mapping.config import SiteConfig
 from controller.mapping.content import Terms
+from controller.mapping.holdings import Sender
 from controller.mapping.leases import MessageLeases
 from controller.mapping.machine import Event, Send, dropped
 from controller.mapping.publisher import Publisher
 from controller.mapping.refresh import RefreshTable
-from controller.mapping.registry import MappingChange
+from controller.mapping.registry import MappingChange, joined
 from controller.mapping.replication import replication_problem
 from controller.mapping.state import MapServerState
 from controller.mapping.store import Contribution, Receipt, Withdrawn, XtrKey
@@ -66,7 +67,7 @@ class RegistrationHandler:
         outputs: list[Send | Event] = []
         changes: list[MappingChange] = []
         accepted: list[EidRecord] = []
-        leases = MessageLeases(now)
+        leases, serial = MessageLeases(now), self._state.next_serial
         for index, record in enumerate(message.records):
             problem = self._problem(sender, record)
             if problem is not None:
@@ -74,7 +75,7 @@ class RegistrationHandler:
                 outputs.append(Event("map-register-record-refused", {**fields, "reason": problem}))
                 continue
             accepted.append(record)
-            changes += self._apply(message, record, sender.xtr, leases)
+            changes += self._apply(message, record, sender.xtr, leases, serial)
         reply = self._acknowledgement(message, accepted, sender)
         receipt = Receipt(sender.xtr, sender.key.key_id, message.nonce, datagram.payload, reply, datagram.source)
         self._state.keep_receipt(receipt)
@@ -88,9 +89,8 @@ class RegistrationHandler:
                 self._refreshes.learn(message, sender.key, receipt, leases)
                 self.amendments.learn(message, sender, receipt)
         outputs += self._reply(datagram, reply)
-        for change in changes:
-            outputs += self._publisher.changed(change, sender.xtr if reply is not None else None)
-        return outputs
+        informed = sender.xtr if reply is not None else None
+        return outputs + self._publisher.changed(joined(changes), informed)
 
     def _authenticate(self, datagram: Datagram, message: MapRegister) -> Sender:
         """Find the key and verify the MAC with it, then see whether the sender is who it says."""
@@ -165,14 +165,14 @@ class RegistrationHandler:
         return replication_problem(record, known.rlocs if known is not None else None)
 
     def _apply(
-        self, message: MapRegister, record: EidRecord, xtr: XtrKey, leases: MessageLeases
+        self, message: MapRegister, record: EidRecord, xtr: XtrKey, leases: MessageLeases, serial: int
     ) -> list[MappingChange]:
         eid = record.key
         found: list[MappingChange | None] = []
         if record.is_withdrawal:
             found.append(self._state.withdraw(Withdrawn(eid, xtr)))
         else:
-            found.append(self._register(message, record, eid, xtr, leases))
+            found.append(self._register(message, record, eid, xtr, leases, serial))
             if not message.merge:
                 mapping = self._state.registry.table[eid]
                 # A group is registered by many sites, each of which speaks for itself only.
@@ -181,7 +181,7 @@ class RegistrationHandler:
         return _combined([change for change in found if change is not None])
 
     def _register(
-        self, message: MapRegister, record: EidRecord, eid: Eid, xtr: XtrKey, leases: MessageLeases
+        self, message: MapRegister, record: EidRecord, eid: Eid, xtr: XtrKey, leases: MessageLeases, serial: int
     ) -> MappingChange | None:
         timeout = record.ttl * _SECONDS_PER_MINUTE if message.use_ttl else self._state.config.registration_timeout
         terms = Terms.of(record.ttl, record.locators, timeout, message.proxy_reply)
@@ -189,7 +189,7 @@ class RegistrationHandler:
         if held is not None and held.terms == terms:
             self._state.registry.hold(held, leases.of(timeout))
             return None
-        return self._state.contribute(Contribution(eid, xtr, terms, self._state.next_serial()), leases.of(timeout))
+        return self._state.contribute(Contribution(eid, xtr, terms, serial), leases.of(timeout))
 
     def _acknowledgement(self, message: MapRegister, accepted: list[EidRecord], sender: Sender) -> bytes | None:
         """The Map-Notify for M=1: the merged mappings, and withdrawals as they came (choice C5)."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from controller.lisp import Eid, EidRecord
+from controller.lisp import Eid, EidRecord, is_group
 from controller.mapping.content import Content, Terms, merged_content
 from controller.mapping.leases import Lease, LeaseQueue, Registration
 from controller.mapping.machine import EidTable
@@ -62,6 +62,33 @@ class MappingChange(NamedTuple):
     xtrs: frozenset[XtrKey]
 
 
+class JointChange(NamedTuple):
+    """A `MappingChange` for each of several EIDs that are no groups, all alike, or for one EID."""
+
+    eids: list[Eid]
+    before: Content | None
+    after: Content | None
+    xtrs: frozenset[XtrKey]
+
+    def each(self) -> Iterator[MappingChange]:
+        """One after the other."""
+        _, before, after, xtrs = self
+        return (MappingChange(eid, before, after, xtrs) for eid in self.eids)
+
+
+def joined(changes: Iterable[MappingChange]) -> list[JointChange]:
+    """The same, with neighbours that are alike as one."""
+    found: list[JointChange] = []
+    for eid, before, after, xtrs in changes:
+        last = found[-1] if found else None
+        alike = last is not None and before is last.before and after is last.after and xtrs == last.xtrs
+        if last is not None and alike and not is_group(eid) and not is_group(last.eids[0]):
+            last.eids.append(eid)
+        else:
+            found.append(JointChange([eid], before, after, xtrs))
+    return found
+
+
 class Registry:
     """All mappings of a mapping system.
 
@@ -112,9 +139,9 @@ class Registry:
         mapping = self.table.get(part.eid)
         held = mapping.part_of(part.xtr) if mapping is not None else None
         if mapping is not None and held is not None:
-            change = self.replace(mapping, held, part.terms, part.serial)
+            changes = self.replace([(mapping, held, part.terms, frozenset(mapping.xtrs))], part.serial)
             self.hold(held, lease)
-            return change
+            return next(changes[0].each()) if changes else None
         self._registered[part.xtr] = self.registered_by(part.xtr) + 1
         new = Registration(part.eid if mapping is None else mapping.eid, part.xtr, part.terms, part.serial, lease)
         self._leases.hold(lease, new)
@@ -124,13 +151,35 @@ class Registry:
             self._index(mapping.eid, None, mapping.content)
             return MappingChange(mapping.eid, None, mapping.content, frozenset((part.xtr,)))
         mapping.parts += (new,)
-        return self._republish(mapping)
+        return self._republish(mapping, frozenset(mapping.xtrs))
 
-    def replace(self, mapping: Mapping, held: Registration, terms: Terms, serial: int) -> MappingChange | None:
-        """Give one of the registrations of a mapping other terms; returns the change of the mapping."""
-        held.terms = terms
-        held.serial = serial
-        return self._republish(mapping)
+    def replace(
+        self, those: Iterable[tuple[Mapping, Registration, Terms, frozenset[XtrKey]]], serial: int
+    ) -> list[JointChange]:
+        """Give registrations other terms; returns how mappings change by that, neighbours that change alike as one.
+
+        Each comes with its mapping, and with who registered that: the same object for neighbours that are alike.
+        """
+        changes: list[JointChange] = []
+        before: Content | None = None
+        after: Content | None = None
+        xtrs: frozenset[XtrKey] | None = None
+        eids: list[Eid] = []
+        for mapping, held, terms, everybody in those:
+            held.terms = terms
+            held.serial = serial
+            old = mapping.content
+            new = self._renew(mapping)
+            if old is before and new is after and everybody is xtrs:
+                eids.append(mapping.eid)
+            elif _differ(old, new):
+                before, after, xtrs, eids = old, new, everybody, [mapping.eid]
+                changes.append(JointChange(eids, old, new, everybody))
+        for change in changes:
+            if (change.before and change.before.acc_ids) or (change.after and change.after.acc_ids):
+                for eid in change.eids:
+                    self._index(eid, change.before, change.after)
+        return changes
 
     def hold(self, held: Registration, lease: Lease) -> None:
         """Let another lease hold a registration."""
@@ -164,25 +213,33 @@ class Registry:
         """When the first lease runs out."""
         return self._leases.next_deadline()
 
-    def _republish(self, mapping: Mapping, xtrs: frozenset[XtrKey] | None = None) -> MappingChange | None:
-        """Work out what is to be published after a registration changed."""
-        before, parts = mapping.content, mapping.parts
+    def _republish(self, mapping: Mapping, xtrs: frozenset[XtrKey]) -> MappingChange | None:
+        """Work out what is to be published after a registration came or went."""
+        before = mapping.content
+        after = self._renew(mapping)
+        if not _differ(before, after):
+            return None
+        self._index(mapping.eid, before, after)
+        return MappingChange(mapping.eid, before, after, xtrs)
+
+    @staticmethod
+    def _renew(mapping: Mapping) -> Content:
+        """Merge anew what was registered."""
+        parts = mapping.parts
         for part in parts:
             part.lease.intact = False
-        after = mapping.content = parts[0].terms.alone if len(parts) == 1 else _merged(parts)
-        if after is before or after.wire == before.wire:  # comparing objects takes longer
-            return None
-        if before.acc_ids or after.acc_ids:
-            self._index(mapping.eid, before, after)
-        if xtrs is None:
-            xtrs = frozenset((parts[0].xtr,)) if len(parts) == 1 else frozenset(mapping.xtrs)
-        return MappingChange(mapping.eid, before, after, xtrs)
+        content = mapping.content = parts[0].terms.alone if len(parts) == 1 else _merged(parts)
+        return content
 
     def _index(self, eid: Eid, before: Content | None, after: Content | None) -> None:
         for acc_id in before.acc_ids if before is not None else ():
             self._by_acc_id.pop((eid.iid, acc_id), None)
         for acc_id in after.acc_ids if after is not None else ():
             self._by_acc_id[eid.iid, acc_id] = eid
+
+
+def _differ(before: Content, after: Content) -> bool:
+    return after is not before and after.wire != before.wire  # comparing objects takes longer
 
 
 def _merged(parts: tuple[Registration, ...]) -> Content:

@@ -23,6 +23,7 @@ from controller.mapping.machine import Event, NonceSource, Packing, Send, droppe
 from controller.mapping.publisher import Publisher
 from controller.mapping.refresh import RefreshTable, is_register
 from controller.mapping.registration import RegistrationHandler
+from controller.mapping.registry import joined
 from controller.mapping.replies import Replier
 from controller.mapping.requests import RequestHandler
 from controller.mapping.state import MapServerState
@@ -155,7 +156,7 @@ class MapServer:
             outputs.append(Event("registration-expired", {"eid": str(eid), "xtr": str(xtr)}))
             change = self._state.withdraw(Withdrawn(eid, xtr))
             if change is not None:
-                outputs += self._publisher.changed(change)
+                outputs += self._publisher.changed(joined([change]))
         return outputs
 
     def _commit(self, outputs: list[Send | Event]) -> list[Send | Event]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from controller.lisp import (
@@ -64,6 +64,9 @@ class SiteDirectory:
             self._prefixes[ours] = (None, SitePrefix(ours, host_routes=host_routes))  # nobody registers there
         self._groups = frozenset(scope for site in config.sites for scope in site.groups)
         self._petr_iids = frozenset(iid for site in config.sites for iid in site.petr_iids)
+        self._petrs = frozenset(
+            eid for iid in self._petr_iids for version in (4, 6) for eid in self.petr_eids(iid, version)
+        )
 
     def site(self, site_id: int) -> SiteConfig | None:
         """The site with that Site-ID."""
@@ -177,10 +180,11 @@ class SiteDirectory:
 
     def is_petr(self, eid: Eid) -> bool:
         """Whether `eid` is one under which pETRs register, in an instance-ID where that is configured."""
-        if eid.iid not in self._petr_iids:
-            return False
-        target = eid.target
-        return target.prefixlen == 0 if isinstance(target, (IPv4Network, IPv6Network)) else target == self._petr_name
+        return eid in self._petrs
+
+    def has_petr(self, eids: Iterable[Eid]) -> bool:
+        """Whether one of `eids` is."""
+        return not self._petrs.isdisjoint(eids)
 
     def is_petr_default(self, eid: Eid) -> bool:
         """Whether `eid` is the default prefix of pETRs: an answer for unknown EIDs, and no route."""

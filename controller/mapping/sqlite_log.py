@@ -12,9 +12,10 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Final
 
-from controller.mapping.sqlite_rows import Row, RowError, Table
+from controller.mapping.sqlite_rows import Row, RowError, Rows, Table
 
 TABLES: Final[tuple[Table, ...]] = ("contribution", "receipt", "subscription", "floor")
 
@@ -24,25 +25,26 @@ _REMOVED: Final = 0x80
 _CODES: Final = {table: code for code, table in enumerate(TABLES)}
 
 
-def join_rows(rows: Iterable[Row]) -> bytes:
-    """One row of the log: `rows` in their order, and a CRC-32. Raises struct.error for keys that are too long."""
+def join_rows(rows: Rows) -> bytes:
+    """One row of the log: `rows`, and a CRC-32. Raises struct.error for keys that are too long."""
     parts: list[bytes] = []
-    pack, codes = _ENTRY.pack, _CODES
-    for table, key, body in rows:
-        if body is None:
-            parts += (pack(codes[table] | _REMOVED, len(key), 0), key)
-        else:
-            parts += (pack(codes[table], len(key), len(body)), key, body)
+    for table, (keys, bodies) in rows.items():
+        codes: Iterable[int] = repeat(_CODES[table])
+        if None in bodies:
+            codes = [_CODES[table] | (_REMOVED if body is None else 0) for body in bodies]
+        written = [body or b"" for body in bodies]
+        heads = map(_ENTRY.pack, codes, map(len, keys), map(len, written))
+        parts += chain.from_iterable(zip(heads, keys, written, strict=False))
     octets = b"".join(parts)
     return octets + _CRC.pack(zlib.crc32(octets))
 
 
-def split_rows(octets: bytes) -> list[Row]:
+def split_rows(octets: bytes) -> Rows:
     """The rows in one row of the log. Raises RowError if it is damaged."""
     end = len(octets) - _CRC.size
     if end < 0 or octets[end:] != _CRC.pack(zlib.crc32(octets[:end])):
         raise RowError("the checksum is wrong")
-    rows: list[Row] = []
+    rows = Rows()
     at = 0
     while at < end:
         code, key_length, body_length = _ENTRY.unpack_from(octets, at)
@@ -51,7 +53,7 @@ def split_rows(octets: bytes) -> list[Row]:
         at += key_length
         body = None if code & _REMOVED else octets[at : at + body_length]
         at += body_length
-        rows.append(Row(TABLES[code & ~_REMOVED], key, body))
+        rows.add(TABLES[code & ~_REMOVED], key, body)
     return rows
 
 
@@ -69,11 +71,10 @@ class Stretch:
     def __contains__(self, row: Row) -> bool:
         return row.key in self.latest[row.table]
 
-    def add(self, rows: Iterable[Row], octets: int, sequence: int) -> None:
+    def add(self, rows: Rows, octets: int, sequence: int) -> None:
         """A row of the log, `octets` long, was written with that number."""
-        latest = self.latest
-        for table, key, body in rows:
-            latest[table][key] = body
+        for table, (keys, bodies) in rows.items():
+            self.latest[table].update(zip(keys, bodies, strict=True))
         self.octets += octets
         self.last = sequence
 

@@ -30,6 +30,7 @@ from controller.mapping.content import Terms
 from controller.mapping.store import (
     Change,
     Contribution,
+    Contributions,
     Forgotten,
     NonceFloor,
     Receipt,
@@ -70,23 +71,50 @@ class Row(NamedTuple):
     body: bytes | None
 
 
-def encode_change(change: Change) -> Row:
-    """Return the row that `change` makes. Raises EncodeError or struct.error for values without a place in it."""
-    if type(change) is Receipt:  # by far the most frequent
-        return _receipt_row(change)
+class Columns(NamedTuple):
+    """Rows of one table in their order, as a list of keys and one of bodies: many are joined and looked up at once."""
+
+    keys: list[bytes]
+    bodies: list[bytes | None]
+
+
+class Rows(dict[Table, Columns]):
+    """Rows by table. What is in different tables has no order."""
+
+    def __missing__(self, table: Table) -> Columns:
+        columns = self[table] = Columns([], [])
+        return columns
+
+    def add(self, table: Table, key: bytes, body: bytes | None) -> None:
+        """Append a row."""
+        keys, bodies = self[table]
+        keys.append(key)
+        bodies.append(body)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return sum(len(keys) for keys, _ in self.values())
+
+
+def encode_change(change: Change, rows: Rows) -> None:
+    """Append the rows that `change` makes. Raises EncodeError or struct.error for values without a place in them."""
+    if isinstance(change, Receipt):  # by far the most frequent
+        _add_receipt(change, rows)
+        return
     match change:
+        case Contributions():
+            _add_contributions(change, rows)
         case Contribution():
-            return _contribution_row(change)
+            _add_contribution(change, rows)
         case Withdrawn():
-            return Row("contribution", _eid(change.eid) + _xtr(change.xtr), None)
+            rows.add("contribution", _eid(change.eid) + _xtr(change.xtr), None)
         case Subscription():
-            return Row("subscription", _eid(change.eid) + _xtr(change.xtr), _subscription(change))
+            rows.add("subscription", _eid(change.eid) + _xtr(change.xtr), _subscription(change))
         case Forgotten():
-            return Row("subscription", _eid(change.eid) + _xtr(change.xtr), None)
-        case Receipt():
-            return _receipt_row(change)
+            rows.add("subscription", _eid(change.eid) + _xtr(change.xtr), None)
         case NonceFloor():
-            return Row("floor", _xtr(change.xtr), _FLOOR.pack(change.nonce))
+            rows.add("floor", _xtr(change.xtr), _FLOOR.pack(change.nonce))
         case _:
             assert_never(change)
 
@@ -162,23 +190,46 @@ def decode_floor(key: bytes, body: bytes, _: DecodeOptions) -> NonceFloor:
     return NonceFloor(_decode_xtr(key), nonce)
 
 
-def _contribution_row(change: Contribution) -> Row:
+def _add_contribution(change: Contribution, rows: Rows) -> None:
     eid, xtr, terms, serial = change
     in_key, in_record = _eid_twice(eid)
     before, after = terms.content.wire
     head = _CONTRIBUTION.pack(terms.timeout, serial, terms.proxy_reply)
-    return Row("contribution", in_key + _xtr(xtr), b"".join((head, before, in_record, after)))
+    rows.add("contribution", in_key + _xtr(xtr), b"".join((head, before, in_record, after)))
 
 
-def _receipt_row(change: Receipt) -> Row:
+def _add_contributions(change: Contributions, rows: Rows) -> None:
+    eids, xtr, terms, serial = change
+    before, after = terms.content.wire
+    head = _CONTRIBUTION.pack(terms.timeout, serial, terms.proxy_reply) + before
+    in_keys, in_records = _held_twice(eids, xtr)
+    keys, bodies = rows["contribution"]
+    keys += in_keys
+    bodies += [head + in_record + after for in_record in in_records]
+
+
+_HELD: Final[dict[int, tuple[tuple[Eid, ...], XtrKey, list[bytes], list[bytes]]]] = {}
+
+
+def _held_twice(eids: tuple[Eid, ...], xtr: XtrKey) -> tuple[list[bytes], list[bytes]]:
+    """The keys of several contributions, and their EIDs in values, remembered by the identity of `eids`."""
+    found = _HELD.get(id(eids))
+    if found is None or found[1] != xtr:
+        if len(_HELD) >= 1 << 12:
+            _HELD.clear()
+        both = [_eid_twice(eid) for eid in eids]
+        of_xtr = _xtr(xtr)
+        found = _HELD[id(eids)] = (eids, xtr, [key + of_xtr for key, _ in both], [name for _, name in both])
+    return found[2], found[3]
+
+
+def _add_receipt(change: Receipt, rows: Rows) -> None:
     xtr, key_id, nonce, register, reply, source = change
     address = _packed(source)
-    if reply is None:
-        body = _RECEIPT.pack(nonce, source[1], False, len(address), len(register)) + address + register
-    else:
-        head = _RECEIPT.pack(nonce, source[1], True, len(address), len(register))
-        body = b"".join((head, address, register, reply))
-    return Row("receipt", _receipt_key(xtr, key_id), body)
+    head = _RECEIPT.pack(nonce, source[1], reply is not None, len(address), len(register))
+    keys, bodies = rows["receipt"]
+    keys.append(_receipt_key(xtr, key_id))
+    bodies.append(b"".join((head, address, register, reply or b"")))
 
 
 _PACKED: Final[dict[int, tuple[Endpoint, bytes]]] = {}

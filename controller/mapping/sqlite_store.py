@@ -31,6 +31,7 @@ from controller.mapping.sqlite_log import TABLES, Stretch, join_rows, split_rows
 from controller.mapping.sqlite_rows import (
     Row,
     RowError,
+    Rows,
     Table,
     checksummed,
     decode_contribution,
@@ -136,10 +137,10 @@ class SqliteStore:
 
     def commit(self, changes: Iterable[Change]) -> None:
         """Make all `changes`, in their order, durable, or none of them. Raises StoreError."""
-        rows: list[Row] = []
+        rows = Rows()
         for change in changes:
             try:
-                rows.append(encode_change(change))
+                encode_change(change, rows)
             except (LispError, struct.error, OverflowError) as error:
                 raise StoreError(f"{self._file}: cannot hold {change}: {error}") from error
         if not rows:
@@ -149,7 +150,7 @@ class SqliteStore:
             if self._old.last or self._is_long(self._recent):
                 with self._transaction():
                     sequence = self._connection.execute(_APPEND, (octets,)).lastrowid
-                    taken = self._take_over(max(_TAKE_OVER_RATIO * len(rows), _TAKE_OVER_LEAST))
+                    taken = self._take_over(max(_TAKE_OVER_RATIO * rows.count, _TAKE_OVER_LEAST))
                 self._old.discard(taken)
             else:  # one statement is a transaction of its own, a third faster
                 sequence = self._connection.execute(_APPEND, (octets,)).lastrowid

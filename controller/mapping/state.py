@@ -69,14 +69,19 @@ class MapServerState:
         self._serial = 0
         self._restore(snapshot, now)
 
+    @property
     def next_serial(self) -> int:
-        """The serial number of a new contribution."""
-        self._serial += 1
-        return self._serial
+        """The serial number of what the next message contributes."""
+        return self._serial + 1
+
+    def used_serial(self, serial: int) -> None:
+        """A message contributed something with that number."""
+        self._serial = serial
 
     def contribute(self, part: Contribution, lease: Lease) -> MappingChange | None:
         """Insert or replace what an xTR registered."""
         self.journal.append(part)
+        self.used_serial(part.serial)
         return self.registry.put(part, lease)
 
     def withdraw(self, gone: Withdrawn) -> MappingChange | None:

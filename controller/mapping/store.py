@@ -20,6 +20,7 @@ from controller.mapping.machine.checks import StoreError
 __all__ = [
     "Change",
     "Contribution",
+    "Contributions",
     "Forgotten",
     "MemoryStore",
     "NonceFloor",
@@ -51,11 +52,20 @@ class XtrKey(NamedTuple):
 class Contribution(NamedTuple):
     """What one xTR registered for one EID; contributions are merged into the mapping (choice C4).
 
-    `serial` grows with every registration: of two xTRs that list the same RLOC, neither as its own, the later
-    one is believed.
+    `serial` grows with every message that registers something: of two xTRs that list the same RLOC, neither as its
+    own, the later one is believed.
     """
 
     eid: Eid
+    xtr: XtrKey
+    terms: Terms
+    serial: int
+
+
+class Contributions(NamedTuple):
+    """What one xTR registered in one message for several EIDs alike: a contribution for each of them."""
+
+    eids: tuple[Eid, ...]
     xtr: XtrKey
     terms: Terms
     serial: int
@@ -130,7 +140,7 @@ class NonceFloor:
     nonce: int
 
 
-Change: TypeAlias = Contribution | Withdrawn | Receipt | Subscription | Forgotten | NonceFloor
+Change: TypeAlias = Contribution | Contributions | Withdrawn | Receipt | Subscription | Forgotten | NonceFloor
 """One thing to store. Each replaces the one of its kind with the same key, or removes it."""
 
 
@@ -178,6 +188,8 @@ class MemoryStore:
             match change:
                 case Contribution():
                     self._contributions[change.eid, change.xtr] = change
+                case Contributions(eids, xtr, terms, serial):
+                    self._contributions |= {(eid, xtr): Contribution(eid, xtr, terms, serial) for eid in eids}
                 case Withdrawn():
                     self._contributions.pop((change.eid, change.xtr), None)
                 case Receipt():
