@@ -88,7 +88,7 @@ class Settings:
 class _Flight:
     """A chunk whose contribution has been built."""
 
-    __slots__ = ("done", "key", "number", "packet", "repeats", "sent_at", "work")
+    __slots__ = ("done", "key", "number", "order", "packet", "repeats", "sent_at", "work")
 
     def __init__(self, number: int, packet: bytes, key: bytes, work: Work | None) -> None:
         self.number = number
@@ -96,6 +96,7 @@ class _Flight:
         self.key = key
         self.work = work  # None: begins a generation
         self.sent_at = 0.0
+        self.order = 0
         self.repeats = 0
         self.done = False
 
@@ -234,8 +235,8 @@ class Core:
             if flight.number >= self._low + self._slots:
                 break
             ahead.popleft()
-            flight.sent_at, flight.repeats = now, 0
-            in_flight[flight.number] = flight
+            flight.repeats = 0
+            self._send(flight, now)
             expected[flight.key] = flight
             if flight.work is not None:
                 kept[flight.number] = flight
@@ -252,7 +253,10 @@ class Core:
         if self.error is not None or not self._in_flight:
             return None
         first = next(iter(self._in_flight.values()))
-        deadline = first.sent_at + self._round_trip.timeout
+        trip = self._round_trip
+        deadline = max(first.sent_at, self._answered_at) + trip.timeout
+        if first.order < self._newest:
+            deadline = min(deadline, first.sent_at + (self._newest_took + trip.reordering()))
         if self.settings.timeout is not None and self._works:
             deadline = min(deadline, self._progress_at + self.settings.timeout)
         return deadline
@@ -282,8 +286,11 @@ class Core:
         self._kept: dict[int, _Flight] = {}  # sent, the last 2 * slots
         self._base = None  # the chunk after those that begin the generation; None until it is agreed
         self._counts = [0, 0]
-        self._newest = 0.0  # when the latest of the answered packets was sent
+        self._order = 0  # of the packet that was sent last; of all of them, each time that they are sent
+        self._newest = 0  # the latest of the packets that have been answered
+        self._newest_took = 0.0  # how long that took
         self._reduced_at = 0.0  # when the window was last reduced
+        self._answered_at = 0.0  # an answer restarts the time of all the others (RFC 6298 section 5.3)
         self._progress_at = 0.0
         self._busy_since = 0.0
 
@@ -357,14 +364,15 @@ class Core:
     def _complete(self, flight: _Flight, scale: int, now: float) -> None:
         """The result of a chunk has come; it is expected no more."""
         self._in_flight.pop(flight.number, None)
-        self._progress_at = now
+        self._progress_at = self._answered_at = now
         statistics = self.statistics
         statistics.results += 1
         self._window.result()
-        if flight.sent_at > self._newest:
-            self._newest = flight.sent_at
+        trip, took = self._round_trip, now - flight.sent_at
+        if flight.order > self._newest and (not flight.repeats or trip.is_answer(took)):
+            self._newest, self._newest_took = flight.order, took
         if not flight.repeats:
-            self._round_trip.sample(now - flight.sent_at)
+            trip.sample(took, len(self._in_flight) + 1)
         work = flight.work
         if work is None:
             self._counts[flight.number - (self._low - _SYNC_CHUNKS)] = scale
@@ -384,35 +392,41 @@ class Core:
             work.remaining -= 1
             statistics.data += self._builder.place.values * 4 if self._builder is not None else 0
 
+    def _send(self, flight: _Flight, now: float) -> None:
+        self._order += 1
+        flight.sent_at, flight.order = now, self._order
+        self._in_flight[flight.number] = flight
+
     def _repeat(self, packets: list[bytes], now: float) -> None:
-        """Contributions whose time is up, or that later ones have overtaken."""
-        timeout, late = self._round_trip.timeout, self._newest - self._round_trip.reordering()
+        """Contributions that later ones have overtaken; when time is up, the oldest ones, to find out."""
+        trip = self._round_trip
+        patience = self._newest_took + trip.reordering()
         again: list[_Flight] = []
-        timed_out = reduce = False
+        probes = 0
         for flight in self._in_flight.values():
-            if flight.sent_at + timeout <= now:
-                timed_out = True
-                reduce = reduce or (not flight.repeats and flight.sent_at >= self._reduced_at)
-                self.statistics.timeouts += 1
-            elif flight.sent_at < late and not flight.repeats:
-                self.statistics.early += 1
-            elif flight.sent_at >= late:
-                break
+            if flight.order < self._newest and flight.sent_at + patience <= now:
+                again.append(flight)
+            elif max(flight.sent_at, self._answered_at) + trip.timeout <= now and probes < trip.probes:
+                again.append(flight)
+                probes += 1
             else:
-                continue
-            again.append(flight)
-        for flight in again:
-            del self._in_flight[flight.number]
-            flight.sent_at = now
-            flight.repeats += 1
-            self._in_flight[flight.number] = flight
-            packets.append(flight.packet)
-        self.statistics.repeated += len(again)
-        if timed_out:
-            self._round_trip.back_off()
-        if reduce:
+                break
+        if not again:
+            return
+        early = len(again) - probes
+        if early and again[early - 1].sent_at >= self._reduced_at:
             self._window.lost()
             self._reduced_at = now
+        if probes:
+            trip.back_off()
+        for flight in again:
+            del self._in_flight[flight.number]
+            flight.repeats += 1
+            self._send(flight, now)
+            packets.append(flight.packet)
+        self.statistics.repeated += len(again)
+        self.statistics.timeouts += probes
+        self.statistics.early += early
 
     def _is_late(self, now: float) -> bool:
         limit = self.settings.timeout
@@ -476,6 +490,8 @@ class Core:
                 break
         else:
             self.statistics.duplicates += 1
+            if self.statistics.repeated:
+                self._round_trip.needless(now)
             return
         work = flight.work
         place = f"chunk {flight.number - work.first} of {work.describe()}" if work else "the group's begin"

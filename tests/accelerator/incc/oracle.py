@@ -133,7 +133,8 @@ class Faults:
 class World:
     """Members, the switches between them, and virtual time in seconds.
 
-    `leaves`: sizes of the groups of members that share a leaf; one: a tree of a single switch.
+    `leaves`: sizes of the groups of members that share a leaf; one: a tree of a single switch. `delay`, `per_packet`:
+    of every link, which sends one packet after the other.
     """
 
     def __init__(
@@ -147,9 +148,10 @@ class World:
         first_round: int = 1,
         generation: int = 1,
         delay: float = 1e-4,
+        per_packet: float = 0.0,
     ) -> None:
         self.leaves, self.slots, self.first_round = leaves, slots, first_round
-        self.faults, self.delay = faults or Faults(), delay
+        self.faults, self.delay, self.per_packet = faults or Faults(), delay, per_packet
         self.random = random.Random(seed)
         self.now = 0.0
         self.order = itertools.count()
@@ -197,12 +199,16 @@ class World:
             self.cores[rank].receive([packet], self.now)
 
     def link(self, receive: Send) -> Send:
+        free = 0.0
+
         def send(packet: bytes) -> None:
+            nonlocal free
             if self.cut or self.random.random() < self.faults.loss:
                 return
             for _ in range(1 + (self.random.random() < self.faults.duplicate)):
                 late = self.random.random() * 10 * self.delay if self.random.random() < self.faults.reorder else 0
-                heapq.heappush(self.events, (self.now + self.delay + late, next(self.order), lambda: receive(packet)))
+                free = max(free, self.now) + self.per_packet
+                heapq.heappush(self.events, (free + self.delay + late, next(self.order), lambda: receive(packet)))
 
         return send
 

@@ -249,6 +249,91 @@ def test_time_outs_follow_rfc_6298() -> None:
     assert trip.timeout < 1
 
 
+def test_many_samples_of_one_round_trip_count_as_one() -> None:
+    """RFC 7323, appendix G: the estimate remembers round trips, not packets."""
+    trip = RoundTrip(0.001, 10.0)
+    trip.sample(0.1)
+    for _ in range(64):
+        trip.sample(0.02, 64)
+    assert trip.smoothed == pytest.approx(0.1 - 0.08 / 8, rel=0.01)
+    assert trip.variation > 0.04
+
+
+def test_the_bounds_of_a_time_out_are_kept() -> None:
+    trip = RoundTrip(0.05, 0.2)
+    for _ in range(50):
+        trip.sample(0.001)
+    assert trip.timeout == 0.05
+    trip.sample(5.0)
+    assert trip.timeout == 0.2
+
+
+@pytest.mark.parametrize("leaves", [[2], [8], [4, 4, 4, 4]], ids=str)
+def test_nothing_is_repeated_where_nothing_is_lost(leaves: list[int]) -> None:
+    """Also when the round trip grows with the window, as where a link is slow, and members begin at various times."""
+    world = World(leaves, slots=256, per_packet=2e-5)
+    arrays = arrays_of(world, 20_000)
+    for turn in range(3):
+        works = []
+        for member in members(world):
+            works.append(member.all_reduce(arrays[member.rank].astype(np.float32)))
+            world.run(seconds=world.random.random() * 1e-3, until=lambda: False)
+        world.run()
+        assert all(work.finished for work in works), turn
+    for core in world.cores:
+        statistics = core.snapshot()
+        assert (statistics.repeated, statistics.duplicates, statistics.window) == (0, 0, 64)
+
+
+def test_a_packet_that_later_ones_overtake_is_repeated_before_its_time_is_up() -> None:
+    world = World([2], slots=64, settings=Settings(shortest_timeout=5.0, longest_timeout=5.0))
+    everybody(world, lambda member: member.barrier())
+    begun = world.now
+    lost: list[bytes] = []
+
+    def lose(packet: bytes) -> None:
+        if len(packet) > 100 and len(lost) < 3 and packet not in lost:
+            lost.append(packet)
+        else:
+            keep(packet)
+
+    keep, world.up[0] = world.up[0], lose
+    works = [member.all_reduce(np.ones(64 * 40, np.int32)) for member in members(world)]
+    world.run()
+    assert all((outcome(work) == 2).all() for work in works)
+    assert world.now - begun < 0.01
+    assert world.cores[0].snapshot().early == 3
+    assert world.cores[0].snapshot().window < 64  # it was more than the way could take
+    assert world.cores[1].snapshot().early in (0, 3)  # whose own came, but no results
+
+
+def test_a_late_answer_to_what_was_sent_first_is_none_to_the_repeat() -> None:
+    """Or everything sent before the repeat would be taken for lost as well."""
+    world = World([2], slots=64, settings=Settings(shortest_timeout=0.01))
+    everybody(world, lambda member: member.all_reduce(np.ones(640, np.int32)))
+    works = [Member(world, 0).all_reduce(np.ones(64 * 32, np.int32))]
+    world.run(seconds=0.035, until=lambda: False)
+    assert 0 < world.cores[0].snapshot().timeouts < 5  # few are enough to find out
+    world.delay = 1e-6
+    works.append(Member(world, 1).all_reduce(np.ones(64 * 32, np.int32)))
+    world.run()
+    assert all(work.finished for work in works)
+    assert world.cores[0].snapshot().early == 0
+    assert world.cores[0].snapshot().window == 64
+
+
+def test_reordering_is_learnt_from_answers_that_come_twice() -> None:
+    trip = RoundTrip()
+    for _ in range(100):
+        trip.sample(0.1)
+    before = trip.reordering()
+    for turn in range(10):
+        trip.needless(now=float(turn))
+        trip.needless(now=turn + 0.05)  # of the same round trip
+        assert trip.reordering() == pytest.approx(min(0.025 * (turn + 2), 0.1))
+    assert before == pytest.approx(0.025)
+
+
 def test_repeated_chunks_are_no_samples() -> None:
     world = World([2])
     world.run(until=lambda: world.now > 0.01)
