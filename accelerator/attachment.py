@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import socket
-import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -141,17 +141,26 @@ class _SocketAttachment:
         # An interface that is down, or a peer that was not there, raises once; the socket can still be used.
         with contextlib.suppress(OSError):
             for _ in range(_BURST):
-                take(receive(_LARGEST))
+                packet = receive(_LARGEST)
+                if not packet and self._ended():
+                    break
+                take(packet)
         if packets and self._receive is not None:
             self._receive(packets)
 
+    def _ended(self) -> bool:
+        """Nothing was received: whether a connection is at its end, which it is not where datagrams may be empty."""
+        return False
+
 
 class UnixAttachment(_SocketAttachment):
-    """A link of a running fabric (`accelerator.links`), whether or not the switch's end is there yet."""
+    """A link of a running fabric (`accelerator.links`), whether or not the switch is there yet."""
 
     def __init__(self, link: Link) -> None:
         super().__init__()
         self.link = link
+        self._lock: int | None = None
+        self._taker: ReceiveBatch | None = None
 
     @property
     def mac(self) -> bytes:
@@ -159,59 +168,46 @@ class UnixAttachment(_SocketAttachment):
         return self.link.mac
 
     def open(self, receive: ReceiveBatch) -> None:
-        """Binds the host's end. Raises OSError, also when another process has it."""
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        """Becomes the accelerator's end. Raises OSError, also when another process is that."""
+        lock = os.open(self.link.lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            _remove_unused(self.link.host_socket)
-            sock.bind(self.link.host_socket)
-            self._start(receive, sock, None)
-        except BaseException:
-            sock.close()
-            raise
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock)
+            raise OSError(f"{self.link.lock}: another process is this accelerator") from error
+        self._lock, self._taker = lock, receive
+        self._connect()
 
     def close(self) -> None:
-        """Ceases to receive and removes the socket's name."""
-        if self._in is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.link.host_socket)
+        """Ceases to receive and gives the lock back."""
         super().close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _connect(self) -> None:
+        """To the switch, if it is there."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        try:
+            sock.connect(self.link.socket)
+        except OSError:
+            sock.close()
+            return
+        assert self._taker is not None
+        self._start(self._taker, sock, sock)
 
     def _outgoing(self) -> socket.socket | None:
-        # Not the socket that receives: one that is connected takes packets from its peer's one socket only, and the
-        # switch looks for room through another.
-        if self._out is None and self._in is not None:
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-            try:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
-                sock.connect(self.link.switch_socket)
-            except OSError:
-                sock.close()
-                return None
-            self._out = sock
+        if self._out is None and self._lock is not None:
+            self._connect()
         return self._out
 
+    def _ended(self) -> bool:
+        self._failed()
+        return True
+
     def _failed(self) -> None:
-        # The fabric was restarted, and its socket is another one now.
-        if self._out is not None:
-            self._stop_waiting()
-            self._out.close()
-            self._out = None
-
-
-def _remove_unused(path: str) -> None:
-    """Removes a socket that a process left behind. Raises OSError if a process still receives there."""
-    try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            return
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)
-            return
-    raise OSError(f"{path}: another process is this accelerator")
+        # The fabric has ended, or was restarted, and its socket is another one now.
+        super().close()
 
 
 class PacketAttachment(_SocketAttachment):

@@ -4,12 +4,13 @@ The control socket of a fabric NAME is `$XDG_RUNTIME_DIR/lispfabric/NAME/control
 where that variable is not set. Beside it the folder `links` holds, for each accelerator ACC:
 
     links/ACC.json        the accelerator's MAC address, and the switch and MAC address at the other end of each link
-    links/ACC-0.switch    a Unix datagram socket for each link: the switch receives frames here
-    links/ACC-0.host      and here the accelerator does, while its process runs
+    links/ACC-0.socket    a Unix socket for each link (SOCK_SEQPACKET): the switch listens, the accelerator connects
+    links/ACC-0.lock      is locked (flock) by the process that is the accelerator
 
-A frame is one datagram, from the destination MAC address on and without checksum. The fabric writes the file and
-binds the `.switch` sockets (`publish_links`); an accelerator reads the file and binds the `.host` sockets
-(`find_links`, `attachment.UnixAttachment`).
+A frame is one packet of the connection, from the destination MAC address on and without checksum. The fabric writes the
+file and listens (`publish_links`); an accelerator reads the file, takes the lock and connects (`find_links`,
+`attachment.UnixAttachment`). Datagrams would do, but the kernel lets only ten of those wait at a socket
+(net.unix.max_dgram_qlen): a window of 64 packets would stop six times on its way.
 """
 
 from __future__ import annotations
@@ -30,20 +31,20 @@ class LinkError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One link of an accelerator, by Unix datagram sockets.
+    """One link of an accelerator, by a Unix socket.
 
     Attributes:
         accelerator, switch: who is at the ends.
         mac, router_mac: their MAC addresses, six octets each.
-        switch_socket, host_socket: paths at which the switch and the accelerator receive.
+        socket: path at which the switch listens. lock: path of what the accelerator locks.
     """
 
     accelerator: str
     switch: str
     mac: bytes
     router_mac: bytes
-    switch_socket: str
-    host_socket: str
+    socket: str
+    lock: str
 
 
 def control_path(fabric: str) -> Path:
@@ -98,12 +99,10 @@ def _links(folder: Path, document: Mapping[str, object]) -> list[Link]:
         raise TypeError("accelerator or links")
     links = []
     for number, entry in enumerate(entries):
-        switch_socket, host_socket = (str(folder / f"{name}-{number}.{end}") for end in ("switch", "host"))
-        if len(os.fsencode(switch_socket)) >= _LONGEST_PATH:
-            raise LinkError(f"{switch_socket}: a socket's path has at most {_LONGEST_PATH - 1} octets")
-        links.append(
-            Link(name, entry["switch"], _mac(document["mac"]), _mac(entry["router_mac"]), switch_socket, host_socket)
-        )
+        socket, lock = (str(folder / f"{name}-{number}.{end}") for end in ("socket", "lock"))
+        if len(os.fsencode(socket)) >= _LONGEST_PATH:
+            raise LinkError(f"{socket}: a socket's path has at most {_LONGEST_PATH - 1} octets")
+        links.append(Link(name, entry["switch"], _mac(document["mac"]), _mac(entry["router_mac"]), socket, lock))
     return links
 
 

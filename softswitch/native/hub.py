@@ -26,6 +26,7 @@ from softswitch.native.runtime.structs import (
     PR_NEXT,
     SW_ACTIVE_NEXT,
 )
+from softswitch.ports.burst import burst
 from softswitch.ports.workqueue import WorkQueue
 from softswitch.state.memory import Memory
 
@@ -128,12 +129,13 @@ class Hub:
         write_words(self.address + HUB_RINGS, self._rings[0] if self._rings else 0)
 
     def kick(self, *, rings: bool = False) -> None:
-        """Process what waits: now, or soon if there is much, or if this is called by what a packet has set off.
+        """Process what waits: now, at the end of a burst, or soon if there is much, or if this is called by what a
+        packet has set off.
         rings: frames have arrived at an interface.
 
         Without a running event loop, what is left after a turn stays until the next call.
         """
-        if not self._running and not self._scheduled:
+        if not self._running and not self._scheduled and (rings or not burst.put_off(self.kick)):
             self._turn(rings)
 
     def _turn(self, rings: bool = False) -> None:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 
 from softswitch.ports.base import Receive
+from softswitch.ports.burst import burst
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +46,14 @@ class SocketReader:
         """Stop and close the socket."""
         if self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket.fileno())
+            self._loop.remove_writer(self._socket.fileno())  # of whoever waits for room to send
             self._socket.close()
 
     def _drain(self) -> None:
+        with burst:
+            self._take_all()
+
+    def _take_all(self) -> None:
         for _ in range(BURST):
             try:
                 packet = self._take(self._socket)
@@ -56,7 +62,8 @@ class SocketReader:
             except OSError as error:
                 if self._socket.fileno() >= 0 and _is_passing(error):
                     return
-                log.warning("port %s: %s", self._name, error)
+                gone = isinstance(error, ConnectionResetError)  # as peers do that have done what they wanted
+                log.log(logging.INFO if gone else logging.WARNING, "port %s: %s", self._name, error)
                 self.close()
                 self._lost()
                 return

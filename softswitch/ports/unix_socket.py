@@ -7,10 +7,11 @@ import contextlib
 import os
 import socket
 import stat
+from collections import deque
 
-from softswitch.ports.backlog import Backlog
+from softswitch.ports.backlog import BACKLOG, Backlog
 from softswitch.ports.base import Receive
-from softswitch.ports.sockets import BUFFER_OCTETS, MAX_PACKET, SocketReader, send_or_lose
+from softswitch.ports.sockets import BUFFER_OCTETS, MAX_PACKET, SocketReader
 
 
 def _take(sock: socket.socket) -> bytes:
@@ -88,7 +89,10 @@ class DatagramPort:
 
 
 class SequencePort:
-    """A SOCK_SEQPACKET connection. One side listens at path, for one peer at a time, the other connects."""
+    """A SOCK_SEQPACKET connection. One side listens at path, for one peer at a time, the other connects.
+
+    The kernel lets as many packets wait as the socket's buffer has room for, not ten as for datagrams.
+    """
 
     def __init__(self, path: str, *, listen: bool) -> None:
         self._path = path
@@ -97,6 +101,7 @@ class SequencePort:
         self._connection: socket.socket | None = None
         self._reader: SocketReader | None = None
         self._receive: Receive | None = None
+        self._waiting: deque[bytes] = deque()
         self.lost = 0
 
     @property
@@ -138,9 +143,34 @@ class SequencePort:
             _remove_stale(self._path)
 
     def send(self, packet: bytes) -> None:
-        """Send; lost if not connected or the peer does not take it at once."""
-        if self._connection is None or not send_or_lose(self._connection, packet):
+        """Send; what the peer does not take at once waits, up to a limit. Lost if not connected."""
+        if self._connection is None or len(self._waiting) >= BACKLOG:
             self.lost += 1
+        elif self._waiting:
+            self._waiting.append(packet)
+        elif not self._try(self._connection, packet):
+            self._waiting.append(packet)
+            asyncio.get_running_loop().add_writer(self._connection.fileno(), self._continue)
+
+    def _try(self, connection: socket.socket, packet: bytes) -> bool:
+        """False if the peer has no room now."""
+        try:
+            connection.send(packet)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self.lost += 1
+        return True
+
+    def _continue(self) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        while self._waiting:
+            if not self._try(connection, self._waiting[0]):
+                return
+            self._waiting.popleft()
+        asyncio.get_running_loop().remove_writer(connection.fileno())
 
     def _accept(self) -> None:
         assert self._listener is not None
@@ -160,6 +190,8 @@ class SequencePort:
         self._reader = SocketReader(self._path, connection, self._receive, _take_until_end, self._disconnected)
 
     def _disconnected(self) -> None:
+        self.lost += len(self._waiting)
+        self._waiting.clear()
         if self._reader is not None:
             self._reader.close()
         self._reader = self._connection = None

@@ -14,7 +14,7 @@ import pytest
 from accelerator.attachment import Attachment, InterfaceAttachment, PacketAttachment, UdpAttachment, UnixAttachment
 from accelerator.interface import Interface
 from accelerator.links import Link, publish_links
-from softswitch.ports import DatagramPort
+from softswitch.ports import SequencePort
 
 MAC, ROUTER = bytes.fromhex("020000000001"), bytes.fromhex("020100010002")
 
@@ -42,10 +42,11 @@ def link_in(folder: Path) -> Link:
 async def test_a_burst_over_unix_sockets_arrives_whole_in_both_directions(tmp_path: Path) -> None:
     """Far more than the ten datagrams that the kernel lets wait."""
     link = link_in(tmp_path)
-    attachment, port = UnixAttachment(link), DatagramPort(link.switch_socket, link.host_socket)
+    attachment, port = UnixAttachment(link), SequencePort(link.socket, listen=True)
     at_switch: list[bytes] = []
     port.open(at_switch.append)
     at_host = collect(attachment)
+    await until(lambda: port.is_up)
     burst = [number.to_bytes(4, "big") * 80 for number in range(1000)]
     attachment.send(burst)
     for frame in burst:
@@ -53,9 +54,9 @@ async def test_a_burst_over_unix_sockets_arrives_whole_in_both_directions(tmp_pa
     await until(lambda: len(at_switch) == len(at_host) == 1000)
     assert at_switch == at_host == burst
     assert attachment.lost == 0
-    port.close()
     attachment.close()
-    assert not Path(link.host_socket).exists()  # noqa: ASYNC240
+    await until(lambda: not port.is_up)
+    port.close()
 
 
 async def test_a_switch_that_is_not_there_loses_packets_and_one_that_comes_back_gets_them(tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ async def test_a_switch_that_is_not_there_loses_packets_and_one_that_comes_back_
     attachment.send([b"nobody", b"there"])
     assert attachment.lost == 2
     for text in (b"first", b"second"):
-        port = DatagramPort(link.switch_socket, link.host_socket)
+        port = SequencePort(link.socket, listen=True)
         got: list[bytes] = []
         port.open(got.append)
         for _ in range(2):  # the first may find the old socket gone
@@ -78,12 +79,13 @@ async def test_a_switch_that_is_not_there_loses_packets_and_one_that_comes_back_
 
 async def test_one_process_is_an_accelerator(tmp_path: Path) -> None:
     link = link_in(tmp_path)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
-        dead.bind(link.host_socket)
+    Path(link.lock).touch()  # noqa: ASYNC240 - takes over what a dead process left
     attachment = UnixAttachment(link)
-    collect(attachment)  # takes over what a dead process left
+    collect(attachment)
     with pytest.raises(OSError, match="another process is this accelerator"):
         UnixAttachment(link).open(lambda packets: None)
+    attachment.close()
+    attachment.open(lambda packets: None)
     attachment.close()
 
 

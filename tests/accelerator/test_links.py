@@ -17,8 +17,8 @@ def test_what_is_offered_is_found(tmp_path: Path) -> None:
     offered = publish_links(control, "acc1", MAC, ROUTERS)
     assert find_links(control, "acc1") == offered
     assert [(link.switch, link.router_mac, link.mac) for link in offered] == [(n, m, MAC) for n, m in ROUTERS.items()]
-    assert {Path(link.switch_socket).parent for link in offered} == {control.parent / "links"}
-    assert len({path for link in offered for path in (link.switch_socket, link.host_socket)}) == 4
+    assert {Path(link.socket).parent for link in offered} == {control.parent / "links"}
+    assert len({path for link in offered for path in (link.socket, link.lock)}) == 4
 
 
 def test_an_accelerator_without_links_is_named(tmp_path: Path) -> None:

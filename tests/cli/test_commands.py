@@ -262,22 +262,18 @@ def test_moves_that_cannot_be(fabric: Commands) -> None:
 
 def test_another_process_is_an_accelerator(fabric: Commands) -> None:
     """Frames between a socket of ours and an accelerator of the fabric; the fabric's own stands back meanwhile."""
-    import os
     import socket
 
     link = find_links(fabric.control, "acc2")[0]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.bind(link.host_socket)
-        try:
-            sock.settimeout(5)
-            assert fabric.json("status")["elsewhere"] == ["acc2"]
-            assert fabric.json("trace", "acc1", "acc2", "--scale-up")["delivered"] == ["acc2"]
-            frame = sock.recv(2048)
-            assert (frame[:6], frame[12:14]) == (link.mac, b"\x88\xb5")
-            sock.sendto(ethernet(link.router_mac, link.mac, 0x88B5, b"bad"), link.switch_socket)
-            assert "another process" in fabric.error("ping", "acc2", "acc1")
-        finally:
-            os.unlink(link.host_socket)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+        sock.settimeout(5)
+        sock.connect(link.socket)
+        assert fabric.json("status")["elsewhere"] == ["acc2"]
+        assert fabric.json("trace", "acc1", "acc2", "--scale-up")["delivered"] == ["acc2"]
+        frame = sock.recv(2048)
+        assert (frame[:6], frame[12:14]) == (link.mac, b"\x88\xb5")
+        sock.send(ethernet(link.router_mac, link.mac, 0x88B5, b"bad"))
+        assert "another process" in fabric.error("ping", "acc2", "acc1")
     until = time.monotonic() + 5
     while not any(row["switch"] == "A2" and row["reason"] == "MALFORMED" for row in fabric.json("show", "drops")):
         assert time.monotonic() < until

@@ -1,4 +1,4 @@
-"""Links of a running fabric to accelerators in other processes: Unix datagram sockets (`accelerator.links`)."""
+"""Links of a running fabric to accelerators in other processes: Unix sockets (`accelerator.links`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from accelerator.links import LinkError, publish_links
 from controller.app.control import Method, Session
 from controller.app.control_errors import ControlError, only
 from controller.dataplane.entries import mac
-from softswitch.ports import DatagramPort, HostPort
+from softswitch.ports import HostPort, SequencePort
 from topologies.inprocess import Fabric
 from topologies.operate import names
 
@@ -21,14 +21,14 @@ OPENED_AT_START = 256
 class AcceleratorLinks:
     """The sockets beside the control socket `control`.
 
-    While another process has bound the host's end of a link, it gets what the switch sends there, in place of the
+    While another process is connected to a link, it gets what the switch sends there, in place of the
     accelerator in this process; what it sends enters the switch.
     """
 
     def __init__(self, fabric: Fabric, control: Path) -> None:
         self._fabric = fabric
         self._control = control
-        self._open: dict[str, list[tuple[HostPort, DatagramPort, Callable[[bytes], None] | None]]] = {}
+        self._open: dict[str, list[tuple[HostPort, SequencePort, Callable[[bytes], None] | None]]] = {}
         fabric.elsewhere = self.elsewhere  # type: ignore[method-assign]
 
     def methods(self) -> dict[str, Method]:
@@ -72,17 +72,14 @@ class AcceleratorLinks:
         opened = self._open.setdefault(accelerator, [])
         for link in links[len(opened) :]:
             end = self._fabric.access_ports[link.switch, accelerator]
-            port = DatagramPort(link.switch_socket, link.host_socket)
+            port = SequencePort(link.socket, listen=True)
             port.open(end.deliver)
             opened.append((end, port, end.on_packet))
             end.on_packet = _to_either(port, end.on_packet)
-        return [
-            {"switch": link.switch, "switch_socket": link.switch_socket, "host_socket": link.host_socket}
-            for link in links
-        ]
+        return [{"switch": link.switch, "socket": link.socket, "lock": link.lock} for link in links]
 
 
-def _to_either(port: DatagramPort, here: Callable[[bytes], None] | None) -> Callable[[bytes], None]:
+def _to_either(port: SequencePort, here: Callable[[bytes], None] | None) -> Callable[[bytes], None]:
     def send(frame: bytes) -> None:
         if port.is_up:
             port.send(frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -116,6 +117,24 @@ async def test_a_listener_takes_the_next_peer_when_one_has_gone(tmp_path: Path) 
             assert peer.recv(100) == b"back"
         await until(lambda: not port.is_up)
     assert received == [b"one", b"two"]
+    port.close()
+
+
+async def test_what_a_peer_does_not_take_at_once_waits(tmp_path: Path) -> None:
+    port = SequencePort(str(tmp_path / "port"), listen=True)
+    port.open(lambda packet: None)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as peer:
+        peer.connect(str(tmp_path / "port"))
+        await until(lambda: port.is_up)
+        burst = [number.to_bytes(2, "big") * 1000 for number in range(3000)]
+        for packet in burst:
+            port.send(packet)
+        assert port.lost == 0
+        assert await asyncio.to_thread(lambda: [peer.recv(4000) for _ in burst]) == burst
+        for packet in burst * 2:  # more than anything lets wait
+            port.send(packet)
+        assert port.lost > 0
+    await until(lambda: not port.is_up)
     port.close()
 
 
