@@ -204,7 +204,7 @@ class UdpCarrier(_FrameCarrier):
         ):
             return False
         if self._six:
-            return packet[20] == UDP and int.from_bytes(packet[18:20], "big") == length
+            return packet[14] >> 4 == 6 and packet[20] == UDP and int.from_bytes(packet[18:20], "big") == length
         return (
             packet[14] == 0x45
             and packet[23] == UDP

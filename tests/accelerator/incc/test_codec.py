@@ -150,13 +150,17 @@ def test_what_is_not_the_groups_is_named(name: str, changes: dict[str, Any], mes
         carrier.open(frame)
 
 
-@given(st.sampled_from(["scale-up", "ipv4", "ipv6"]), st.integers(0, 120), st.integers(0, 255))
-def test_plain_means_that_it_opens(name: str, at: int, value: int) -> None:
-    """A damaged octet is never taken for a plain result unless reading it whole takes it too."""
-    frame, carrier = bytearray(result(name, bytes(64))), carriers()[name]
-    frame[at % len(frame)] = value
-    if carrier.is_plain(bytes(frame)):
-        assert len(carrier.open(bytes(frame))) == len(frame) - carrier.offset
+@pytest.mark.parametrize("name", ["scale-up", "ipv4", "ipv6"])
+def test_plain_means_that_it_opens(name: str) -> None:
+    """A damaged octet, any of them, is never taken for a plain result unless reading it whole takes it too."""
+    whole, carrier, taken = result(name, bytes(64)), carriers()[name], 0
+    for at in range(carrier.offset):
+        for value in range(256):
+            frame = whole[:at] + bytes([value]) + whole[at + 1 :]
+            if carrier.is_plain(frame):
+                assert len(carrier.open(frame)) == len(frame) - carrier.offset
+                taken += 1
+    assert taken > carrier.offset  # at least what it was before
 
 
 @pytest.mark.parametrize("name", carriers())
