@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import blake2b
 from ipaddress import ip_network
+from pathlib import Path
 
 from controller.app.accelerator_names import AcceleratorNames
 from controller.dataplane.codepoints import Spray
 from controller.dataplane.entries import UNLIMITED
-from controller.lisp import Algorithm, Eid, IPAddress, Key, group_eid
+from controller.lisp import Eid, IPAddress, Key, group_eid
 from controller.lisp.replication import scale_up_group_eid
 from controller.mapping import (
     AuthorisedXtr,
@@ -36,12 +37,7 @@ from topologies.schema import (
     SwitchConfig,
     Topology,
 )
-
-_ALGORITHMS = {
-    "hmac-sha1-96": Algorithm.HMAC_SHA1_96,
-    "hmac-sha256-128": Algorithm.HMAC_SHA256_128,
-    "hmac-sha256-128-hkdf": Algorithm.HMAC_SHA256_128_HKDF,
-}
+from topologies.yaml_source import TopologyError
 
 SPRAYS = {"flow": Spray.FLOW, "tolerant": Spray.TOLERANT, "every": Spray.EVERY}
 
@@ -57,7 +53,10 @@ def rate_limit(instance: InstanceConfig) -> MeterConfig:
 
 def key_of(config: KeyConfig) -> Key:
     """The key of a PoD. Raises TopologyError when its secret cannot be had."""
-    return Key(config.id, _ALGORITHMS[config.algorithm], config.octets())
+    try:
+        return config.key(Path())
+    except ValueError as error:
+        raise TopologyError(f"key {config.id}: {error}") from None
 
 
 def xtr_id(pod: PodConfig, switch: SwitchConfig) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, IPvAnyNetwork, model_validator
 
+from controller.app.settings import KeySettings
 from controller.app.xtr_settings import ProbingSettings
-from topologies.yaml_source import TopologyError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,30}$")]
 InstanceIdNumber = Annotated[int, Field(ge=1, le=0xFFFFFF)]  # 24 bits: C12
@@ -24,36 +23,18 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class KeyConfig(Model):
-    """A pre-shared key between xTRs and a mapping system. The secret stays in memory, never in a dump."""
+class KeyConfig(KeySettings):
+    """A pre-shared key between xTRs and a mapping system; for an example the secret itself may stand in the file.
 
-    id: Annotated[int, Field(ge=0, le=255)] = 1
-    algorithm: Literal["hmac-sha1-96", "hmac-sha256-128", "hmac-sha256-128-hkdf"] = "hmac-sha256-128-hkdf"
+    `secret_file` is relative to the folder of the process. The secret stays in memory, never in a dump.
+    """
+
     secret: Annotated[str | None, Field(repr=False, min_length=8)] = None
-    secret_env: str | None = None
-    secret_file: Path | None = None
 
-    @model_validator(mode="after")
-    def _one_source(self) -> KeyConfig:
-        given = [self.secret, self.secret_env, self.secret_file]
-        if sum(source is not None for source in given) != 1:
-            raise ValueError("exactly one of secret, secret_env and secret_file is needed")
-        return self
+    _sources = ("secret", "secret_env", "secret_file")
 
-    def octets(self) -> bytes:
-        """The secret's octets. Raises TopologyError when its file or variable is missing."""
-        if self.secret is not None:
-            return self.secret.encode()
-        if self.secret_env is not None:
-            value = os.environ.get(self.secret_env)
-            if not value:
-                raise TopologyError(f"key {self.id}: environment variable {self.secret_env} is not set")
-            return value.encode()
-        assert self.secret_file is not None
-        try:
-            return self.secret_file.read_bytes().strip()
-        except OSError as error:
-            raise TopologyError(f"key {self.id}: {self.secret_file}: {error.strerror}") from error
+    def _secret(self, folder: Path) -> bytes:
+        return super()._secret(folder) if self.secret is None else self.secret.encode()
 
 
 class InstanceConfig(Model):

@@ -13,7 +13,7 @@ import stat
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Generic, Literal, NoReturn, TypeVar
+from typing import Annotated, ClassVar, Generic, Literal, NoReturn, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -56,10 +56,13 @@ class KeySettings(Settings):
     secret_file: Path | None = None
     secret_env: str | None = None
 
+    _sources: ClassVar[tuple[str, ...]] = ("secret_file", "secret_env")
+
     @model_validator(mode="after")
-    def _one_source(self) -> KeySettings:
-        if (self.secret_file is None) == (self.secret_env is None):
-            raise ValueError("exactly one of secret_file and secret_env is needed")
+    def _one_source(self) -> Self:
+        if sum(getattr(self, name) is not None for name in self._sources) != 1:
+            *others, last = self._sources
+            raise ValueError(f"exactly one of {', '.join(others)} and {last} is needed")
         return self
 
     def key(self, folder: Path) -> Key:

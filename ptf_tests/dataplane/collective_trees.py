@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from ipaddress import ip_address
 
 from ptf.testutils import group
@@ -172,29 +173,43 @@ def contributions(seed: int) -> tuple[Incc, Incc, tuple[int, ...]]:
     return *packets, combined(CollectiveOperation.SUM, *values)
 
 
+class EveryWay(TreeTest):
+    """A round in each order of the children, for every carrier, encapsulation and underlay that a tree can have."""
+
+    def rounds_of(self, carrier: str, *, branch: bool, then: Callable[[Incc, Incc, Incc], None]) -> None:
+        """Both children contribute by `carrier`, the one then the other, and the next time the other way round.
+
+        `then`: is given the member's contribution, the switch's, and what comes of both.
+        """
+        send = {3: self.from_member, CHILD: self.from_node}
+        for seed, (encapsulation, ipv6) in enumerate(ways_of(carrier)):
+            with self.subTest(encapsulation=encapsulation.name, ipv6=ipv6):
+                self.make(carrier, encapsulation, branch=branch, ipv6=ipv6)
+                mine, theirs, total = contributions(seed)
+                for turn in (1, 2):
+                    both = mine.but(round=turn), theirs.but(round=turn)
+                    first, last = both if turn == 1 else reversed(both)
+                    with self.drops(DropReason.ABSORBED):
+                        send[first.rank](first)
+                    send[last.rank](last)
+                    then(*both, last.but(values=total, scale=4))
+
+
 @requirement("GEN-9", "SO-SEG-5", partial=True)
-class RootOfATree(TreeTest):
+class RootOfATree(EveryWay):
     """A root sends its result to the member on its port and into a tunnel, and answers repeats of each."""
 
     members = "IPv4"
 
     def runTest(self) -> None:
-        for seed, (encapsulation, ipv6) in enumerate(ways_of(self.members)):
-            with self.subTest(encapsulation=encapsulation.name, ipv6=ipv6):
-                self.make(self.members, encapsulation, branch=False, ipv6=ipv6)
-                mine, theirs, total = contributions(seed)
-                for turn, order in enumerate(((mine, theirs), (theirs, mine)), start=1):
-                    first, last = (packet.but(round=turn) for packet in order)
-                    send = {3: self.from_member, CHILD: self.from_node}
-                    with self.drops(DropReason.ABSORBED):
-                        send[first.rank](first)
-                    send[last.rank](last)
-                    want = last.but(values=total, scale=4)
-                    self.goes_to_all(want)
-                    self.from_member(mine.but(round=turn, cookie=8))
-                    self.goes_to_member(want.but(cookie=8))
-                    self.from_node(theirs.but(round=turn, cookie=9, values=()))
-                    self.goes_to_node(want.but(cookie=9))
+        self.rounds_of(self.members, branch=False, then=self._released)
+
+    def _released(self, mine: Incc, theirs: Incc, result: Incc) -> None:
+        self.goes_to_all(result)
+        self.from_member(mine.but(cookie=8))
+        self.goes_to_member(result.but(cookie=8))
+        self.from_node(theirs.but(cookie=9, values=()))
+        self.goes_to_node(result.but(cookie=9))
 
 
 @requirement("GEN-9", "SO-SEG-5", partial=True)
@@ -212,34 +227,27 @@ class ScaleUpRootOfATree(RootOfATree):
 
 
 @requirement("GEN-9", "SO-SEG-5", partial=True)
-class BranchOfATree(TreeTest):
+class BranchOfATree(EveryWay):
     """A branch contributes once its children have, again when one repeats, and hands down the result that comes."""
 
     members = "IPv4"
 
     def runTest(self) -> None:
-        for seed, (encapsulation, ipv6) in enumerate(ways_of(self.members)):
-            with self.subTest(encapsulation=encapsulation.name, ipv6=ipv6):
-                self.make(self.members, encapsulation, branch=True, ipv6=ipv6)
-                mine, theirs, total = contributions(seed)
-                for turn, order in enumerate(((mine, theirs), (theirs, mine)), start=1):
-                    first, last = (packet.but(round=turn) for packet in order)
-                    send = {3: self.from_member, CHILD: self.from_node}
-                    with self.drops(DropReason.ABSORBED):
-                        send[first.rank](first)
-                    send[last.rank](last)
-                    up = last.but(values=total, scale=4)
-                    self.goes_up(up)
-                    for again in (mine, theirs):
-                        send[again.rank](again.but(round=turn, cookie=8, values=()))
-                        self.goes_up(up.but(cookie=8))
-                    result = Incc(PARENT, tuple(range(VALUES)), round=turn, scale=99, flags=OVERFLOW, signature=3)
-                    self.from_parent(result)
-                    self.goes_to_all(result)
-                    self.from_member(mine.but(round=turn, cookie=5))
-                    self.goes_to_member(result.but(cookie=5))
-                    self.from_node(theirs.but(round=turn, cookie=6))
-                    self.goes_to_node(result.but(cookie=6))
+        self.rounds_of(self.members, branch=True, then=self._up_and_down)
+
+    def _up_and_down(self, mine: Incc, theirs: Incc, up: Incc) -> None:
+        self.goes_up(up)
+        self.from_member(mine.but(cookie=8, values=()))
+        self.goes_up(up.but(cookie=8))
+        self.from_node(theirs.but(cookie=8, values=()))
+        self.goes_up(up.but(cookie=8))
+        result = Incc(PARENT, tuple(range(VALUES)), round=up.round, scale=99, flags=OVERFLOW, signature=3)
+        self.from_parent(result)
+        self.goes_to_all(result)
+        self.from_member(mine.but(cookie=5))
+        self.goes_to_member(result.but(cookie=5))
+        self.from_node(theirs.but(cookie=6))
+        self.goes_to_node(result.but(cookie=6))
 
 
 @requirement("GEN-9", "SO-SEG-5", partial=True)

@@ -10,8 +10,10 @@ import pytest
 from controller.p4rt.client import P4RuntimeClient
 from controller.p4rt.codec import Codec
 from controller.p4rt.pipeline import Pipeline
+from controller.p4rt.reconcile import Writer
 from tests.p4rt.fake_switch import FakeSwitch
 from tests.p4rt.support import catalogue, connected
+from tests.p4rt.writer_support import writing
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +46,9 @@ async def client(switch: FakeSwitch, address: str, pipeline: Pipeline) -> AsyncI
     async with connected(address, pipeline) as client:
         await client.set_pipeline()
         yield client
+
+
+@pytest.fixture
+async def writer(client: P4RuntimeClient) -> AsyncIterator[Writer]:
+    async with writing(client) as writer:
+        yield writer

@@ -9,6 +9,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from topologies.roles import key_of
 from topologies.schema import Topology
 from topologies.topology_file import load
 from topologies.yaml_source import TopologyError
@@ -99,17 +100,16 @@ def test_secrets_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     key = load(changed(tmp_path, "secret: figure1-pod-A", "secret_env: POD_A_KEY")).pods[0].key
     monkeypatch.delenv("POD_A_KEY", raising=False)
     with pytest.raises(TopologyError, match="environment variable POD_A_KEY is not set"):
-        key.octets()
+        key_of(key)
     monkeypatch.setenv("POD_A_KEY", "from-the-environment")
-    assert key.octets() == b"from-the-environment"
+    assert key_of(key).secret == b"from-the-environment"
     file = tmp_path / "key"
     file.write_text("from-a-file\n")
-    assert (
-        load(changed(tmp_path, "secret: figure1-pod-A", f"secret_file: {file}")).pods[0].key.octets() == b"from-a-file"
-    )
+    key = load(changed(tmp_path, "secret: figure1-pod-A", f"secret_file: {file}")).pods[0].key
+    assert key_of(key).secret == b"from-a-file"
     missing = load(changed(tmp_path, "secret: figure1-pod-A", "secret_file: /nonexistent/key")).pods[0].key
     with pytest.raises(TopologyError, match="/nonexistent/key: No such file"):
-        missing.octets()
+        key_of(missing)
     with pytest.raises(TopologyError, match=r"pods\[0\]\.key.*exactly one of secret, secret_env and secret_file"):
         load(changed(tmp_path, "secret: figure1-pod-A", "secret: figure1-pod-A, secret_env: X"))
 

@@ -35,6 +35,9 @@ GATEWAY = Eid(IID, DistinguishedName("pETR"))
 SU, SO = Fabric.su_address("D"), Fabric.so_address()
 KEY = secret_key(40)
 
+MEMBER = NonceUse.MEMBER.lowest + 1000
+"""A nonce such as a Map-Server gives to member notifications."""
+
 
 def record(eid: Eid, *rlocs: str, ttl: int = 1440, **fields: Any) -> EidRecord:
     return EidRecord.for_eid(eid, ttl, [RlocRecord(ip(rloc)) for rloc in rlocs], **fields)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from controller.app.control_errors import ControlError, invalid, text, unknown
@@ -12,33 +12,28 @@ from topologies.plan import PortPlan
 
 def accelerator(fabric: Fabric, params: Mapping[str, Any], field: str = "accelerator") -> str:
     """The name of an accelerator. Raises ControlError."""
-    name = text(params, field)
-    if name not in fabric.interfaces:
-        raise unknown(field, name, fabric.interfaces, "accelerator")
-    return name
+    return _one_of(fabric.interfaces, "accelerator", params, field)
 
 
 def switch(fabric: Fabric, params: Mapping[str, Any], field: str = "switch") -> str:
     """The name of a switch. Raises ControlError."""
-    name = text(params, field)
-    if name not in fabric.switches:
-        raise unknown(field, name, fabric.switches, "switch")
-    return name
+    return _one_of(fabric.switches, "switch", params, field)
 
 
 def xtr(fabric: Fabric, params: Mapping[str, Any], field: str = "xtr") -> str:
     """The name of an xTR. Raises ControlError."""
-    name = text(params, field)
-    if name not in fabric.routers:
-        raise unknown(field, name, fabric.routers, "xTR")
-    return name
+    return _one_of(fabric.routers, "xTR", params, field)
 
 
 def map_server(fabric: Fabric, params: Mapping[str, Any], field: str = "map_server") -> str:
     """The name of a Map-Server. Raises ControlError."""
+    return _one_of(fabric.mapping_systems, "Map-Server", params, field)
+
+
+def _one_of(known: Collection[str], kind: str, params: Mapping[str, Any], field: str) -> str:
     name = text(params, field)
-    if name not in fabric.mapping_systems:
-        raise unknown(field, name, fabric.mapping_systems, "Map-Server")
+    if name not in known:
+        raise unknown(field, name, known, kind)
     return name
 
 
