@@ -24,6 +24,7 @@ from controller.app.collectives import Collectives
 from controller.app.control import Method
 from controller.app.mapping_system import MappingSystem
 from controller.app.network import InProcessNetwork
+from controller.app.pauses import none_while_building
 from controller.app.router import Router
 from controller.app.switch_control import SwitchControl
 from controller.dataplane.entries import NextHop, mac
@@ -143,7 +144,8 @@ class Fabric:
 
     async def __aenter__(self) -> Fabric:
         try:
-            await self._bring_up()
+            with none_while_building():
+                await self._bring_up()
         except BaseException:
             await self._stack.aclose()
             raise

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from controller.app.control import ControlServer
+from controller.app.pauses import set_aside
 from softswitch.switch import EngineName
 from topologies.inprocess import Fabric
 from topologies.operate import AcceleratorLinks, methods_of
@@ -26,6 +27,7 @@ async def run(topology: Topology, p4runtime: str, control: Path, engine: EngineN
         links = AcceleratorLinks(fabric, server.path)
         try:
             links.start()
+            set_aside()
             server.methods.update(methods_of(fabric, stop.set) | links.methods())
             devices = ", ".join(f"{name}={planned.index}" for name, planned in fabric.plans.items())
             console = Console(soft_wrap=True, highlight=False)

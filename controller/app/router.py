@@ -6,6 +6,7 @@ when the miss is answered.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable
@@ -115,6 +116,7 @@ class Router(MachineProcess[Xtr]):
         self._cabled: dict[Eid, tuple[IPAddress, ...]] = {}
         self._listeners = Listeners()
         self._querier = Querier()
+        self._to_ask: set[int] = set()
         self._groups = GroupForwarding(control.tables, config, self._names)
         control.on_packet_in = self.packet_in
 
@@ -142,7 +144,7 @@ class Router(MachineProcess[Xtr]):
         self.control.apply(entry)
         self._cabled[eid] = cabled
         self.perform(self.machine.attach_all([self._local(eid)], self.now()))
-        self._ask_for_groups(next_hop.port)
+        self._ask_soon(next_hop.port)
 
     def detach(self, eid: Eid) -> None:
         """The accelerator with this EID is gone (SO-PATH-5)."""
@@ -193,7 +195,7 @@ class Router(MachineProcess[Xtr]):
         eids = self._attached.on_port(port)
         if up:
             self.perform(self.machine.attach_all(map(self._local, eids), self.now()))
-            self._ask_for_groups(port)
+            self._ask_soon(port)
         else:
             self.perform(self.machine.withdraw(eids, self.now(), Cause.FAILED))
 
@@ -289,6 +291,17 @@ class Router(MachineProcess[Xtr]):
         except ValueError as error:
             log.warning("%s: a report of membership on port %d: %s", self.name, port, error)
         self.perform(())  # another deadline may be the next one now
+
+    def _ask_soon(self, port: int) -> None:
+        """One query for all that is attached to a port now, however many EIDs that are."""
+        if port not in self._to_ask:
+            self._to_ask.add(port)
+            asyncio.get_running_loop().call_soon(self._ask_new, port)
+
+    def _ask_new(self, port: int) -> None:
+        self._to_ask.discard(port)
+        if not self._stopped:
+            self._ask_for_groups(port)
 
     def _ask_for_groups(self, port: int | None = None) -> None:
         """Queries of IGMP or MLD, to the accelerator on one port or to all."""

@@ -15,7 +15,7 @@ from softswitch.native.compiler import Code, compile_cached, core
 from softswitch.native.heap import free, read_word, write_words
 from softswitch.native.hub import Happened, Hub
 from softswitch.native.mirror.state import StateMirror
-from softswitch.native.objects import Objects
+from softswitch.native.objects import objects_of
 from softswitch.native.runtime.replication import MAX_PASSES
 from softswitch.native.runtime.structs import (
     CTX_NEXT,
@@ -113,7 +113,7 @@ class NativeEngine:
         self._owner = owner
         self._state = state
         self._ports = ports
-        self._objects = Objects(program)
+        self._objects = objects_of(program)
         self._digests = {digest.id: digest for digest in program.digests.values()}
         self._messages = {number: _message(program, call) for call, number in self._objects.messages.items()}
         self._mirror = StateMirror(state, self._objects, core())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from softswitch.native.layout import storage_bits
 from softswitch.program.actions import ActionDef, Primitive
@@ -79,7 +80,7 @@ def profile_actions(program: Program, profile: str) -> dict[str, ActionDef]:
 
 
 class Objects:
-    """Numbers of everything that a switch has an address for, in the order of the program."""
+    """Numbers of everything that a switch has an address for, in the order of the program. Never changed."""
 
     def __init__(self, program: Program) -> None:
         self.actions = {action: number for number, action in enumerate(program.actions.values())}
@@ -104,6 +105,12 @@ class Objects:
         self._numbers[item] = len(self._numbers)
 
 
+@lru_cache(maxsize=4)
+def objects_of(program: Program) -> Objects:
+    """The numbers of a program, one and the same for all switches of a process that run it."""
+    return Objects(program)
+
+
 def value_set_transitions(state: ParseStateDef) -> list[ValueSetTransition]:
     """The transitions of a state that ask a value set."""
     return [transition for transition in state.transitions if isinstance(transition, ValueSetTransition)]
@@ -114,4 +121,4 @@ def _messages(program: Program) -> list[Primitive]:
     calls += program.deparser.primitives
     for state in program.parser.states.values():
         calls += [op.primitive for op in state.ops if isinstance(op, CallPrimitive)]
-    return [call for call in dict.fromkeys(calls) if call.op == "log_msg"]
+    return list(dict.fromkeys(call for call in calls if call.op == "log_msg"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from p4.config.v1 import p4info_pb2
 from p4.v1 import p4runtime_pb2 as p4rt
 
 from softswitch.p4runtime.binding import bind
@@ -50,6 +51,12 @@ def _program(document: bytes) -> Program:
     return load_program(document)
 
 
+@lru_cache(maxsize=4)
+def _schema(p4info: bytes, program: Program) -> Schema:
+    """The same for what the P4Info says of it."""
+    return bind(p4info_pb2.P4Info.FromString(p4info), program)
+
+
 def verify(config: p4rt.ForwardingPipelineConfig) -> VerifiedConfig:
     """Checks that program and P4Info are whole and fit each other.
 
@@ -64,4 +71,4 @@ def verify(config: p4rt.ForwardingPipelineConfig) -> VerifiedConfig:
         raise invalid_argument(f"config.p4_device_config: {error}") from None
     kept = p4rt.ForwardingPipelineConfig()
     kept.CopyFrom(config)
-    return VerifiedConfig(kept, program, bind(config.p4info, program))
+    return VerifiedConfig(kept, program, _schema(config.p4info.SerializeToString(), program))
