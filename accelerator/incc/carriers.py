@@ -181,6 +181,8 @@ class UdpCarrier(_FrameCarrier):
 
     def finish(self, packets: Octets) -> None:
         """UDP checksums (RFC 768, RFC 8200 section 8.1)."""
+        at = self.offset - 2
+        packets[:, at : at + 2] = 0
         # The sum of 16-bit words over addresses, UDP header and data; the pseudo-header's length and protocol extra.
         words = packets[:, self._addresses_at :].view(">u2")
         length = packets.shape[1] - _ETHERNET_OCTETS - self._ip_octets
@@ -189,7 +191,6 @@ class UdpCarrier(_FrameCarrier):
             total = (total & np.uint64(0xFFFF)) + (total >> np.uint64(16))
         checksum = (~total & np.uint64(0xFFFF)).astype(">u2")
         checksum[checksum == 0] = 0xFFFF
-        at = self.offset - 2
         packets[:, at : at + 2] = checksum[:, np.newaxis].view(np.uint8).reshape(-1, 2)
 
     def is_plain(self, packet: bytes) -> bool:

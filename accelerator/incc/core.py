@@ -34,7 +34,7 @@ _SYNC_CHUNKS = 2
 _SYNC_SIGNATURE = 0x5359
 # Completed chunks are counted modulo this; the second count is half of it off, so that one of the two is not near 0.
 _COUNT = 1 << 31
-_SCALE_AT = 16  # octets from the header's begin
+_SCALE_AT, _COOKIE_AT = 16, 20  # octets from the header's begin
 _LENGTH_OF_KEY = KEY_OCTETS
 
 
@@ -88,7 +88,7 @@ class Settings:
 class _Flight:
     """A chunk whose contribution has been built."""
 
-    __slots__ = ("done", "key", "number", "order", "packet", "repeats", "sent_at", "work")
+    __slots__ = ("cookie", "done", "key", "number", "order", "packet", "repeats", "sent_at", "work")
 
     def __init__(self, number: int, packet: bytes, key: bytes, work: Work | None) -> None:
         self.number = number
@@ -97,6 +97,7 @@ class _Flight:
         self.work = work  # None: begins a generation
         self.sent_at = 0.0
         self.order = 0
+        self.cookie = 0  # of the last repeat
         self.repeats = 0
         self.done = False
 
@@ -200,7 +201,7 @@ class Core:
         carrier, statistics = builder.carrier, self.statistics
         at, plain = carrier.offset, carrier.is_plain
         end, scale_at = at + _LENGTH_OF_KEY, at + _SCALE_AT
-        expected, values_at = self._expected, at + HEADER.size
+        expected, values_at, cookie_at = self._expected, at + HEADER.size, at + _COOKIE_AT
         # By the flags: with values, EMPTY. A result that is waited for has no others.
         lengths = [carrier.length(HEADER.size + octets) for octets in (4 * builder.place.values, 0)]
         for packet in packets:
@@ -216,7 +217,8 @@ class Core:
             scale = int.from_bytes(packet[scale_at : scale_at + 4], "big", signed=True)
             if flight.work is not None and not flight.done:
                 flight.work.deliver(flight.number - flight.work.first, packet, values_at, scale)
-            self._complete(flight, scale, now)
+            cookie = int.from_bytes(packet[cookie_at:values_at], "big") if flight.repeats else 0
+            self._complete(flight, scale, cookie, now)
         self._finish_works(now)
 
     def poll_transmit(self, now: float) -> list[bytes]:
@@ -361,18 +363,18 @@ class Core:
             return True
         return False
 
-    def _complete(self, flight: _Flight, scale: int, now: float) -> None:
+    def _complete(self, flight: _Flight, scale: int, cookie: int, now: float) -> None:
         """The result of a chunk has come; it is expected no more."""
         self._in_flight.pop(flight.number, None)
         self._progress_at = self._answered_at = now
         statistics = self.statistics
         statistics.results += 1
         self._window.result()
-        trip, took = self._round_trip, now - flight.sent_at
-        if flight.order > self._newest and (not flight.repeats or trip.is_answer(took)):
-            self._newest, self._newest_took = flight.order, took
-        if not flight.repeats:
-            trip.sample(took, len(self._in_flight) + 1)
+        if not flight.repeats or cookie == flight.cookie:  # else it answers what was sent before
+            took = now - flight.sent_at
+            if flight.order > self._newest:
+                self._newest, self._newest_took = flight.order, took
+            self._round_trip.sample(took, len(self._in_flight) + 1)
         work = flight.work
         if work is None:
             self._counts[flight.number - (self._low - _SYNC_CHUNKS)] = scale
@@ -403,6 +405,8 @@ class Core:
         patience = self._newest_took + trip.reordering()
         again: list[_Flight] = []
         probes = 0
+        builder = self._builder
+        assert builder is not None
         for flight in self._in_flight.values():
             if flight.order < self._newest and flight.sent_at + patience <= now:
                 again.append(flight)
@@ -423,6 +427,8 @@ class Core:
             del self._in_flight[flight.number]
             flight.repeats += 1
             self._send(flight, now)
+            flight.cookie = builder.cookie(flight.order)
+            flight.packet = builder.again(flight.packet, flight.cookie)
             packets.append(flight.packet)
         self.statistics.repeated += len(again)
         self.statistics.timeouts += probes
@@ -490,7 +496,7 @@ class Core:
                 break
         else:
             self.statistics.duplicates += 1
-            if self.statistics.repeated:
+            if self._builder is not None and self._builder.is_own(found.cookie):
                 self._round_trip.needless(now)
             return
         work = flight.work
@@ -507,4 +513,4 @@ class Core:
         self._expected.pop(flight.key, None)
         if work is not None and not flight.done:
             work.deliver(flight.number - work.first, found.values, 0, found.scale)
-        self._complete(flight, found.scale, now)
+        self._complete(flight, found.scale, found.cookie, now)

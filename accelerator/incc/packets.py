@@ -31,6 +31,10 @@ _HEADER = np.dtype(
 assert _HEADER.itemsize == HEADER_OCTETS
 
 _RESULT = VERSION << 4 | Kind.RESULT
+_COOKIE_AT = HEADER_OCTETS - 4
+# A cookie with this bit is a repeat's: 16 bits are its sender's rank, the lowest 15 tell that sender's repeats apart.
+REPEAT = 1 << 31
+_REPEATS = (1 << 15) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class PacketBuilder:
         header["target"] = prepared.targets
         header["signature"] = signature
         header["scale"] = prepared.scales
-        header["cookie"] = numbers & 0xFFFFFFFF
+        header["cookie"] = numbers % REPEAT
         packets = self._packets(header.view(np.uint8).reshape(count, HEADER_OCTETS), prepared.values)
         header["kind"] = _RESULT
         header["flags"] = np.where(prepared.answers, 0, Flags.EMPTY)
@@ -90,12 +94,30 @@ class PacketBuilder:
         header["group"], header["rank"] = place.group, place.rank
         header["slot"] = number % place.slots
         header["round"] = (number // place.slots + place.first_round) & 0xFFFF
+        header["cookie"] = number % REPEAT
         values = None
         if not header["flags"][0] & Flags.EMPTY:
             values = np.frombuffer(packet, ">i4", place.values, at + HEADER_OCTETS).reshape(1, -1)
         packets = self._packets(header.view(np.uint8).reshape(1, HEADER_OCTETS), values)
         start = header.tobytes()[:KEY_OCTETS]
         return packets[0], key[:3] + start[3:]
+
+    def cookie(self, repeat: int) -> int:
+        """Of this member's `repeat`-th repeat of any packet."""
+        return REPEAT | self.place.rank << 15 | repeat & _REPEATS
+
+    def is_own(self, cookie: int) -> bool:
+        """Whether a result answers a repeat of this member."""
+        return cookie & ~_REPEATS == self.cookie(0)
+
+    def again(self, packet: bytes, cookie: int) -> bytes:
+        """A packet as it is repeated."""
+        at = self.carrier.offset + _COOKIE_AT
+        octets = bytearray(packet)
+        octets[at : at + 4] = cookie.to_bytes(4, "big")
+        row = np.frombuffer(octets, np.uint8).reshape(1, -1)
+        self.carrier.finish(row)
+        return row.tobytes()
 
     def _packets(self, headers: NDArray[np.uint8], values: NDArray[Any] | None) -> list[bytes]:
         at = self.carrier.offset

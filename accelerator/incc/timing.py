@@ -12,7 +12,7 @@ _MOST_PROBES = 8
 
 
 class RoundTrip:
-    """Estimates how long a result takes. Only chunks that were sent once are samples (Karn's algorithm).
+    """Estimates how long a result takes. Only answers of which is known to what are samples (Karn's algorithm).
 
     Attributes:
         smoothed, variation: seconds; None before the first sample.
@@ -31,7 +31,7 @@ class RoundTrip:
         self._patient_until = 0.0
 
     def sample(self, seconds: float, under_way: int = 1) -> None:
-        """A chunk that was sent once has got its result; ends a back-off.
+        """A packet's result has come; ends a back-off.
 
         `under_way`: chunks that were under way, each of which is a sample. The gains of RFC 6298 are for one sample in
         a round trip; with as many as chunks in a window the estimate would forget within a part of one (RFC 7323,
@@ -55,12 +55,8 @@ class RoundTrip:
         self.timeout = min(2 * self.timeout, self._longest)
         self.probes = min(2 * self.probes, _MOST_PROBES)
 
-    def is_answer(self, seconds: float) -> bool:
-        """Whether a result that came so long after a repeat can be the answer to that, not to what was sent before."""
-        return self.least is None or seconds >= self.least
-
     def needless(self, now: float) -> None:
-        """A result came twice: maybe a packet was repeated that was only late. Reordering may take longer then."""
+        """A packet was repeated that was only late. Reordering may take longer then (RFC 8985 section 6.2)."""
         if now >= self._patient_until:
             self._patience += 1
             self._patient_until = now + (self.smoothed or 0.0)

@@ -77,10 +77,11 @@ class Node:
             cell.round, cell.seen, cell.packet, cell.has_result = packet.round, set(), None, False
         if packet.rank in cell.seen:
             if self.full(cell) and cell.packet is not None:
+                found = replace(cell.packet, cookie=packet.cookie, target=packet.target)
                 if cell.has_result:
-                    self.children[packet.rank](self.answer(cell.packet, packet.rank))
+                    self.children[packet.rank](self.answer(found, packet.rank))
                 else:
-                    self.up(cell.packet)
+                    self.up(found)
             return
         cell.seen.add(packet.rank)
         cell.packet = packet if cell.packet is None else self.merge(cell.packet, packet)

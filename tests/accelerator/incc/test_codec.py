@@ -187,6 +187,29 @@ def test_packets_built_together_are_those_built_singly(name: str) -> None:
             assert keys[row] == answer
 
 
+@pytest.mark.parametrize("name", carriers())
+def test_a_repeat_differs_by_its_cookie_and_the_checksum(name: str) -> None:
+    carrier = carriers()[name]
+    builder = PacketBuilder(Place(7, 65535, 9, 4, 64), carrier)
+    prepared = Prepared(1, None, np.zeros(1, np.int32), np.zeros(1, np.uint16), np.ones(1, bool))
+    (packet,), _ = builder.build(2**31 + 5, Operation.SUM, 1, prepared)
+    assert packet[carrier.offset + 20 : carrier.offset + 24] == b"\0\0\0\x05"
+    cookie = builder.cookie(2**15 + 3)
+    assert cookie == 0x80000000 | 65535 << 15 | 3
+    assert builder.is_own(cookie)
+    assert not builder.is_own(5)
+    assert not PacketBuilder(Place(7, 65534, 9, 4, 64), carrier).is_own(cookie)
+    again = builder.again(packet, cookie)
+    assert again[carrier.offset + 20 : carrier.offset + 24] == cookie.to_bytes(4, "big")
+    differing = {at - carrier.offset for at in range(len(packet)) if again[at] != packet[at]}
+    assert differing == {20, 21, 22, 23} | ({-2, -1} if name in PAIRS else set())
+    if name in PAIRS:
+        frame = Ether(again)
+        found = frame[SCAPY_UDP].chksum
+        del frame[SCAPY_UDP].chksum
+        assert struct.unpack_from("!H", bytes(frame), carrier.offset - 2)[0] == found
+
+
 @pytest.mark.parametrize("name", PAIRS)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_checksums_of_contributions_are_those_of_scapy(name: str, seed: int) -> None:

@@ -322,6 +322,27 @@ def test_a_late_answer_to_what_was_sent_first_is_none_to_the_repeat() -> None:
     assert world.cores[0].snapshot().window == 64
 
 
+def test_the_answer_to_one_repeat_tells_that_the_others_were_lost() -> None:
+    """All results of a window are lost on the way to one member."""
+    world = World([2, 2], slots=64)
+    everybody(world, lambda member: member.all_reduce(np.ones(640, np.int32)))
+    world.silent.add(0)
+    world.run(seconds=0.001, until=lambda: False)
+    world.silent.clear()
+    works = [member.all_reduce(np.ones(64 * 32, np.int32)) for member in members(world)]
+    world.pump()
+    world.silent.add(0)
+    world.run(seconds=0.01, until=lambda: False)
+    world.silent.clear()
+    begun = world.now
+    world.run()
+    assert all((outcome(work) == 2 * 2).all() for work in works)
+    statistics = world.cores[0].snapshot()
+    assert (statistics.timeouts, statistics.early, statistics.duplicates) == (1, 31, 0)
+    assert world.now - begun < 0.02  # one time-out, and a round trip
+    assert [core.snapshot().repeated for core in world.cores[1:]] == [0, 0, 0]
+
+
 def test_reordering_is_learnt_from_answers_that_come_twice() -> None:
     trip = RoundTrip()
     for _ in range(100):
