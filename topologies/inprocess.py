@@ -34,7 +34,7 @@ from controller.mapping import MapServerConfig, MemoryStore, Store
 from controller.p4rt.pipeline import Pipeline
 from controller.p4rt.target import Target
 from controller.xtr.nonces import MemoryNonceStore
-from softswitch.p4runtime import Device, serve
+from softswitch.p4runtime import Device, Server, serve
 from softswitch.ports import Effects, HostPort, ImpairedPort, make_link
 from softswitch.reference.trace import Event as TraceEvent
 from softswitch.switch import EngineName, Switch
@@ -93,7 +93,7 @@ class Fabric:
         failed: the xTRs and Map-Servers that do not run.
         collectives: the groups whose collectives the switches compute.
         network: what the control messages travel through, with a record of them.
-        p4runtime: address of the switches' P4Runtime server.
+        p4runtime: address of the switches' P4Runtime server; server: itself.
         control_methods: what the fabric's parts offer on its control socket, by name; filled while it is brought up.
     """
 
@@ -128,6 +128,7 @@ class Fabric:
         self.interceptors: list[Callable[[str, bytes], bool]] = []
         self.failed: set[str] = set()
         self._running: dict[str, Router] = {}
+        self.server: Server
         self.collectives: Collectives
         self.attached: dict[str, list[str]] = {accelerator.name: [] for accelerator in topology.accelerators}
         self._joined: dict[str, list[GroupConfig | ScaleUpGroupConfig]] = {name: [] for name in self.attached}
@@ -402,6 +403,7 @@ class Fabric:
         manager = manager_of(self.topology, self.plans, cells // 2, int(time.time()))
         names = {pod.name: names_of(pod) for pod in self.topology.pods}
         self.collectives = Collectives(manager, self.controls, self._running, names, self._hop)
+        self.collectives.start()
         self._stack.callback(self.collectives.stop)
         methods = CollectiveMethods(self.collectives, lambda switch, peer: self.plans[switch].port_to(peer).mac)
         self.control_methods.update(methods.methods())
@@ -439,7 +441,7 @@ class Fabric:
         for name, softswitch in self.switches.items():
             clock = asyncio.create_task(softswitch.run(), name=f"{name} clock")
             self._stack.callback(clock.cancel)
-        server = await serve([self._device(name) for name in self.switches], wanted)
+        self.server = server = await serve([self._device(name) for name in self.switches], wanted)
         self.p4runtime = address = server.address
         self._stack.push_async_callback(server.stop)
         pipeline = Pipeline.from_files(COMPILED / "fabric.p4info.txtpb", COMPILED / "fabric.json")

@@ -44,9 +44,10 @@ class CollectiveMethods:
     async def create(self, params: Params, session: Session) -> object:
         """A new group in an INCC domain, of the accelerators in `members`, by rank, or of the first `size` that join.
 
-        `domain` may be left out where there is one only; `slots` is the domain's unless given.
+        `domain` may be left out where there is one only; `slots` is the domain's unless given. With `at_least` the
+        group begins with so many, and the others may come late.
         """
-        only(params, "group", "domain", "members", "size", "slots")
+        only(params, "group", "domain", "members", "size", "slots", "at_least")
         name = text(params, "group")
         self._collectives.create(
             name,
@@ -54,6 +55,7 @@ class CollectiveMethods:
             texts(params, "members"),
             optional_integer(params, "size", 1, MAX_MEMBERS),
             optional_integer(params, "slots", 1, MAX_SLOTS),
+            optional_integer(params, "at_least", 1, MAX_MEMBERS),
         )
         return _shown(self._manager.group(name))
 
@@ -65,7 +67,8 @@ class CollectiveMethods:
         only(params, "group", "accelerator")
         group, accelerator = text(params, "group"), text(params, "accelerator")
         holder = self._holders.get((group, accelerator))
-        if holder is not None and holder is not session and not holder.closed:
+        member = accelerator in self._manager.group(group).members
+        if member and holder is not None and holder is not session and not holder.closed:
             raise InccError("accelerator", accelerator, f"is in group {group} already, over another connection")
         self._collectives.join(group, accelerator)
         if holder is not session:

@@ -1,62 +1,34 @@
-"""The group manager at work: its orders become entries and packets, its EIDs registrations, its news answers.
-
-A switch is cleared by packets through its own pipeline. That they have been carried out is counted by the switch
-itself: the drop counter of SLOT_CLEARED grows by one with each, after the cell has been written. Only then are entries
-installed that use the cells; and entries that used them before are gone when the clears are sent, since the switch has
-acknowledged their removal.
-"""
+"""The group manager at work: its orders become entries and packets, its EIDs registrations, its news answers."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-
-from p4.v1 import p4runtime_pb2
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
 from controller.app.accelerator_names import AcceleratorNames
+from controller.app.collective_orders import CollectiveOrders, HopOf
 from controller.app.router import Router
 from controller.app.switch_control import SwitchControl
-from controller.dataplane.addresses import AccId, Endpoint
-from controller.dataplane.codepoints import SUBMIT, DropReason
-from controller.dataplane.collective_clear import clear_packet
-from controller.dataplane.collective_tables import CollectiveBranch, MemberCopy, NodeCopy
-from controller.dataplane.entries import NextHop
+from controller.app.switch_watch import SwitchWatch
 from controller.incc import (
-    Branch,
     Broken,
-    Carrier,
-    Clear,
     Ended,
     Formed,
     GroupManager,
     GroupView,
     Home,
-    Install,
     Order,
     Output,
     Register,
-    Remove,
     Withdraw,
     Work,
 )
 from controller.incc.announcement import Announcement
 from controller.incc.domains import GroupEid
 from controller.lisp import Eid
-from controller.p4rt.errors import P4RuntimeError
 
 log = logging.getLogger(__name__)
-
-# Seconds that a switch may take for what it is ordered; then it counts as failed.
-ORDER_TIMEOUT = 10.0
-# Clears that are sent together: they have to fit into the queues of the stream and of the switch.
-CLEARS_AT_ONCE = 128
-_POLL = 0.002
-# Seconds until a clear that is not counted is sent again, and between looks at a switch that has failed.
-_PATIENCE = 1.0
-
-HopOf = Callable[[str, int], NextHop]
 
 
 class Collectives:
@@ -76,24 +48,36 @@ class Collectives:
     ) -> None:
         """`routers`: those that run; `names`: of each PoD's accelerators; `hop_of`: what a switch's port leads to."""
         self.manager = manager
-        self._controls = controls
+        self._controls = {name: control for name, control in controls.items() if name in manager.network.xtrs}
         self._routers = routers
         self._names = names
-        self._hop_of = hop_of
         self._changed: dict[str, asyncio.Event] = {}
         self._ends: dict[tuple[str, str], Ended] = {}
         self._registered: dict[Eid, tuple[str, GroupView]] = {}
-        self._clearing = {name: asyncio.Lock() for name in controls}
-        self._failing = {name: asyncio.Event() for name in controls}
+        self._failing = {name: asyncio.Event() for name in self._controls}
+        self._orders = CollectiveOrders(self._controls, manager.network.xtrs, hop_of, self._failing)
+        self._failed: set[str] = set()  # switches of which somebody said so, whatever they answer
+        self._watches: dict[str, SwitchWatch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """From now on switches are watched: groups do without those that fall silent."""
+        for name, control in self._controls.items():
+            self._watches[name] = SwitchWatch(name, control, self._at_work, self._noticed, self._emptied)
 
     # -- requests and events ------------------------------------------------------------------------------
 
     def create(
-        self, name: str, domain: str, members: Sequence[str] = (), size: int | None = None, slots: int | None = None
+        self,
+        name: str,
+        domain: str,
+        members: Sequence[str] = (),
+        size: int | None = None,
+        slots: int | None = None,
+        at_least: int | None = None,
     ) -> None:
         """A new group; as `GroupManager.create`."""
-        self.manager.create(name, domain, members=members, size=size, slots=slots)
+        self.manager.create(name, domain, members=members, size=size, at_least=at_least, slots=slots)
 
     def join(self, group: str, accelerator: str) -> None:
         """An accelerator is ready to be a member; as `GroupManager.join`."""
@@ -126,10 +110,22 @@ class Collectives:
         self.perform(self.manager.port_status(switch, port, up))
 
     def switch_status(self, switch: str, up: bool) -> None:
-        """A switch works, or does not."""
+        """A switch has failed, whatever it answers, or has not any more."""
+        (self._failed.discard if up else self._failed.add)(switch)
+        self._noticed(switch, up)
+
+    def _noticed(self, switch: str, up: bool) -> None:
+        if up and switch in self._failed:
+            return
         if switch in self._failing:
             (self._failing[switch].clear if up else self._failing[switch].set)()
         self.perform(self.manager.switch_status(switch, up))
+
+    def _emptied(self, switch: str) -> None:
+        self.perform(self.manager.switch_emptied(switch))
+
+    def _at_work(self, switch: str) -> bool:
+        return bool(self.manager.slot_ranges(switch))
 
     def router_started(self, switch: str) -> None:
         """The control plane of an xTR has begun anew: it registers the groups whose root its switch is."""
@@ -159,6 +155,8 @@ class Collectives:
 
     def stop(self) -> None:
         """Nothing more is done."""
+        for watch in self._watches.values():
+            watch.stop()
         for task in list(self._tasks):
             task.cancel()
 
@@ -225,111 +223,7 @@ class Collectives:
         self.perform(self.manager.done(work.serial))
 
     async def _order(self, order: Order) -> None:
-        """One switch carries an order out, or fails, or has failed: then its entries are as they shall be later."""
-        name = order.switch
-        if not isinstance(order, Clear):
-            self._apply(order)
-        if self._failing[name].is_set():
-            return
-        failing = asyncio.create_task(self._failing[name].wait())
-        doing = asyncio.create_task(self._confirm(order))
-        try:
-            done, _ = await asyncio.wait({failing, doing}, timeout=ORDER_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
-            if doing in done:
-                doing.result()
-            elif not done:
-                raise TimeoutError(f"no answer for {ORDER_TIMEOUT} s")
-        except (TimeoutError, P4RuntimeError) as error:
-            log.warning("%s: does not carry out %s: %s", name, type(order).__name__, error)
-            self.switch_status(name, up=False)
-            self._start(self._revive(name), f"{name} comes back")
-        finally:
-            for task in (failing, doing):
-                task.cancel()
-
-    def _apply(self, order: Install | Remove) -> None:
-        control = self._controls[order.switch]
-        tables = control.tables.collectives
-        if isinstance(order, Remove):
-            control.apply(tables.remove(order.branch.number))
-        else:
-            control.apply(tables.put(self._entries(order.switch, order.branch)))
-
-    async def _confirm(self, order: Order) -> None:
-        control = self._controls[order.switch]
-        failures = await control.settled()
-        if failures:
-            raise P4RuntimeError("; ".join(map(str, failures[:3])))
-        if isinstance(order, Clear):
-            async with self._clearing[order.switch]:
-                slots = order.branch.slots
-                await clear_cells(control, range(2 * slots.start, 2 * slots.stop))
-
-    async def _revive(self, name: str) -> None:
-        """Looks whether a switch that has failed works again, until it does."""
-        while True:
-            await asyncio.sleep(_PATIENCE)
-            with contextlib.suppress(P4RuntimeError, TimeoutError):
-                async with asyncio.timeout(ORDER_TIMEOUT):
-                    await self._controls[name].settled()
-                    await cleared(self._controls[name])
-                break
-        self.switch_status(name, up=True)
-
-    def _entries(self, switch: str, branch: Branch) -> CollectiveBranch:
-        xtrs = self.manager.network.xtrs
-        children: list[MemberCopy | NodeCopy] = [
-            MemberCopy(child.rank, self._hop_of(switch, child.port), _endpoint(child.address, branch.carrier))
-            for child in branch.members
-        ]
-        children += [
-            NodeCopy(child.rank, self._hop_of(switch, child.port), xtrs[child.switch].rloc) for child in branch.nodes
-        ]
-        return CollectiveBranch(
-            branch.number,
-            branch.iid,
-            _endpoint(branch.eid, branch.carrier),
-            branch.generation,
-            branch.slots.start,
-            len(branch.slots),
-            tuple(children),
-            branch.rank,
-            None if branch.parent is None else xtrs[branch.parent].rloc,
-        )
-
-
-def _endpoint(address: GroupEid, carrier: Carrier) -> Endpoint:
-    assert isinstance(address, int) == (carrier is Carrier.SCALE_UP)
-    return AccId(address) if isinstance(address, int) else address
-
-
-async def cleared(control: SwitchControl) -> int:
-    """How many cells a switch has cleared since it has its program."""
-    query = p4runtime_pb2.Entity()
-    query.counter_entry.counter_id = control.client.codec.info.counters["drops"].id
-    query.counter_entry.index.index = DropReason.SLOT_CLEARED
-    async for entity in control.client.read(query):
-        return entity.counter_entry.data.packet_count
-    return 0
-
-
-async def clear_cells(control: SwitchControl, cells: range) -> None:
-    """Empties cells of a switch that no entry uses; returns when the switch has counted all of them.
-
-    One call at a time. When the count stands still, something was lost, and the batch is sent again.
-    """
-    loop = asyncio.get_running_loop()
-    for first in range(cells.start, cells.stop, CLEARS_AT_ONCE):
-        batch = range(first, min(first + CLEARS_AT_ONCE, cells.stop))
-        count = await cleared(control)
-        wanted = 0
-        while wanted == 0 or count < wanted:
-            wanted = count + len(batch)
-            for cell in batch:
-                control.packet_out(clear_packet(cell), mode=SUBMIT)
-            moved = loop.time()
-            while count < wanted and loop.time() < moved + _PATIENCE:
-                await asyncio.sleep(_POLL)
-                before, count = count, await cleared(control)
-                if count != before:
-                    moved = loop.time()
+        if not await self._orders.carry_out(order):
+            self._noticed(order.switch, up=False)
+            if order.switch in self._watches:
+                self._watches[order.switch].fail()

@@ -31,6 +31,13 @@ def size_of(wanted: tuple[str, ...], size: int | None) -> int:
     return found
 
 
+def least_of(size: int, at_least: int | None) -> int:
+    """How many members a group begins with: all, unless it is said otherwise. Raises InccError."""
+    if at_least is not None and not 1 <= at_least <= size:
+        raise InccError("at_least", at_least, f"must be 1 to {size}, the group's size")
+    return size if at_least is None else at_least
+
+
 def check_member(network: Network, field: str, name: str, domain: Domain) -> None:
     """Members are accelerators of the domain's Instance-ID, with an address of its kind. Raises InccError."""
     accelerator = network.accelerators.get(name)

@@ -30,7 +30,8 @@ class State(Enum):
 class Group:
     """A group. Only the manager changes it.
 
-    `wanted`: its members by name, in the order of their ranks; or none, for the first `size` that come. `present`: what
+    `wanted`: its members by name, in the order of their ranks; or none, for the first `size` that come. `least`: how
+    many it begins with. `complete`: it has begun. `present`: what
     is, or may be, on switches. `todo`: orders for later; what is in one tuple is done at once. `serial`: of the work
     under way, None for none. `stale`: something has changed since the work was planned. `registered`: root and EID that
     the mapping system knows.
@@ -41,6 +42,7 @@ class Group:
     domain: Domain
     slots: int
     size: int
+    least: int
     generation: int
     wanted: tuple[str, ...] = ()
     members: list[str] = field(default_factory=list)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from controller.incc.checks import check_member, check_pod, check_slots, size_of
+from controller.incc.checks import check_member, check_pod, check_slots, least_of, size_of
 from controller.incc.domains import Domain
 from controller.incc.errors import InccError
 from controller.incc.forming import Former
@@ -33,9 +33,18 @@ class GroupManager:
     # -- what is asked ------------------------------------------------------------------------------------
 
     def create(
-        self, name: str, domain: str, *, members: Iterable[str] = (), size: int | None = None, slots: int | None = None
+        self,
+        name: str,
+        domain: str,
+        *,
+        members: Iterable[str] = (),
+        size: int | None = None,
+        at_least: int | None = None,
+        slots: int | None = None,
     ) -> None:
         """A new group, which waits for its members: those that are named, by rank, or the first `size` that join.
+
+        With `at_least`, for so many of them; the others may come late.
 
         Raises InccError for what cannot be, also when the named members could not be joined by a tree now, or a switch
         has no room for their slots.
@@ -49,6 +58,7 @@ class GroupManager:
             raise InccError("group", name, f"exists, and is {self._groups[name].state.value}")
         check_slots(slots)
         size = size_of(wanted, size)
+        least = least_of(size, at_least)
         other = next((group for group in self._groups.values() if group.domain is where), None)
         if where.dedicated and other is not None:
             raise InccError("domain", domain, f"Instance-ID {where.iid} is that of group {other.name} alone")
@@ -56,14 +66,14 @@ class GroupManager:
             check_member(self.network, f"members[{index}]", member, where)
         number = self._number()
         generation = self._former.generations.get(number, self._first_generation - 1)
-        group = Group(name, number, where, slots, size, generation, wanted)
+        group = Group(name, number, where, slots, size, least, generation, wanted)
         if wanted:
             check_pod(self.network, wanted, where)
             self._former.eid(group, self._former.tree(group, wanted))
         self._groups[name] = group
 
     def join(self, name: str, accelerator: str) -> list[Output]:
-        """An accelerator is ready to be a member. With the last one the group is formed.
+        """An accelerator is ready to be a member. With the last one that is waited for the group is formed.
 
         A member may join again. Raises InccError when it cannot be one.
         """
@@ -84,7 +94,7 @@ class GroupManager:
             self._former.tree(group, (*group.members, accelerator))
             group.departed.append(Departed((), (accelerator,), f"{accelerator} joined"))
         group.add(accelerator)
-        if not group.complete and len(group.members) < group.size:
+        if not group.complete and len(group.members) < group.least:
             return []
         group.complete = True
         return self._former.review(group)
@@ -153,6 +163,14 @@ class GroupManager:
             return []
         return self._former.retry() if up else self._failed()
 
+    def switch_emptied(self, switch: str) -> list[Output]:
+        """A switch has lost its entries and cells. Groups that it combines for begin anew, in another generation."""
+        outputs: list[Output] = []
+        for group in list(self._groups.values()):
+            if switch in group.present and group.state in (State.FORMING, State.ACTIVE):
+                outputs += self._former.review(group)
+        return outputs
+
     def done(self, serial: int) -> list[Output]:
         """The orders of a Work have been carried out, or kept in mind for switches that do not work."""
         return self._former.done(serial)
@@ -161,7 +179,7 @@ class GroupManager:
         """Something has failed: members without any port are lost, and trees that it breaks are planned anew."""
         outputs: list[Output] = []
         for group in list(self._groups.values()):
-            gone = {member: "is not attached any more" for member in group.members if not self.network.homes(member)}
+            gone = {one: self.network.parted(one) for one in group.members if not self.network.homes(one)}
             if gone:
                 outputs += self._without(group, gone)
             elif group.state in (State.FORMING, State.ACTIVE) and not self._former.holds(group):

@@ -91,6 +91,11 @@ class Network:
         found = self._homes.get(accelerator, {}).values()
         return [home for home in found if self.is_up(home.switch) and (home.switch, home.port) not in self._down_ports]
 
+    def parted(self, accelerator: str) -> str:
+        """Why an accelerator cannot be reached, in words that follow its name."""
+        silent = [home.switch for home in self._homes.get(accelerator, {}).values() if not self.is_up(home.switch)]
+        return f"is lost with {' and '.join(silent)}" if silent else "is not attached any more"
+
     def joined(self, child: str, parent: str) -> bool:
         """Whether packets pass between two xTRs: contributions by any way, results by one that can be chosen.
 

@@ -63,6 +63,8 @@ class Writer:
 
     Attributes:
         stats: counts.
+        on_lost: is called when a switch that has been written to turns out to have lost some of it, before that is
+            written again: it was started anew, or somebody else wrote.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Writer:
         self._quiet = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.stats = WriterStats()
+        self.on_lost: Callable[[], None] | None = None
 
     # -- what is desired ----------------------------------------------------------------------------------
 
@@ -218,7 +221,9 @@ class Writer:
         """Read the switch, and mark what differs."""
         await self._client.ensure_pipeline(self._mode)
         held = await StateReader(self._client, self._desired).read()
+        before = [key for key in self._mirror if key in self._desired]
         self._mirror.replace(held)
+        lost = [key for key in before if key not in self._mirror]
         self._failures.clear()
         self._marked |= self._desired.keys() | self._unwanted
         if self._complete:
@@ -226,6 +231,10 @@ class Writer:
         self._marked = {key for key in self._marked if decide(key, self._desired.get(key), self._mirror)}
         self.stats.synchronizations += 1
         log.info("%s: holds %d entities, %d differ", self._client.target, len(held), len(self._marked))
+        if lost:
+            log.warning("%s: has lost %d entities", self._client.target, len(lost))
+            if self.on_lost is not None:
+                self.on_lost()
 
     async def _write_marked(self, term: int) -> None:
         """Write what is marked, for as long as this controller stays primary."""

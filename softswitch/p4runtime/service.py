@@ -35,8 +35,8 @@ class P4RuntimeService(p4runtime_pb2_grpc.P4RuntimeServicer):
 
     def __init__(self, devices: Iterable[Device]) -> None:
         self._devices = {device.switch.device_id: device for device in devices}
-        self._readers: set[asyncio.Task[None]] = set()
-        self._closing = False
+        self._readers: dict[asyncio.Task[None], Stream] = {}
+        self._dismissed: set[asyncio.Task[None]] = set()  # readers of streams that end for want of what they are for
 
     async def Write(self, request: p4rt.WriteRequest, context: Context) -> p4rt.WriteResponse:  # noqa: N802
         """Applies a batch of updates."""
@@ -86,11 +86,21 @@ class P4RuntimeService(p4runtime_pb2_grpc.P4RuntimeServicer):
         with contextlib.suppress(asyncio.CancelledError):  # gRPC cancels the call of a client that is gone
             await self._converse(Stream(self._devices), context)
 
+    def add(self, device: Device) -> None:
+        """One more device. ValueError if its id is taken."""
+        number = device.switch.device_id
+        if number in self._devices:
+            raise ValueError(f"there is a device with id {number}")
+        self._devices[number] = device
+
+    def remove(self, device_id: int) -> None:
+        """A device is there no more; its stream channels end. KeyError if it was not there."""
+        gone = self._devices.pop(device_id)
+        self._dismiss(reader for reader, stream in self._readers.items() if stream.device is gone)
+
     def close_streams(self) -> None:
         """Ends every stream channel."""
-        self._closing = True
-        for reader in self._readers:
-            reader.cancel()
+        self._dismiss(self._readers)
 
     async def Capabilities(  # noqa: N802
         self, request: p4rt.CapabilitiesRequest, context: Context
@@ -103,20 +113,25 @@ class P4RuntimeService(p4runtime_pb2_grpc.P4RuntimeServicer):
                 await _abort(context, error)
         return p4rt.CapabilitiesResponse(p4runtime_api_version=API_VERSION)
 
+    def _dismiss(self, readers: Iterable[asyncio.Task[None]]) -> None:
+        for reader in readers:
+            self._dismissed.add(reader)
+            reader.cancel()
+
     async def _converse(self, stream: Stream, context: Context) -> None:
         sender = asyncio.create_task(_send(stream, context))
         reader = asyncio.create_task(_receive(stream, context))
-        self._readers.add(reader)
+        self._readers[reader] = stream
         refusal: P4RuntimeError | None = None
         try:
             await reader
         except P4RuntimeError as error:
             refusal = error
         except asyncio.CancelledError:
-            if not self._closing:
+            if reader not in self._dismissed:
                 raise
         finally:
-            self._readers.discard(reader)
+            del self._readers[reader]
             stream.close()
             for task in (reader, sender):
                 task.add_done_callback(_retrieve)
@@ -125,8 +140,9 @@ class P4RuntimeService(p4runtime_pb2_grpc.P4RuntimeServicer):
         sender.cancel()
         if refusal is not None:
             await _abort(context, refusal)
-        if self._closing:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is closing")
+        if reader in self._dismissed:
+            self._dismissed.discard(reader)
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is closing, or the device is there no more")
 
     def _device(self, device_id: int) -> Device:
         device = self._devices.get(device_id)
@@ -174,6 +190,14 @@ class Server:
         self._server = server
         self._service = service
         self.address = address
+
+    def add(self, device: Device) -> None:
+        """One more device. ValueError if its id is taken."""
+        self._service.add(device)
+
+    def remove(self, device_id: int) -> None:
+        """A device is there no more: its stream channels end, and calls find none. KeyError if it was not there."""
+        self._service.remove(device_id)
 
     async def stop(self, grace: float = 1.0) -> None:
         """Ends every stream channel, then the server; other calls have `grace` seconds to finish."""

@@ -41,6 +41,11 @@ class Stream:
         self._device: Device | None = None
         self._queue: asyncio.Queue[p4rt.StreamMessageResponse | None] = asyncio.Queue()
 
+    @property
+    def device(self) -> Device | None:
+        """The device that it is for; None before the first arbitration update."""
+        return self._device
+
     def send(self, message: p4rt.StreamMessageResponse) -> None:
         """Queues a message; arbitration updates are never dropped."""
         if self._queue.qsize() >= QUEUE_LIMIT and not message.HasField("arbitration"):

@@ -112,6 +112,7 @@ class Failures:
         ports = [(name, port) for port in fabric.plans[name].ports if (name, port.number) not in self._ports_down]
         if not up:
             fabric.stop_router(name)
+            fabric.collectives.switch_status(name, up)
             self._enable(ports, up)
             return
         # It knows nothing any more, and what its switch had from the mapping systems goes.
@@ -120,6 +121,7 @@ class Failures:
         control.writer.apply(control.tables.desired(), before.desired())
         self._enable(ports, up)
         fabric.start_router(name)
+        fabric.collectives.switch_status(name, up)
         for place in sorted(self._ports_down):
             if place[0] == name:
                 fabric.routers[name].port_status(place[1], False)

@@ -19,6 +19,7 @@ def create(
     group: Group,
     members: Annotated[list[str] | None, typer.Argument(help="Accelerators, in the order of their ranks.")] = None,
     size: Annotated[int | None, typer.Option(help="Without members: the first so many that join.")] = None,
+    at_least: Annotated[int | None, typer.Option(help="Begin with so many members; the others may come late.")] = None,
     domain: Annotated[str | None, typer.Option(help="INCC domain of the topology, if there are several.")] = None,
     slots: Annotated[int | None, typer.Option(help="Slots in each switch.")] = None,
     fabric: Fabric = None,
@@ -26,7 +27,7 @@ def create(
 ) -> None:
     """A new group in an INCC domain of the topology; it is formed when all its members have joined."""
     params = {"group": group, "members": members or [], "size": size, "domain": domain, "slots": slots}
-    ask(fabric, control, "incc.create", params)
+    ask(fabric, control, "incc.create", params | ({} if at_least is None else {"at_least": at_least}))
     console().print(f"group {group} is there; its members join it, with their processes or: lispfabric incc join")
 
 

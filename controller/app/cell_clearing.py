@@ -1,0 +1,92 @@
+"""Emptying the cells of a switch by packets, and knowing when that is done.
+
+A clear has no answer, and may be lost; what the switch has is a counter of clears carried out, which says how many and
+not which. So a batch is done when the count has grown by its size. Where it has not, the switch or the way to it loses
+some: then cells go in pairs, each many times over, and a pair is done when fewer are missing than each was sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from p4.v1 import p4runtime_pb2
+
+from controller.app.switch_control import SwitchControl
+from controller.dataplane.codepoints import SUBMIT, DropReason
+from controller.dataplane.collective_clear import clear_packet
+
+# Clears that are sent together: they have to fit into the queues of the stream and of the switch.
+CLEARS_AT_ONCE = 128
+# Where clears are lost: cells at once, and how often each is sent. Of 30 % loss, all copies are hit once in 10^8.
+CAREFUL_CELLS = 2
+CAREFUL_COPIES = 16
+# Seconds that the count has to stand still for what is missing to be lost.
+STANDSTILL = 0.25
+_POLL = 0.002
+
+
+def _nothing() -> None:
+    """Nobody wants to know how it goes."""
+
+
+async def cleared(control: SwitchControl) -> int:
+    """How many cells a switch has cleared since it has its program. Raises P4RuntimeError."""
+    query = p4runtime_pb2.Entity()
+    query.counter_entry.counter_id = control.client.codec.info.counters["drops"].id
+    query.counter_entry.index.index = DropReason.SLOT_CLEARED
+    async for entity in control.client.read(query):
+        return entity.counter_entry.data.packet_count
+    return 0
+
+
+async def clear_cells(control: SwitchControl, cells: range, progress: Callable[[], object] = _nothing) -> None:
+    """Empties cells of a switch that no entry uses; returns when all are. One call at a time.
+
+    `progress` is called whenever some are. Goes on without end where no clear arrives. Raises P4RuntimeError.
+    """
+    at = cells.start
+    while at < cells.stop:
+        batch = range(at, min(at + CLEARS_AT_ONCE, cells.stop))
+        if await _send(control, batch) < len(batch):
+            break
+        at = batch.stop
+        progress()
+    if at == cells.stop:
+        return
+    while at < cells.stop:
+        pair = range(at, min(at + CAREFUL_CELLS, cells.stop))
+        # One after the other and again, so that a full queue does not take all those of one cell.
+        wave = [*pair] * CAREFUL_COPIES
+        if await _send(control, wave, enough=len(wave) - CAREFUL_COPIES + 1) > len(wave) - CAREFUL_COPIES:
+            at = pair.stop
+            progress()
+    await standstill(control)
+
+
+async def standstill(control: SwitchControl) -> None:
+    """Returns when no clear that was sent earlier can be counted any more. Raises P4RuntimeError."""
+    found = await cleared(control)
+    while True:
+        await asyncio.sleep(STANDSTILL)
+        last, found = found, await cleared(control)
+        if found == last:
+            return
+
+
+async def _send(control: SwitchControl, cells: Iterable[int], enough: int | None = None) -> int:
+    """Sends clears; how many the switch has counted when that is `enough`, by default all, or no more come."""
+    loop = asyncio.get_running_loop()
+    before = found = await cleared(control)
+    sent = 0
+    for cell in cells:
+        control.packet_out(clear_packet(cell), mode=SUBMIT)
+        sent += 1
+    wanted = before + (sent if enough is None else enough)
+    moved = loop.time()
+    while found < wanted and loop.time() < moved + STANDSTILL:
+        await asyncio.sleep(_POLL)
+        last, found = found, await cleared(control)
+        if found != last:
+            moved = loop.time()
+    return found - before
