@@ -67,6 +67,12 @@ class CollectiveOrders:
                 task.cancel()
         return True
 
+    def forget(self, number: int, kept: frozenset[str]) -> None:
+        """Switches other than `kept` have nothing of a group any more."""
+        for name, control in self._controls.items():
+            if name not in kept:
+                control.apply(control.tables.collectives.remove(number))
+
     def entries(self, switch: str, branch: Branch) -> CollectiveBranch:
         """A branch as the tables of its switch have it."""
         children: list[MemberCopy | NodeCopy] = [
@@ -93,7 +99,7 @@ class CollectiveOrders:
         control = self._controls[order.switch]
         tables = control.tables.collectives
         if isinstance(order, Remove):
-            control.apply(tables.remove(order.branch.number))
+            control.apply(tables.close(order.branch.number))
         else:
             control.apply(tables.put(self.entries(order.switch, order.branch)))
 

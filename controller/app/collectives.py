@@ -14,6 +14,7 @@ from controller.app.switch_watch import SwitchWatch
 from controller.incc import (
     Broken,
     Ended,
+    Forget,
     Formed,
     GroupManager,
     GroupView,
@@ -175,6 +176,8 @@ class Collectives:
                     self._announce(switch, eid, view)
                 case Withdraw():
                     self._withdraw(output)
+                case Forget(number=number, kept=kept):
+                    self._orders.forget(number, kept)
                 case Formed(view=view):
                     log.info("group %s: generation %d, root %s", view.name, view.generation, view.root)
                     self._wake(view.name)

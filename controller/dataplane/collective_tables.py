@@ -8,7 +8,7 @@ Multicast groups from GROUP_LIMIT on are the collectives'. The replica of a chil
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.dataplane import replication
 from controller.dataplane.addresses import Endpoint, IPAddress, kind_of
@@ -71,10 +71,12 @@ class CollectiveTables:
         self._source_rlocs = source_rlocs
         self._groups = Numbers(MULTICAST_GROUPS - replication.GROUP_LIMIT)
         self._copies = Numbers(COPIES)
-        self._branches: dict[int, list[State]] = {}
+        self._entries: dict[int, TableEntry] = {}
+        self._closed: dict[int, TableEntry] = {}
+        self._branches: dict[int, list[State]] = {}  # what goes with an entry
 
     def put(self, branch: CollectiveBranch) -> Changes:
-        """A group that is not there is combined for from now on.
+        """A group that is not there, or is closed, is combined for from now on.
 
         Raises ValueError for more children than a set has bits, or a tunnel of an IP version that the switch has no
         RLOC of; OverflowError when there are no numbers left.
@@ -90,22 +92,42 @@ class CollectiveTables:
             copies.append(Replica(child.hop.port, copy))
             found += [self._copy(copy, child), self._contributor(branch.number, child, 1 << bit, copy)]
         multicast = replication.GROUP_LIMIT + self._groups.of(branch.number) - 1
-        found += [MulticastGroup(multicast, copies), self._collective(branch, multicast)]
-        self._branches[branch.number] = found
+        entry = self._collective(branch, multicast)
         changes = Changes()
-        for entity in found:
+        closed = self._closed.pop(branch.number, None)
+        if closed is not None and closed.key() != entry.key():
+            changes += self._desired.remove(closed)
+        self._branches[branch.number] = [*found, MulticastGroup(multicast, copies)]
+        self._entries[branch.number] = entry
+        for entity in (*self._branches[branch.number], entry):
             changes += self._desired.put(entity)
         return changes
 
+    def close(self, number: int) -> Changes:
+        """A group is combined for no more; what is sent to it is dropped, for want of a slot. Nothing if it was not."""
+        entry = self._entries.pop(number, None)
+        if entry is None:
+            return Changes()
+        assert isinstance(entry.action, Action)
+        params = {name: entry.action.params[name] for name in ("group", "generation")}
+        closed = dict.fromkeys(("first_slot", "slots", "everyone", "replicas"), 0)
+        self._closed[number] = replace(entry, action=Action("collective_root", {**params, **closed}))
+        return self._desired.put(self._closed[number]) + self._without(number)
+
     def remove(self, number: int) -> Changes:
-        """A group is not combined for any more; nothing if it was not."""
+        """A group is unknown from now on, combined for or closed; nothing if it was."""
+        entry = self._entries.pop(number, None) or self._closed.pop(number, None)
+        if entry is None:
+            return Changes()
+        return self._desired.remove(entry) + self._without(number)
+
+    def _without(self, number: int) -> Changes:
+        """All that goes with a group's entry goes."""
         changes = Changes()
-        gone = self._branches.pop(number, None)
-        if gone is None:
-            return changes
-        for entity in reversed(gone):
+        for entity in reversed(self._branches.pop(number, [])):
             changes += self._desired.remove(entity)
-        self._groups.release(number)
+        if number in self._groups:
+            self._groups.release(number)
         for bit in range(MAX_CHILDREN):
             if (number, bit) in self._copies:
                 self._copies.release((number, bit))

@@ -8,7 +8,7 @@ A group is formed anew, in a new generation, whenever its members or the network
 4. they are filled, the EID is registered by the root, and the members are told.
 
 No cell is cleared while an entry uses it, and none is used before it is clear. Contributions that are under way
-meanwhile find no entry, or one of another generation, and are dropped; members repeat them.
+meanwhile find no slot, or an entry of another generation, and are dropped; members repeat them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from controller.incc.outputs import (
     Broken,
     Clear,
     Ended,
+    Forget,
     Formed,
     Install,
     Order,
@@ -182,12 +183,14 @@ class Former:
         outputs: list[Output] = []
         if group.state is State.FORMING:
             group.formed()
-            outputs += [*self._register(group), Formed(group.view())]
+            forget = Forget(group.number, frozenset(group.present))
+            outputs += [*self._register(group), forget, Formed(group.view())]
         elif group.state is State.ENDING:
             del self.groups[group.name]
-            outputs.append(Ended(group.name, None, f"group {group.name} was destroyed"))
+            outputs += [Forget(group.number), Ended(group.name, None, f"group {group.name} was destroyed")]
         elif group.state is State.GATHERING:
             group.eid = None
+            outputs.append(Forget(group.number))
         return [*outputs, *(self.retry(group) if self._release(group) else ())]
 
     def _release(self, group: Group) -> bool:

@@ -47,7 +47,11 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """The group's entries go from a switch, as `branch` made them."""
+    """The group's entries go from a switch, as `branch` made them.
+
+    Contributions that still come are dropped there without a question to anybody, until the branch is installed anew or
+    `Forget` names the switch.
+    """
 
     switch: str
     branch: Branch
@@ -144,6 +148,14 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Forget:
+    """Switches other than `kept` need not know the group of this number any more."""
+
+    number: int
+    kept: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Register:
     """The group's EID is at `switch`, its root, from now on; told again when what it says has changed."""
 
@@ -160,4 +172,4 @@ class Withdraw:
     eid: GroupEid
 
 
-Output = Work | Formed | Broken | Ended | Register | Withdraw
+Output = Work | Formed | Broken | Ended | Forget | Register | Withdraw

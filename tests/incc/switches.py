@@ -11,6 +11,7 @@ from controller.incc import (
     Clear,
     Departed,
     Ended,
+    Forget,
     Formed,
     GroupManager,
     GroupView,
@@ -34,6 +35,7 @@ class Switches:
         self.fabric = fabric
         self.manager = manager
         self.entries: dict[str, dict[int, Branch]] = {xtr.name: {} for xtr in fabric.xtrs}
+        self.closed: set[tuple[str, int]] = set()
         self.clean: dict[str, set[int]] = {xtr.name: set() for xtr in fabric.xtrs}
         self.waiting: list[Work] = []
         self.formed: dict[str, GroupView] = {}
@@ -50,6 +52,10 @@ class Switches:
                 case Work():
                     assert output.group not in [work.group for work in self.waiting], "one work at a time"
                     self.waiting.append(output)
+                case Forget(number=number, kept=kept):
+                    held = {name for name, entries in self.entries.items() if number in entries}
+                    assert held <= kept, "what is at work is not forgotten"
+                    self.closed = {(name, known) for name, known in self.closed if name in kept or known != number}
                 case Formed(view=view):
                     self._formed(view)
                 case Broken(view=view):
@@ -85,6 +91,7 @@ class Switches:
         match order:
             case Remove():
                 entries.pop(branch.number, None)
+                self.closed.add((order.switch, branch.number))
             case Clear():
                 assert branch.number not in entries, "no cell is cleared while an entry uses it"
                 assert not any(mine & set(one.slots) for one in others), "nobody else's cell is cleared"
@@ -94,6 +101,7 @@ class Switches:
                 assert not any(mine & set(one.slots) for one in others), "slot ranges never overlap"
                 cells -= mine
                 entries[branch.number] = branch
+                self.closed.discard((order.switch, branch.number))
 
     def _formed(self, view: GroupView) -> None:
         self.formed[view.name] = view
@@ -145,5 +153,7 @@ class Switches:
             assert self.formed[view.name] == view, "what was told last is so"
             self.check(view)
         assert {(view.iid, view.eid): view.root for view in active} == self.registered
+        alive = {view.number for view in self.manager.groups() if view.state == "broken"}
+        assert {number for _, number in self.closed} <= alive, "nobody's packets are dropped for a group that is gone"
         for view in self.manager.groups():
             assert view.state in ("active", "gathering", "broken"), "nothing is forgotten half done"

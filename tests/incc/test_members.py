@@ -66,6 +66,7 @@ async def test_a_member_dies_in_the_middle_and_nothing_old_counts(programs: Prog
     view = fabric.collectives.manager.group("g")
     assert len(view.branches) == (1 if case.members[1] == "acc3" else 2)
     recorder = Recorder(fabric, *view.branches)
+    asked = {name: router.punted for name, router in fabric.routers.items()}
     await sums(members)
     handles = [member.all_reduce(array) for member, array in zip(members, arrays(members, 200_000), strict=True)]
     while not handles[0].progress[0]:  # noqa: ASYNC110 - packets are under way
@@ -96,6 +97,7 @@ async def test_a_member_dies_in_the_middle_and_nothing_old_counts(programs: Prog
     async with asyncio.timeout(20):
         for handle in handles:
             np.testing.assert_array_equal(await handle, np.sum(data, axis=0, dtype=np.int32))
+    assert asked == {name: router.punted for name, router in fabric.routers.items()}, "no controller is asked"
     for switch in view.branches:
         after, old = await observer.drops(switch), [frame for here, _, frame in recorder.frames if here == switch]
         stale = after[DropReason.STALE_GENERATION] - before[switch].get(DropReason.STALE_GENERATION, 0)
