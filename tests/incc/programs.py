@@ -21,7 +21,7 @@ from topologies.schema import Topology
 from topologies.topology_file import load
 from topologies.write_yaml import topology_text
 
-SETTINGS = Settings(timeout=30, longest_timeout=0.05)
+SETTINGS = Settings(timeout=60, longest_timeout=0.05)
 
 
 def generated(folder: Path, shape: Shape, collectives: str) -> Topology:
@@ -53,7 +53,7 @@ class Programs:
 
     async def join(self, group: str, *names: str) -> list[AsyncGroup]:
         """Accelerators join, all at once. Raises what the first of them that could not join was told."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             joined = await asyncio.gather(*(self._join(group, name) for name in names), return_exceptions=True)
         members = [one for one in joined if isinstance(one, AsyncGroup)]
         for one in joined:
@@ -89,7 +89,7 @@ async def sums(members: Sequence[AsyncGroup], length: int = 1000) -> None:
     data = arrays(members, length)
     total = np.sum(data, axis=0, dtype=np.int32)
     handles = [member.all_reduce(array) for member, array in zip(members, data, strict=True)]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         for handle in handles:
             np.testing.assert_array_equal(await handle, total)
 

@@ -107,7 +107,7 @@ class Member:
         return None
 
 
-async def all_reduce(members: list[Member], slot: int = 0, round_: int = 1, seconds: float = 10.0) -> list[Incc]:
+async def all_reduce(members: list[Member], slot: int = 0, round_: int = 1, seconds: float = 60.0) -> list[Incc]:
     """Each contributes 64 values, again and again until it has the result; what each of them got."""
 
     def values(member: Member) -> tuple[int, ...]:

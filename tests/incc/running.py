@@ -40,7 +40,7 @@ class Connections:
 
     async def call(self, name: str, method: str, **params: Any) -> Any:
         session = self.sessions.setdefault(name, Session())
-        return await asyncio.wait_for(self.fabric.control_methods[f"incc.{method}"](params, session), 20)
+        return await asyncio.wait_for(self.fabric.control_methods[f"incc.{method}"](params, session), 60)
 
     async def join(self, group: str, names: list[str]) -> list[Member]:
         """All of them at once, as they have to."""
@@ -76,7 +76,7 @@ def cut(fabric: Fabric, switch: str, peer: str) -> None:
             fabric.switches[here].poll_ports()
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Waits for something to be so."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - any state may be waited for
