@@ -95,12 +95,13 @@ async def test_slots_are_used_again(programs: Programs, lose: Lose, loses: bool)
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_switch_that_carries_out_no_clear_is_named(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collective_orders, "ORDER_TIMEOUT", 0.5)
+    monkeypatch.setattr(collective_orders, "ORDER_TIMEOUT", 2.0)
     await programs.create("g", domain="up", members=MEMBERS)
     programs.fabric.interceptors.append(deaf := lambda switch, packet: switch == "P1-L2" and is_clear(packet))
     with pytest.raises(RendezvousError, match=r"acc2 is lost with P1-L2|acc4 is lost with P1-L2"):
         await programs.join("g", *MEMBERS)
     programs.fabric.interceptors.remove(deaf)
+    monkeypatch.undo()
     await until(lambda: programs.fabric.collectives.manager.network.is_up("P1-L2"))
     await programs.destroy("g")
     await programs.create("g", domain="up", members=MEMBERS)

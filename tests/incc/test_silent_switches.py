@@ -13,7 +13,7 @@ import pytest_asyncio
 from accelerator.incc.core import MemberLostError
 from accelerator.incc.group import AsyncGroup, Handle
 from accelerator.rendezvous import Rendezvous, RendezvousError
-from controller.app import collective_orders, switch_watch
+from controller.app import switch_watch
 from controller.app.control import ControlServer
 from controller.incc import GroupView
 from tests.incc.power import mute, power_off, power_on
@@ -32,8 +32,6 @@ SHAPE = Shape(name="silent", pods=2, accelerators=6, access_per_pod=2, borders=2
 async def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Programs]:
     for name, seconds in (("SILENCE", 1.0), ("QUESTION_EVERY", 0.1)):
         monkeypatch.setattr(switch_watch, name, seconds)
-    # A busy machine's switches are slow, not silent.
-    monkeypatch.setattr(collective_orders, "ORDER_TIMEOUT", 60.0)
     monkeypatch.setattr(failures, "SETTLE_SECONDS", 0.1)
     async with (
         Fabric(generated(tmp_path, SHAPE, COLLECTIVES)) as fabric,
