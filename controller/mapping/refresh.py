@@ -99,7 +99,7 @@ class RefreshTable:
         mac = digest(covered) if digest is not None else key.mac(MessageType.MAP_REGISTER, nonce, covered)
         if not hmac.compare_digest(mac[:length], payload[_MAC:end]):
             return None
-        lease.due = now + lease.timeout
+        lease.renew(now)
         reply = None
         if pattern is not None:
             first, middle, reply_length, records, destination = pattern
