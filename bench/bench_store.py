@@ -49,7 +49,8 @@ from controller.mapping import (
     pod_map_server,
 )
 from controller.mapping.content import Terms
-from controller.mapping.sqlite_rows import Rows, encode_change
+from controller.mapping.sqlite_log import Rows, body_of
+from controller.mapping.sqlite_rows import encode_change
 from controller.mapping.sqlite_store import SqliteStore
 
 REPEATS = 3  # the best counts: others may use the disk
@@ -127,10 +128,12 @@ def compare_commits(files: Iterator[Path], seconds: float) -> None:
     statement = "INSERT INTO {} VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
     rows: list[tuple[str, tuple[bytes, bytes | None]]] = []
     for change in changes:
-        encoded = Rows()
+        encoded = Rows({}, 0)
         encode_change(change, encoded)
         rows += [
-            (statement.format(table), row) for table, columns in encoded.items() for row in zip(*columns, strict=True)
+            (statement.format(table), (key, body_of(body)))
+            for table, latest in encoded.latest.items()
+            for key, body in latest.items()
         ]
     print(f"{'commits':30} {'commits/s':>11} {'rows/s':>11} {'longest ms':>11} {'limit/s':>11} {'ratio':>7}")
     for power_safe in (False, True):

@@ -95,17 +95,18 @@ class ReceiveBatch(_Batch):
         if got < 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
-        words, payloads, addresses = self.words, self.payloads, self.addresses
+        words, payloads, addresses = self.words, self.payloads, bytes(self.addresses[: got * _ADDRESS_ROOM])
         found: list[tuple[bytes, bytes]] = []
-        at = begin = word = 0
+        at = begin = 0
+        length_at, name_length_at = _LENGTH_WORD, _NAME_LENGTH_WORD
         for _ in range(got):
-            name_length = words[word + _NAME_LENGTH_WORD]
-            payload = bytes(payloads[at : at + words[word + _LENGTH_WORD]])
-            found.append((payload, bytes(addresses[begin : begin + name_length])))
-            words[word + _NAME_LENGTH_WORD] = _ADDRESS_ROOM
+            payload = bytes(payloads[at : at + words[length_at]])
+            found.append((payload, addresses[begin : begin + words[name_length_at]]))
+            words[name_length_at] = _ADDRESS_ROOM
             at += _RECEIVE_ROOM
             begin += _ADDRESS_ROOM
-            word += _WORDS
+            length_at += _WORDS
+            name_length_at += _WORDS
         return found
 
 
@@ -121,18 +122,17 @@ class SendBatch(_Batch):
         Raises OSError if it refused the very first; BlockingIOError if it had no room for it.
         """
         words, lengths, payloads, addresses = self.words, self.lengths, self.payloads, self.addresses
-        at = begin = word = 0
+        at = begin = 0
+        name_length_at = _NAME_LENGTH_WORD
         index = 1  # a vector is a pointer and a length
         for payload, address in datagrams:
-            length = len(payload)
+            lengths[index] = length = len(payload)
             payloads[at : at + length] = payload
-            lengths[index] = length
-            name_length = len(address)
-            addresses[begin : begin + name_length] = address
-            words[word + _NAME_LENGTH_WORD] = name_length
+            words[name_length_at] = length = len(address)
+            addresses[begin : begin + length] = address
             at += SEND_ROOM
             begin += _ADDRESS_ROOM
-            word += _WORDS
+            name_length_at += _WORDS
             index += 2
         sent: int = _libc.sendmmsg(descriptor, self.headers, len(datagrams), socket.MSG_DONTWAIT)
         if sent < 0:

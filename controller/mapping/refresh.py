@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable
+from struct import Struct
 from typing import Final, NamedTuple
 
 from controller.lisp import CONTROL_PORT, Datagram, Endpoint, Key, MapRegister
@@ -20,14 +21,16 @@ from controller.lisp.constants import XTR_IDENTITY_LENGTH, MessageType
 from controller.mapping.leases import Lease
 from controller.mapping.machine import Send
 from controller.mapping.state import Account, MapServerState
-from controller.mapping.store import Receipt, XtrKey
+from controller.mapping.store import Receipt, Refresh, XtrKey
 
 # A Map-Register and its Map-Notify: first word, nonce, Key ID with algorithm and length of the MAC, MAC, records.
 _NONCE: Final = slice(4, 12)
 _MAC_LENGTH: Final = 15
 _MAC: Final = 16
 _REGISTER: Final = int(MessageType.MAP_REGISTER)
+_NUMBER: Final = Struct("!Q")
 _ZEROS: Final = bytes(255)
+_new: Final = tuple.__new__  # what a NamedTuple calls in the end, in half of its time
 
 
 def is_register(payload: bytes) -> bool:
@@ -81,7 +84,7 @@ class RefreshTable:
             return None
         length = payload[_MAC_LENGTH]
         end = _MAC + length
-        fixed = payload[:4] + payload[12:16] + payload[end:]
+        fixed = payload[:4] + payload[12:_MAC] + payload[end:]
         known = self._known.get(fixed)
         if known is None:
             return None
@@ -92,12 +95,13 @@ class RefreshTable:
         if source is not known_source and source.address != known_source.address:
             return None
         nonce_octets = payload[_NONCE]
-        nonce = int.from_bytes(nonce_octets, "big")
+        (nonce,) = _NUMBER.unpack(nonce_octets)
         if nonce <= account.receipts[key.key_id].nonce:
             return None
         covered = payload[:_MAC] + _ZEROS[:length] + payload[end : len(payload) - unsigned]
         mac = digest(covered) if digest is not None else key.mac(MessageType.MAP_REGISTER, nonce, covered)
-        if not hmac.compare_digest(mac[:length], payload[_MAC:end]):
+        own = payload[_MAC:end]
+        if not hmac.compare_digest(mac[:length], own):
             return None
         lease.renew(now)
         reply = None
@@ -106,13 +110,17 @@ class RefreshTable:
             head = first + nonce_octets + middle
             covered = head + _ZEROS[:reply_length] + records
             mac = digest(covered) if digest is not None else key.mac(MessageType.MAP_NOTIFY, nonce, covered)
-            reply = head + mac[:reply_length] + records
-        receipt = Receipt(xtr, key.key_id, nonce, payload, reply, source)
+            mac = mac[:reply_length]
+            reply = head + mac + records
+            own += mac
+        receipt = _new(Receipt, (xtr, key.key_id, nonce, payload, reply, source))
         account.receipts[key.key_id] = account.latest = receipt
-        self._state.journal.append(receipt)
+        alike = source is known_source  # else it is not that alone in which they differ
+        self._state.journal.append(_new(Refresh, (receipt, known, nonce_octets + own)) if alike else receipt)
         if reply is None:
             return ()
-        return (Send(Datagram(self._endpoint, destination if self._to_control_port else source, reply)),)
+        answer = _new(Datagram, (self._endpoint, destination if self._to_control_port else source, reply))
+        return (_new(Send, (answer,)),)
 
     def clear(self) -> None:
         """Recognize nothing that came before."""

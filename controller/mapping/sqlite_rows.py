@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import struct
 import zlib
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import ip_address
-from typing import Final, Literal, NamedTuple, TypeAlias, assert_never
+from typing import Final, assert_never
 
 from controller.lisp import DecodeOptions, Eid, EidRecord, Endpoint, IPAddress, LispError, MacAddress, RequestRecord
 from controller.lisp.address_decode import decode_address
@@ -27,6 +27,7 @@ from controller.lisp.record_codec import (
 )
 from controller.lisp.records import RlocRecord
 from controller.mapping.content import Terms
+from controller.mapping.sqlite_log import RowError, Rows
 from controller.mapping.store import (
     Change,
     Contribution,
@@ -34,13 +35,12 @@ from controller.mapping.store import (
     Forgotten,
     NonceFloor,
     Receipt,
+    Refresh,
     Subscription,
     SubscriptionKind,
     Withdrawn,
     XtrKey,
 )
-
-Table: TypeAlias = Literal["contribution", "receipt", "subscription", "floor"]
 
 _CONTRIBUTION: Final = struct.Struct("!dQ?")  # timeout, serial, proxy-reply; then the EID-record
 # Nonce, source port, whether replied, lengths of source RLOC and of the register; then these two and the reply.
@@ -49,6 +49,12 @@ _SUBSCRIPTION: Final = struct.Struct("!QB?")  # nonce, kind, active; then the EI
 _FLOOR: Final = struct.Struct("!Q")  # nonce
 _SITE_ID: Final = struct.Struct("!Q")
 _CRC: Final = struct.Struct("!I")
+
+# A Map-Register and its Map-Notify: first word, nonce, Key ID with algorithm and length of the MAC, MAC, records.
+_NONCE: Final = slice(4, 12)
+_NONCE_LENGTH: Final = 8
+_MAC_LENGTH: Final = 15
+_MAC: Final = 16
 
 _KINDS: Final = {
     SubscriptionKind.MAPPING: 1,
@@ -59,48 +65,13 @@ _KINDS: Final = {
 _KIND_OF: Final = {code: kind for kind, code in _KINDS.items()}
 
 
-class RowError(Exception):
-    """A row does not hold what was once written to it; the text says why."""
-
-
-class Row(NamedTuple):
-    """A row of `table`, its value still without checksum; `body` None means that there shall be none with this key."""
-
-    table: Table
-    key: bytes
-    body: bytes | None
-
-
-class Columns(NamedTuple):
-    """Rows of one table in their order, as a list of keys and one of bodies: many are joined and looked up at once."""
-
-    keys: list[bytes]
-    bodies: list[bytes | None]
-
-
-class Rows(dict[Table, Columns]):
-    """Rows by table. What is in different tables has no order."""
-
-    def __missing__(self, table: Table) -> Columns:
-        columns = self[table] = Columns([], [])
-        return columns
-
-    def add(self, table: Table, key: bytes, body: bytes | None) -> None:
-        """Append a row."""
-        keys, bodies = self[table]
-        keys.append(key)
-        bodies.append(body)
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        return sum(len(keys) for keys, _ in self.values())
-
-
 def encode_change(change: Change, rows: Rows) -> None:
     """Append the rows that `change` makes. Raises EncodeError or struct.error for values without a place in them."""
     if isinstance(change, Receipt):  # by far the most frequent
-        _add_receipt(change, rows)
+        rows.add_parts("receipt", _receipt_key(change.xtr, change.key_id), _receipt(change), partial(_body, change))
+        return
+    if isinstance(change, Refresh):
+        _add_refresh(change, rows)
         return
     match change:
         case Contributions():
@@ -203,9 +174,8 @@ def _add_contributions(change: Contributions, rows: Rows) -> None:
     before, after = terms.content.wire
     head = _CONTRIBUTION.pack(terms.timeout, serial, terms.proxy_reply) + before
     in_keys, in_records = _held_twice(eids, xtr)
-    keys, bodies = rows["contribution"]
-    keys += in_keys
-    bodies += [head + in_record + after for in_record in in_records]
+    for key, in_record in zip(in_keys, in_records, strict=True):
+        rows.add("contribution", key, head + in_record + after)
 
 
 _HELD: Final[dict[int, tuple[tuple[Eid, ...], XtrKey, list[bytes], list[bytes]]]] = {}
@@ -223,13 +193,45 @@ def _held_twice(eids: tuple[Eid, ...], xtr: XtrKey) -> tuple[list[bytes], list[b
     return found[2], found[3]
 
 
-def _add_receipt(change: Receipt, rows: Rows) -> None:
-    xtr, key_id, nonce, register, reply, source = change
+def _receipt(change: Receipt) -> tuple[bytes, ...]:
+    """The body of a receipt, in parts."""
+    _, _, nonce, register, reply, source = change
     address = _packed(source)
     head = _RECEIPT.pack(nonce, source[1], reply is not None, len(address), len(register))
-    keys, bodies = rows["receipt"]
-    keys.append(_receipt_key(xtr, key_id))
-    bodies.append(b"".join((head, address, register, reply or b"")))
+    return (head, address, register) if reply is None else (head, address, register, reply)
+
+
+def _body(change: Receipt) -> bytes:
+    return b"".join(_receipt(change))
+
+
+def _add_refresh(change: Refresh, rows: Rows) -> None:
+    receipt, like, own = change
+    if not rows.is_known(like):
+        key = _receipt_key(receipt.xtr, receipt.key_id)
+        rows.begin_pattern("receipt", key, like, _body(receipt), len(own))
+    rows.add_like("receipt", like, own, partial(_body, receipt))
+
+
+def expand_receipt(pattern: bytes, own: bytes) -> bytes:
+    """The body of a receipt that differs from that in `pattern` in what is its `own`: nonce, MAC, and MAC of the reply.
+
+    Raises RowError.
+    """
+    try:
+        *_, address_length, length = _RECEIPT.unpack_from(pattern)
+        begin = _RECEIPT.size + address_length
+        at = _NONCE_LENGTH
+        parts = [own[:at], pattern[at:begin]]
+        for message in (pattern[begin : begin + length], pattern[begin + length :]):
+            if message:
+                mac = message[_MAC_LENGTH]
+                parts += (message[: _NONCE.start], own[:_NONCE_LENGTH], message[_NONCE.stop : _MAC], own[at : at + mac])
+                parts.append(message[_MAC + mac :])
+                at += mac
+    except (IndexError, struct.error) as error:
+        raise RowError(str(error)) from None
+    return b"".join(parts)
 
 
 _PACKED: Final[dict[int, tuple[Endpoint, bytes]]] = {}

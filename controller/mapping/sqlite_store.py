@@ -27,18 +27,15 @@ from types import TracebackType
 from typing import Final, Literal, TypeVar
 
 from controller.lisp import DecodeOptions, LispError
-from controller.mapping.sqlite_log import TABLES, Stretch, join_rows, split_rows
+from controller.mapping.sqlite_log import TABLES, LogReader, Row, RowError, Rows, Stretch, Table, body_of
 from controller.mapping.sqlite_rows import (
-    Row,
-    RowError,
-    Rows,
-    Table,
     checksummed,
     decode_contribution,
     decode_floor,
     decode_receipt,
     decode_subscription,
     encode_change,
+    expand_receipt,
     without_checksum,
 )
 from controller.mapping.store import Change, Snapshot, StoreError
@@ -46,7 +43,7 @@ from controller.mapping.store import Change, Snapshot, StoreError
 log = logging.getLogger(__name__)
 
 _APPLICATION_ID: Final = 0x4C495350  # "LISP": tells our files from other programs'
-_SCHEMA_VERSION: Final = 3
+_SCHEMA_VERSION: Final = 4
 _OLDEST_VERSION: Final = 2
 # The row lives in the index of its key: one tree to change per row.
 _CREATE: Final = "CREATE TABLE IF NOT EXISTS {} (key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID"
@@ -105,6 +102,7 @@ class SqliteStore:
         self._closed = False
         self._recent = Stretch()
         self._old = Stretch()  # is being taken over into the tables
+        self._next_pattern = 0
         self._damaged_log: list[DamagedRow] = []
         with self._reported():
             # Statements are prepared once and kept; transactions begin and end where this class says so.
@@ -137,7 +135,9 @@ class SqliteStore:
 
     def commit(self, changes: Iterable[Change]) -> None:
         """Make all `changes`, in their order, durable, or none of them. Raises StoreError."""
-        rows = Rows()
+        if not self._old.last and self._is_long(self._recent):
+            self._old, self._recent = self._recent, Stretch()
+        rows = Rows(self._recent.patterns, self._next_pattern)
         for change in changes:
             try:
                 encode_change(change, rows)
@@ -145,17 +145,19 @@ class SqliteStore:
                 raise StoreError(f"{self._file}: cannot hold {change}: {error}") from error
         if not rows:
             return
-        octets = join_rows(rows)
+        octets = rows.joined()
         with self._reported():
-            if self._old.last or self._is_long(self._recent):
+            if self._old.last:
                 with self._transaction():
                     sequence = self._connection.execute(_APPEND, (octets,)).lastrowid
-                    taken = self._take_over(max(_TAKE_OVER_RATIO * rows.count, _TAKE_OVER_LEAST))
+                    taken = self._take_over(max(_TAKE_OVER_RATIO * len(rows), _TAKE_OVER_LEAST))
                 self._old.discard(taken)
             else:  # one statement is a transaction of its own, a third faster
                 sequence = self._connection.execute(_APPEND, (octets,)).lastrowid
         assert sequence is not None
-        self._recent.add(rows, len(octets), sequence)
+        self._recent.add(rows.latest, len(octets), sequence)
+        self._recent.patterns |= rows.patterns
+        self._next_pattern += len(rows.patterns)
 
     def close(self) -> None:
         """Take over the whole log into the tables and release the file. Raises StoreError.
@@ -216,7 +218,7 @@ class SqliteStore:
         (found,) = self._execute("PRAGMA quick_check(1)")
         if found != "ok":
             raise StoreError(f"{self._file}: is damaged: {found}")
-        return version < _SCHEMA_VERSION  # version 2 had no table of floors
+        return version < _SCHEMA_VERSION  # version 2 had no table of floors, 3 no patterns
 
     @staticmethod
     def _is_long(stretch: Stretch) -> bool:
@@ -224,8 +226,6 @@ class SqliteStore:
 
     def _take_over(self, count: int) -> list[Row]:
         """Bring some of the old stretch into the tables; returns what is there now."""
-        if not self._old.last:
-            self._old, self._recent = self._recent, Stretch()
         rows = self._old.first(count)
         self._write(row for row in rows if row not in self._recent)  # else a later one comes with the next stretch
         if not rows and not self._connection.execute(_SHORTEN, (self._old.last, count)).rowcount:
@@ -233,11 +233,13 @@ class SqliteStore:
         return rows
 
     def _read_log(self) -> None:
+        reader = LogReader(expand_receipt)
         for sequence, octets in self._connection.execute("SELECT sequence, value FROM log ORDER BY sequence"):
             try:
-                self._recent.add(split_rows(octets), len(octets), sequence)
+                self._recent.add(reader.split(octets), len(octets), sequence)
             except RowError as error:
                 self._damaged_log.append(DamagedRow("log", sequence.to_bytes(8, "big"), str(error)))
+        self._next_pattern = reader.next_number
 
     def _write(self, rows: Iterable[Row]) -> None:
         execute = self._connection.execute
@@ -250,10 +252,10 @@ class SqliteStore:
     def _rows(
         self, table: Table, decode: Callable[[bytes, bytes, DecodeOptions], T], damaged: list[DamagedRow]
     ) -> Iterator[T]:
-        logged = self._old.latest[table] | self._recent.latest[table]
+        late = self._old.latest[table] | self._recent.latest[table]
+        logged = {key: body_of(body) for key, body in late.items()}
         stored: Iterable[tuple[bytes, bytes]] = self._connection.execute(f"SELECT key, value FROM {table} ORDER BY key")
-        late = sorted(logged.items(), key=itemgetter(0))
-        for key, value in heapq.merge(stored, late, key=itemgetter(0)):
+        for key, value in heapq.merge(stored, sorted(logged.items(), key=itemgetter(0)), key=itemgetter(0)):
             if key in logged and value is not logged[key]:
                 continue  # the table still has what was replaced
             try:

@@ -25,6 +25,7 @@ __all__ = [
     "MemoryStore",
     "NonceFloor",
     "Receipt",
+    "Refresh",
     "Snapshot",
     "Store",
     "StoreError",
@@ -94,6 +95,17 @@ class Receipt(NamedTuple):
     source: Endpoint
 
 
+class Refresh(NamedTuple):
+    """A receipt of a Map-Register that differs from others in nonce and MAC alone, and so does its reply.
+
+    `like` is the same object for all of them, `own` has the differences: nonce, MAC, and MAC of the reply.
+    """
+
+    receipt: Receipt
+    like: object
+    own: bytes
+
+
 class SubscriptionKind(Enum):
     """What a subscription follows."""
 
@@ -140,7 +152,7 @@ class NonceFloor:
     nonce: int
 
 
-Change: TypeAlias = Contribution | Contributions | Withdrawn | Receipt | Subscription | Forgotten | NonceFloor
+Change: TypeAlias = Contribution | Contributions | Withdrawn | Receipt | Refresh | Subscription | Forgotten | NonceFloor
 """One thing to store. Each replaces the one of its kind with the same key, or removes it."""
 
 
@@ -194,6 +206,8 @@ class MemoryStore:
                     self._contributions.pop((change.eid, change.xtr), None)
                 case Receipt():
                     self._receipts[change.xtr, change.key_id] = change
+                case Refresh(receipt):
+                    self._receipts[receipt.xtr, receipt.key_id] = receipt
                 case Subscription():
                     self._subscriptions[change.eid, change.xtr] = change
                 case Forgotten():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.lisp import Datagram, Eid, MapNotify, Message, RlocRecord, decode
+from controller.lisp import Datagram, Eid, EidRecord, MapNotify, Message, RlocRecord, decode
 from controller.mapping import MemoryStore, server
 from tests.mapping.harness import Bench, Peer, eid, events, ip, sends
 
@@ -99,8 +99,25 @@ records = st.tuples(
     st.sampled_from([True, True, True, False]),  # merge
     st.sampled_from([True, True, False]),  # want_notify
     st.booleans(),  # an RLOC of a neighbour too
+    st.sampled_from([0, 0, 1, 2]),  # how much more the priority of the next EID may be
     st.sampled_from([0.0, 1.0, 100.0]),  # seconds after
 )
+
+
+def test_each_record_may_say_something_else(decoded: list[object]) -> None:
+    bench = Bench()
+    first = [EidRecord.for_eid(host, 1440, [RlocRecord(bench.d1.address, local=True)]) for host in HOSTS]
+    bench.server.receive(bench.d1.say(bench.endpoint, first), 0.0)
+    decoded.clear()
+    levels = [7, 1, 7, 7, 8]
+    where = [[RlocRecord(bench.d1.address, priority=level, local=True)] for level in levels]
+    second = [EidRecord.for_eid(host, 1440, said) for host, said in zip(HOSTS, where, strict=True)]
+    outputs = bench.server.receive(bench.d1.say(bench.endpoint, second), 1.0)
+    assert decoded == []
+    assert [view.locators[0].priority for view in bench.server.registrations()] == levels
+    assert [part.terms.content.locators[0].priority for part in bench.store.load().contributions] == levels
+    told = [event.fields["eids"] for event in events(outputs, "mapping-changed")]
+    assert told == [" ".join(map(str, alike)) for alike in ([HOSTS[0], *HOSTS[2:4]], HOSTS[4:])]
 
 
 @given(st.lists(records, min_size=1, max_size=25))
@@ -109,13 +126,16 @@ def test_read_or_recognized_the_outcome_is_the_same(history: list[tuple[Any, ...
     fast, slow = (Bench(MemoryStore(), refresh_table=size) for size in SIZES)
     peers = [fast.d1, fast.d2, fast.d3]
     now, fraction = 0.0, 0.5  # no two leases end together
-    for who, hosts, priority, ttl, merge, want_notify, both, seconds in history:
+    for who, hosts, priority, ttl, merge, want_notify, both, more, seconds in history:
         peer = peers[who]
-        where = [RlocRecord(peer.address, priority=priority, local=True)]
-        if both:
-            where.append(RlocRecord(peers[who - 1].address, priority=priority))
-        fields = {"ttl": ttl, "locators": where, "merge": merge, "want_notify": want_notify}
-        datagram = peer.register(fast.endpoint, *(HOSTS[number] for number in hosts), **fields)
+        said: list[EidRecord] = []
+        for place, number in enumerate(hosts):
+            level = priority + place * more % 3
+            where = [RlocRecord(peer.address, priority=level, local=True)]
+            if both:
+                where.append(RlocRecord(peers[who - 1].address, priority=level))
+            said.append(EidRecord.for_eid(HOSTS[number], ttl, where, authoritative=True))
+        datagram = peer.say(fast.endpoint, said, merge=merge, want_notify=want_notify)
         one, other = fast.server.receive(datagram, now), slow.server.receive(datagram, now)
         assert [output for output in one if getattr(output, "name", "") != "map-register-accepted"] == [
             output for output in other if getattr(output, "name", "") != "map-register-accepted"

@@ -23,10 +23,12 @@ from controller.lisp import DecodeOptions, Eid, Endpoint, MacAddress, MapNotify,
 from controller.mapping import (
     Change,
     Contribution,
+    Contributions,
     Forgotten,
     MemoryStore,
     NonceFloor,
     Receipt,
+    Refresh,
     Snapshot,
     StoreError,
     Subscription,
@@ -90,11 +92,34 @@ xtrs = st.builds(XtrKey, U64, st.binary(min_size=16, max_size=16) | ip_addresses
 
 
 @st.composite
+def refreshes(draw: st.DrawFn, some_xtrs: st.SearchStrategy[XtrKey]) -> st.SearchStrategy[Refresh]:
+    """Those of one Map-Register that is sent again and again: nonce and both MACs differ."""
+    xtr, key_id, like = draw(some_xtrs), draw(st.sampled_from([0, 1, 255])), object()
+    source = draw(st.builds(Endpoint, ip_addresses, U16))
+    length, reply_length = draw(st.sampled_from([0, 16, 32])), draw(st.sampled_from([None, 0, 16]))
+    records, reply_records = draw(st.binary(max_size=40)), draw(st.binary(max_size=40))
+
+    def refresh(nonce: int, seed: int) -> Refresh:
+        number, mac = nonce.to_bytes(8, "big"), Random(seed).randbytes(32)
+        register = b"\x3c\0\1\1" + number + bytes((1, 2, 0, length)) + mac[:length] + records
+        reply = None
+        if reply_length is not None:
+            reply = b"\x40\0\0\1" + number + bytes((1, 2, 0, reply_length)) + mac[:reply_length] + reply_records
+        own = number + mac[:length] + mac[: reply_length or 0]
+        return Refresh(Receipt(xtr, key_id, nonce, register, reply, source), like, own)
+
+    return st.builds(refresh, U64, U16)
+
+
+@st.composite
 def histories(draw: st.DrawFn) -> list[list[Change] | None]:
     """Commits, and None where the file is closed and opened again; few EIDs and xTRs, so that much is replaced."""
     some_eids = st.sampled_from(draw(st.lists(eids, min_size=1, max_size=3)))
     some_xtrs = st.sampled_from(draw(st.lists(xtrs, min_size=1, max_size=2)))
+    repeated = draw(st.lists(refreshes(some_xtrs), min_size=1, max_size=2))
     changes: st.SearchStrategy[Change] = st.one_of(
+        *repeated,
+        st.builds(Contributions, tuples_of(some_eids, 1, 3), some_xtrs, some_terms, U64),
         st.builds(Contribution, some_eids, some_xtrs, some_terms, U64),
         st.builds(Withdrawn, some_eids, some_xtrs),
         st.builds(Forgotten, some_eids, some_xtrs),
@@ -141,6 +166,85 @@ def test_it_holds_what_memory_holds(history: list[list[Change] | None], power_sa
             assert contents(store.load()) == contents(memory.load())
             assert not store.damaged
         store.close()
+
+
+@given(histories(), st.sampled_from([1, 2, 3, 1 << 16]))
+@settings(max_examples=100, deadline=None)
+def test_what_a_killed_process_left_is_all_that_it_committed(history: list[list[Change] | None], stretch: int) -> None:
+    """However much of the log was in the tables, and whatever was gone from it already."""
+    memory = MemoryStore()
+    limits = patch.multiple(sqlite_store, _STRETCH_KEYS=stretch, _TAKE_OVER_LEAST=1, _TAKE_OVER_RATIO=1)
+    with limits, TemporaryDirectory(dir=IN_MEMORY) as folder:
+        file, left = Path(folder) / "store.db", Path(folder) / "left.db"
+        store = SqliteStore(file)
+        for changes in filter(None, history):
+            memory.commit(changes)
+            store.commit(changes)
+            for suffix in ("", "-wal"):
+                shutil.copy(f"{file}{suffix}", f"{left}{suffix}")
+            with SqliteStore(left) as again:
+                assert contents(again.load()) == contents(memory.load())
+                assert not again.damaged
+                memory.commit(changes)
+                again.commit(changes)
+                assert contents(again.load()) == contents(memory.load())
+        store.close()
+
+
+def long_refresh(nonce: int, records: bytes) -> Refresh:
+    number = nonce.to_bytes(8, "big")
+    register = b"\x3c\0\1\1" + number + b"\1\2\0\x10" + bytes(16) + records
+    return Refresh(RECEIPT._replace(nonce=nonce, register=register, reply=None), records, number + bytes(16))
+
+
+def left_by_a_kill(file: Path) -> Path:
+    """A copy of an open file, with all that its process had committed."""
+    left = file.with_name(f"left of {file.name}")
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{file}{suffix}", f"{left}{suffix}")
+    return left
+
+
+def test_refreshes_need_few_octets(file: Path) -> None:
+    records = bytes(1000)
+    with SqliteStore(file) as store:
+        for nonce in range(1, 101):
+            store.commit([long_refresh(nonce, records)])
+        (octets,) = store._execute("SELECT sum(length(value)) FROM log")
+        assert isinstance(octets, int)
+        assert octets < 10_000
+        assert [receipt.nonce for receipt in store.load().receipts] == [100]
+
+
+def test_patterns_that_went_with_the_beginning_of_the_log_are_not_missed(file: Path) -> None:
+    records = bytes(100)
+    limits = patch.multiple(sqlite_store, _STRETCH_OCTETS=1000, _TAKE_OVER_LEAST=1, _TAKE_OVER_RATIO=1)
+    with limits, SqliteStore(file) as store:
+        for nonce in range(1, 101):
+            store.commit([long_refresh(nonce, records)])
+            with SqliteStore(left_by_a_kill(file)) as again:
+                assert again.load().receipts == (long_refresh(nonce, records).receipt,)
+                assert not again.damaged
+
+
+def test_a_damaged_pattern_is_not_taken_for_one_of_an_earlier_life(file: Path) -> None:
+    earlier, later = bytes(100), b"\1" * 100
+    with SqliteStore(file) as store:
+        store.commit([long_refresh(1, earlier)])
+        second = left_by_a_kill(file)
+    with SqliteStore(second) as store:
+        store.commit([long_refresh(2, later)])
+        store.commit([long_refresh(3, later)])
+        third = left_by_a_kill(second)
+    with closing(sqlite3.connect(third)) as database:
+        database.execute("UPDATE log SET value = x'00' WHERE sequence = 2")
+        database.commit()
+    with SqliteStore(third) as store:
+        assert store.load().receipts == (long_refresh(1, earlier).receipt,)
+        assert [str(row) for row in store.damaged] == [
+            "log 0000000000000002: the checksum is wrong",
+            "log 0000000000000003: pattern 1 is missing",
+        ]
 
 
 def test_a_mac_address_is_one_whatever_its_afi_and_keeps_it(file: Path) -> None:
@@ -230,7 +334,7 @@ def foreign_database(file: Path) -> None:
 def later_schema(file: Path) -> None:
     filled(file, *ONE_OF_EACH)
     with closing(sqlite3.connect(file)) as database:
-        database.execute("PRAGMA user_version = 4")
+        database.execute("PRAGMA user_version = 5")
 
 
 def test_a_file_of_version_2_gets_what_it_lacks(file: Path) -> None:
@@ -249,7 +353,7 @@ def test_a_file_of_version_2_gets_what_it_lacks(file: Path) -> None:
     [
         (lambda file: file.write_text("sites:\n" * 1000), "is not an SQLite database"),
         (foreign_database, r"is the database of another program \(application id 0x0\)"),
-        (later_schema, "has schema version 4, this program uses 3"),
+        (later_schema, "has schema version 5, this program uses 4"),
         (Path.mkdir, "cannot be opened or created"),
     ],
     ids=["text", "another program's", "later version", "directory"],

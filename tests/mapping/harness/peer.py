@@ -62,9 +62,21 @@ class Peer:
     ) -> Datagram:
         """A Map-Register of `eids` with our RLOC; flags are fields of MapRegister."""
         where = [RlocRecord(self.address, local=True)] if locators is None else locators
-        records = tuple(EidRecord.for_eid(one, ttl, where, authoritative=True) for one in eids)
+        records = [EidRecord.for_eid(one, ttl, where, authoritative=True) for one in eids]
+        return self.say(server, records, nonce, key, port, **flags)
+
+    def say(
+        self,
+        server: Endpoint,
+        records: Sequence[EidRecord],
+        nonce: int | None = None,
+        key: Key | None = None,
+        port: int = CONTROL_PORT,
+        **flags: Any,
+    ) -> Datagram:
+        """A Map-Register of these records."""
         fields = {"merge": True, "want_notify": True, "proxy_reply": True, "xtr": self.identity, **flags}
-        message = MapRegister(self.next_nonce() if nonce is None else nonce, records, **fields)
+        message = MapRegister(self.next_nonce() if nonce is None else nonce, tuple(records), **fields)
         return Datagram(self._endpoint(port), server, sign(message, key or self.key))
 
     def withdraw(self, server: Endpoint, *eids: Eid, **fields: Any) -> Datagram:
