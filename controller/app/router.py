@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from controller.app import too_big
 from controller.app.accelerator_names import AcceleratorNames
 from controller.app.attachments import Attachments
+from controller.app.border_sides import BorderSides
 from controller.app.group_forwarding import GroupForwarding
 from controller.app.listeners import Listeners, Membership
 from controller.app.membership import changes_in
@@ -113,6 +114,7 @@ class Router(MachineProcess[Xtr]):
         self._versions = frozenset(rloc.version for rloc in config.rlocs)
         self._down_ports: set[int] = set()
         self._cut_off: set[IPAddress] = set()
+        self._sides = BorderSides(config)
         self._cabled: dict[Eid, tuple[IPAddress, ...]] = {}
         self._listeners = Listeners()
         self._querier = Querier()
@@ -185,19 +187,30 @@ class Router(MachineProcess[Xtr]):
     def port_status(self, port: int, up: bool) -> None:
         """A port has gone down or come up: its accelerators are withdrawn, or registered again (SO-PATH-12).
 
-        RLOCs that only this port leads to leave their RLOC-sets, or come back.
+        RLOCs that only this port leads to leave their RLOC-sets, or come back. A border that no port leads to its PoD
+        any more, or to other PoDs, withdraws what it advertises.
         """
         (self._down_ports.discard if up else self._down_ports.add)(port)
         cut_off = self.control.tables.cut_off(self._down_ports)
         changed = sorted(self._cut_off ^ cut_off)
         self._cut_off = cut_off
         self.perform(self.machine.rlocs_routed(changed, up))
+        self._review_sides()
         eids = self._attached.on_port(port)
         if up:
             self.perform(self.machine.attach_all(map(self._local, eids), self.now()))
             self._ask_soon(port)
         else:
             self.perform(self.machine.withdraw(eids, self.now(), Cause.FAILED))
+
+    def _review_sides(self) -> None:
+        """A border that has lost one side, or has it back, says so to those who would reach it from the other."""
+        if self._sides.changed(self.control.tables.routed(), self._cut_off):
+            advertised, now = self._sides.advertised, self.now()
+            if self._sides.withdrawn:
+                self.perform(self.machine.withdraw([local.eid for local in advertised], now, Cause.FAILED))
+            else:
+                self.perform(self.machine.attach_all(advertised, now))
 
     def next_deadline(self) -> float | None:
         """When the machine, a membership that is not renewed, or the next query is due."""

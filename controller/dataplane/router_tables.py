@@ -130,6 +130,10 @@ class RouterTables:
         changes = self._desired.put(route) if hops else self._desired.remove(route)
         return changes + self._replication.route_changed(rloc)
 
+    def routed(self) -> set[IPAddress]:
+        """The RLOCs that have a route."""
+        return {rloc for rloc, hops in self._routes.items() if hops}
+
     def cut_off(self, ports: Collection[int]) -> set[IPAddress]:
         """The RLOCs that have a route, but none without one of these ports."""
         return {rloc for rloc, hops in self._routes.items() if hops and all(hop.port in ports for hop in hops)}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.cli.tutorial import TUTORIAL, normalised, run, steps
+from tests.cli.tutorial import TUTORIAL, Shell, normalised, steps
 
 
 def test_the_tutorial_is_true(tmp_path: Path) -> None:
     told = list(steps(TUTORIAL.read_text()))
     assert len(told) > 15
+    shell = Shell(tmp_path)
     try:
         for step in told:
-            assert (step.command, normalised(run(step.command, tmp_path))) == (step.command, normalised(step.output))
+            assert (step.command, normalised(shell.run(step.command))) == (step.command, normalised(step.output))
     finally:
-        run("lispfabric down", tmp_path)
+        shell.close()
