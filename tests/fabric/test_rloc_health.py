@@ -135,7 +135,7 @@ async def test_a_link_that_fails_takes_the_rlocs_behind_it(own_fabric: Observer)
     links[1].set_enabled(False)  # type: ignore[attr-defined]
     await until(lambda: not reachable(fabric, "A4", "D3"))
     await fabric.settle()
-    assert set(written) == {"DELETE rloc_set"}
+    assert "DELETE rloc_set" in written  # and A4, which leads nowhere now, learns of other ways
     assert ["D3", "D4"] not in await members(fabric, "A4")
     for link in links:
         link.set_enabled(True)  # type: ignore[attr-defined]
