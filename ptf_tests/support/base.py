@@ -33,6 +33,10 @@ from ptf_tests.support.requirement import record
 _ENTROPY_BITS = 14
 _FLOW_LABEL = 14 * 8 + 12, 20
 
+# Seconds that are listened for a frame where the test goes on: one that comes later is not what is expected next, or is
+# left at the end.
+_MOMENT = 0.005
+
 
 def any_entropy(frame: Packet) -> Mask:
     """Frames that equal `frame` but for the flow's entropy in the outer UDP source port and IPv6 flow label."""
@@ -60,8 +64,9 @@ class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
         self.switch.forget_packets()
 
     def tearDown(self) -> None:
-        """Fails when a packet has left the switch that nobody expected."""
+        """Fails when a packet has left the switch, or come to the controller, that nobody expected."""
         self.expect_nothing()
+        self.expect_no_punt(0)
         super().tearDown()
 
     def run(self, result: unittest.TestResult | None = None) -> None:
@@ -136,9 +141,10 @@ class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
             self.fail(f"port {port}: another frame than expected\n{_compare(wanted, received)}")
         return received
 
-    def expect_nothing(self) -> None:
-        """No frame leaves the switch within the negative timeout."""
-        result = testutils.dp_poll(self, timeout=ptf.ptfutils.default_negative_timeout)
+    def expect_nothing(self, timeout: float | None = None) -> None:
+        """No frame leaves the switch within `timeout` seconds, by default the negative timeout."""
+        seconds = ptf.ptfutils.default_negative_timeout if timeout is None else timeout
+        result = testutils.dp_poll(self, timeout=seconds)
         if isinstance(result, self.dataplane.PollSuccess):
             self.fail(f"a frame left through port {result.port}: {Ether(result.packet)!r}")
 
@@ -204,7 +210,7 @@ class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
         deadline = time.monotonic() + ptf.ptfutils.default_timeout
         while time.monotonic() < deadline and not self.dropped_since(before).total() >= count:
             time.sleep(0.005)
-        self.expect_nothing()
+        self.expect_nothing(_MOMENT)
         self.expect_no_punt(0)  # the wait for frames was one for packets to the controller too
         self.assertEqual(self.dropped_since(before), Counter({reason: count}))
 
