@@ -162,7 +162,7 @@ class DownPortIsLeftOut(UnderlayTest):
             self.assertLess(time.monotonic(), deadline, f"{len(left)} of {len(flows)} flows leave through {set(left)}")
             for flow in flows:
                 self.send(SPARE, arriving(SPARE, flow))
-            left = [port for port, _ in self.everything()]
+            left = [port for port, _ in self.everything(len(flows), patience=0.5)]
 
 
 class LongestRouteWins(UnderlayTest):

@@ -167,11 +167,16 @@ class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
             results.append(self._next())
         return results
 
-    def everything(self) -> list[tuple[int, Packet]]:
-        """Every frame that leaves the switch, with its port, until none has for the negative timeout."""
+    def everything(self, count: int, patience: float | None = None) -> list[tuple[int, Packet]]:
+        """The next `count` frames that leave the switch, each with its port, and those that follow within a moment.
+
+        Fewer if the next one is not there in `patience` seconds, by default as long as any frame is waited for.
+        """
+        if patience is None:
+            patience = ptf.ptfutils.default_timeout
         frames: list[tuple[int, Packet]] = []
         while True:
-            result = testutils.dp_poll(self, timeout=ptf.ptfutils.default_negative_timeout)
+            result = testutils.dp_poll(self, timeout=patience if len(frames) < count else _MOMENT)
             if not isinstance(result, self.dataplane.PollSuccess):
                 return frames
             frames.append((result.port, Ether(result.packet)))
