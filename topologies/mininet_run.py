@@ -40,10 +40,14 @@ def mininet_modules() -> tuple[ModuleType, ModuleType, ModuleType]:
     """Mininet's modules net, node and cli. Raises StartError where it is not installed."""
     if _SYSTEM_PACKAGES not in sys.path:
         sys.path.append(_SYSTEM_PACKAGES)
+    loggers = logging.getLoggerClass()
     try:
         from mininet import cli, net, node
     except ImportError as error:
         raise StartError(f"Mininet is not installed ({error}): apt-get install mininet") from None
+    finally:
+        # Mininet makes every later logger of the process one of its own, which prints by itself and drops INFO.
+        logging.setLoggerClass(loggers)
     return net, node, cli
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import subprocess
@@ -44,6 +45,14 @@ needs_tools = pytest.mark.skipif(bool(_missing_tools()), reason=f"NOT OBSERVED: 
 bmv2 = pytest.param(
     "bmv2", marks=pytest.mark.skipif(not _has_bmv2(), reason="NOT OBSERVED: needs simple_switch_grpc on the PATH")
 )
+
+
+@pytest.mark.skipif(not _has_mininet(), reason="NOT OBSERVED: needs Mininet")
+def test_mininet_leaves_the_loggers_of_others_alone() -> None:
+    mininet_modules()
+    log = logging.getLogger("tests.mininet.made_after_mininet")
+    assert type(log) is logging.Logger
+    assert (log.level, log.handlers) == (logging.NOTSET, [])
 
 
 @needs_own_network

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from softswitch.program import Program, load_program
-from softswitch.switch import Switch
+from softswitch.switch import EngineName, Switch
 
 PROGRAMS = Path(__file__).parent / "programs"
 COMPILED = PROGRAMS / "compiled"
@@ -36,9 +36,9 @@ class Clock:
         self.now += round(seconds * 1e9)
 
 
-def switch_with(name: str, clock: Clock | None = None) -> Switch:
+def switch_with(name: str, clock: Clock | None = None, engine: EngineName = "auto") -> Switch:
     """A switch without ports that runs a program of the folder."""
-    switch = Switch(0, cpu_port=CPU_PORT, clock=clock or Clock())
+    switch = Switch(0, cpu_port=CPU_PORT, clock=clock or Clock(), engine=engine)
     switch.set_program(program(name))
     return switch
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from softswitch.program.algorithms import CrcParameters
 from softswitch.reference.trace import Event, Logged
 from softswitch.state import ActionCall, Exact, OutOfRange
-from softswitch.switch import Switch
+from softswitch.switch import EngineName, Switch
 from tests.softswitch.engine.support import Clock, only, program, switch_with
 
 GREEN, YELLOW, RED = 0, 1, 2
@@ -118,7 +119,16 @@ def test_custom_crcs_take_other_parameters(switch: Switch) -> None:
     assert run(switch, 22, 0x31, 0x32333435) == before
 
 
-def test_log_messages(switch: Switch) -> None:
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_log_messages(engine: EngineName, caplog: pytest.LogCaptureFixture) -> None:
+    switch = switch_with("stateful", engine=engine)
+    with caplog.at_level(logging.INFO):
+        run(switch, 24, index=7, value=99)
+    (record,) = [record for record in caplog.records if "index 7 value 99" in record.getMessage()]
+    assert (record.levelno, record.name.split(".")[:2]) == (logging.INFO, ["softswitch", engine])
+
+
+def test_log_messages_are_traced(switch: Switch) -> None:
     events: list[Event] = []
     switch.trace = events.append
     switch.set_program(program("stateful"))
