@@ -19,10 +19,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from topologies.cables import Cable
 from topologies.external import ExternalFabric, Place
 from topologies.host_setup import FABRIC_MTU, OFFLOADS, host_commands
 from topologies.inprocess import NotConvergedError
-from topologies.plan import SwitchPlan, plan
+from topologies.plan import PortPlan, SwitchPlan, plan
 from topologies.port_watch import watch_ports
 from topologies.schema import Topology
 from topologies.scripted_check import check, report
@@ -69,6 +70,7 @@ class MininetNetwork:
         self.topology = topology
         self.plans: dict[str, SwitchPlan] = plan(topology)
         self._target = target
+        self._parts: list[str] = []
         self._stack = ExitStack()
 
     def __enter__(self) -> MininetNetwork:
@@ -101,10 +103,6 @@ class MininetNetwork:
                 return
         self.net.configLinkStatus(one, other, state)
 
-    def may_fail(self, one: str, other: str) -> bool:
-        """Whether the switches at a link outlive its failure: an accelerator's end can always be set down."""
-        return outlives_own_port(self._target) or not {one, other} <= self.plans.keys()
-
     def _bring_up(self) -> None:
         net_module, node_module, _ = mininet_modules()
         self.net = net_module.Mininet(controller=None, build=False, switch=_switch_class(node_module))
@@ -118,8 +116,11 @@ class MininetNetwork:
                 if port.access:
                     self.net.addLink(name, port.peer, port1=port.number, port2=port.peer_port - 1)
                 elif (name, port.number) < (port.peer, port.peer_port):
-                    self.net.addLink(name, port.peer, port1=port.number, port2=port.peer_port)
+                    kind = None if outlives_own_port(self._target) else self._cable(node_module, name, port)
+                    self.net.addLink(name, port.peer, port1=port.number, port2=port.peer_port, cls=kind)
         self.net.build()
+        for part in self._parts:
+            Path(f"/proc/sys/net/ipv6/conf/{part}/disable_ipv6").write_text("1")
         interfaces = {
             (name, port.number): f"{name}-eth{port.number}" for name, one in self.plans.items() for port in one.ports
         }
@@ -137,6 +138,13 @@ class MininetNetwork:
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lispfabric-")))
         self.switches = self._stack.enter_context(SwitchProcesses(self._target, self.plans, interfaces, folder))
         self.net.start()
+
+    def _cable(self, node_module: ModuleType, name: str, port: PortPlan) -> type:
+        """The class of a link with a middle; `link ... down` at the prompt pulls it out there."""
+        cable = Cable(f"{name}-eth{port.number}", f"{port.peer}-eth{port.peer_port}", len(self._parts))
+        self._parts += [cable.bridge, *cable.plugs.values()]
+        self._stack.callback(subprocess.run, ["ip", "link", "delete", cable.bridge], capture_output=True, check=False)
+        return _cable_class(node_module, cable)
 
 
 def _run(*command: str) -> None:
@@ -161,6 +169,37 @@ def _switch_class(node_module: ModuleType) -> type:
             super().stop(deleteIntfs)
 
     return FabricSwitch
+
+
+def _cable_class(node_module: ModuleType, cable: Cable) -> type:
+    """A link whose interfaces fail by losing their carrier."""
+    link: Any = node_module.Link
+    interface: Any = node_module.Intf
+
+    class Plugged(interface):  # type: ignore[misc]
+        """One end."""
+
+        def ifconfig(self, *args: str) -> str:
+            """`up` and `down` are those of the plug; everything else as usual."""
+            if args in (("up",), ("down",)):
+                _run("ip", "link", "set", cable.plugs[self.name], *args)
+                if args == ("down",):
+                    return ""
+            return str(super().ifconfig(*args))
+
+    class CableLink(link):  # type: ignore[misc]
+        """Made of two pairs and a bridge."""
+
+        def __init__(self, *args: object, **options: object) -> None:
+            super().__init__(*args, **{**options, "intf": Plugged})
+
+        @classmethod
+        def makeIntfPair(cls, *_: object, **__: object) -> tuple[None, None]:  # noqa: N802 - Mininet's name
+            """All of it."""
+            subprocess.run(["ip", "-batch", "-"], input="\n".join(cable.lines()), text=True, check=True)
+            return None, None
+
+    return CableLink
 
 
 @contextmanager

@@ -35,9 +35,6 @@ class Hosts(Protocol):
     def set_link(self, one: str, other: str, *, up: bool) -> None:
         """A link fails or heals."""
 
-    def may_fail(self, one: str, other: str) -> bool:
-        """Whether the switches at this link survive its failure here."""
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -211,7 +208,7 @@ def _link_failure(topology: Topology, plans: Mapping[str, SwitchPlan], hosts: Ho
             if not port.access and topology.switch(port.peer).role == "fabric-switch"
         ]
         apart = _pod(topology, source) != _pod(topology, target)
-        if apart and len(uplinks) > 1 and hosts.may_fail(*uplinks[0]):
+        if apart and len(uplinks) > 1:
             yield from _fail_and_heal(hosts, source, target, *uplinks[0])
 
 

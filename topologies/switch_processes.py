@@ -28,10 +28,7 @@ class StartError(Exception):
 
 
 def outlives_own_port(target: str) -> bool:
-    """Whether a switch goes on when one of its interfaces is set down, rather than losing its carrier.
-
-    simple_switch_grpc receives nothing on any port from then on, not even when the interface comes up again.
-    """
+    """Whether a switch goes on when one of its interfaces is set down, rather than losing its carrier."""
     return target != "bmv2"
 
 

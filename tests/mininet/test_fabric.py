@@ -167,5 +167,4 @@ def test_figure_1_in_mininet(target: str, no_leftovers: None) -> None:
     lines = done.stdout.splitlines()
     assert "ok    ping within tenants: 56 of 56 answered" in lines[1]
     kinds = [line[6:].split(",")[0].split(" -")[0] for line in lines[2:]]
-    assert kinds[:5] == ["TCP", "RoCEv2-like", "Scale-Up", "link D1", "link D1"]
-    assert kinds[5:] == ([] if target == "bmv2" else ["link A3", "link A3"])
+    assert kinds == ["TCP", "RoCEv2-like", "Scale-Up", "link D1", "link D1", "link A3", "link A3"]
