@@ -59,6 +59,8 @@ struct collective_t {
     bool        parent_is_ipv6;
     eid_t       parent;         // RLOC
     eid_t       source_rloc;    // towards it
+    eid_t       own_rloc;       // that the packet was sent to, through a tunnel
+    bool        peer_is_ipv6;   // that tunnel was one over IPv6
 
     // membership
     child_set_t  child;         // one bit

@@ -3,13 +3,29 @@
 #ifndef FABRIC_COLLECTIVE_CHECK_P4_
 #define FABRIC_COLLECTIVE_CHECK_P4_
 
+const bit<16> EMPTY_UDP_OCTETS = UDP_OCTETS + INCC_OCTETS;
+const bit<16> FULL_UDP_OCTETS  = EMPTY_UDP_OCTETS + INCC_VALUES_OCTETS;
+
+#define WITHOUT_VALUES COLLECTIVE_EMPTY &&& COLLECTIVE_EMPTY
+#define WITH_VALUES    0 &&& COLLECTIVE_EMPTY
+
+#define EACH_OPERATION(kind)                                                 \
+    (COLLECTIVE_VERSION, kind, collective_operation_t.SUM)     : NoAction(); \
+    (COLLECTIVE_VERSION, kind, collective_operation_t.MINIMUM) : NoAction(); \
+    (COLLECTIVE_VERSION, kind, collective_operation_t.MAXIMUM) : NoAction(); \
+    (COLLECTIVE_VERSION, kind, collective_operation_t.AND)     : NoAction(); \
+    (COLLECTIVE_VERSION, kind, collective_operation_t.OR)      : NoAction(); \
+    (COLLECTIVE_VERSION, kind, collective_operation_t.XOR)     : NoAction();
+
 control CollectiveCheck(inout headers_t hdr, inout metadata_t meta) {
     DIRECT_COUNTER(contributor_counter)
 
     fabric_port_t port = 0;
     eid_t         rloc = 0;
+    eid_t         difference = 0;   // of where the packet comes from and the parent
     bit<16>       udp_length = 0;
-    bit<16>       octets = INCC_OCTETS;
+    bit<16>       slot = 0;         // of the switch
+    bit<16>       slots_left = 0;   // of the group, from the packet's on
 
     // `child`: a set with this child's one bit. `copy`: its number in collective_copy.
     action admit(child_set_t child, replica_id_t copy) {
@@ -20,7 +36,7 @@ control CollectiveCheck(inout headers_t hdr, inout metadata_t meta) {
 
     action not_a_member() {
         COUNT_DIRECT(contributor_counter)
-        FABRIC_DROP(meta, NOT_A_MEMBER)
+        FABRIC_DROP_COLLECTIVE(meta, NOT_A_MEMBER)
     }
 
     // Who may contribute under a rank: a member on one port, or a switch behind one RLOC.
@@ -37,57 +53,100 @@ control CollectiveCheck(inout headers_t hdr, inout metadata_t meta) {
         size = COLLECTIVE_CHILDREN;
     }
 
-    // Lengths that do not agree would put somebody else's octets, or none, in place of values.
+    // Versions, kinds and operations that there are. Constant.
+    table collective_header {
+        key = {
+            hdr.incc.version   : exact @name("version");
+            hdr.incc.kind      : exact @name("kind");
+            hdr.incc.operation : exact @name("operation");
+        }
+        actions = { NoAction; }
+        const default_action = NoAction();
+        const entries = {
+            EACH_OPERATION(collective_kind_t.CONTRIBUTION)
+            EACH_OPERATION(collective_kind_t.RESULT)
+            EACH_OPERATION(collective_kind_t.CLEAR)
+        }
+        size = 18;
+    }
+
+    // Lengths that do not agree would put somebody else's octets, or none, in place of values. Constant.
+    table collective_length {
+        key = {
+            meta.payload.kind      : exact   @name("kind");
+            hdr.incc.flags         : ternary @name("flags");
+            meta.payload.total_len : exact   @name("total_len");
+            udp_length             : ternary @name("udp_length");
+        }
+        actions = { NoAction; }
+        const default_action = NoAction();
+        const entries = {
+            (payload_kind_t.SCALE_UP, WITHOUT_VALUES, SCALE_UP_OCTETS + INCC_OCTETS, _)                  : NoAction();
+            (payload_kind_t.SCALE_UP, WITH_VALUES, SCALE_UP_OCTETS + INCC_OCTETS + INCC_VALUES_OCTETS, _) : NoAction();
+            (payload_kind_t.IPV4, WITHOUT_VALUES, IPV4_OCTETS + EMPTY_UDP_OCTETS, EMPTY_UDP_OCTETS)      : NoAction();
+            (payload_kind_t.IPV4, WITH_VALUES, IPV4_OCTETS + FULL_UDP_OCTETS, FULL_UDP_OCTETS)           : NoAction();
+            (payload_kind_t.IPV6, WITHOUT_VALUES, IPV6_OCTETS + EMPTY_UDP_OCTETS, EMPTY_UDP_OCTETS)      : NoAction();
+            (payload_kind_t.IPV6, WITH_VALUES, IPV6_OCTETS + FULL_UDP_OCTETS, FULL_UDP_OCTETS)           : NoAction();
+        }
+        size = 8;
+    }
+
+    // Constant.
+    table from_parent {
+        key = { difference : exact @name("difference"); }
+        actions = { NoAction; }
+        const default_action = NoAction();
+        const entries = { 0 : NoAction(); }
+        size = 1;
+    }
+
     action measure() {
-        octets = octets + (hdr.incc_values.isValid() ? INCC_VALUES_OCTETS : 0);
-        udp_length = octets + UDP_OCTETS;
+        slots_left = meta.collective.slots |-| hdr.incc.slot;
+        slot = meta.collective.first_slot + hdr.incc.slot;
+        difference = meta.source_rloc ^ meta.collective.parent;
     }
 
     apply {
         measure();
-        bool fits;
-        if (meta.payload.kind == payload_kind_t.SCALE_UP) {
-            fits = meta.payload.total_len == octets + SCALE_UP_OCTETS;
-        } else {
-            bit<16> said = hdr.udp.length;
-            bit<16> wanted = udp_length + IPV4_OCTETS;
-            if (meta.terminated) {
-                said = hdr.inner_udp.length;
-            }
-            if (meta.payload.kind == payload_kind_t.IPV6) {
-                wanted = udp_length + IPV6_OCTETS;
-            }
-            fits = said == udp_length && meta.payload.total_len == wanted;
-        }
         if (meta.terminated) {
             rloc = meta.source_rloc;
+            udp_length = hdr.inner_udp.length;
+            if (hdr.ipv6.isValid()) {
+                meta.collective.peer_is_ipv6 = true;
+                meta.collective.own_rloc = hdr.ipv6.dst;
+            } else {
+                meta.collective.own_rloc = (eid_t) hdr.ipv4.dst;
+            }
         } else {
             port = meta.ingress_port;
+            udp_length = hdr.udp.length;
         }
 
-        if (!hdr.incc.isValid() || hdr.incc.version != COLLECTIVE_VERSION || !fits
-            || (hdr.incc.flags & COLLECTIVE_EMPTY == 0 && !hdr.incc_values.isValid())
-            || hdr.incc.operation > collective_operation_t.XOR || hdr.incc.kind > collective_kind_t.CLEAR) {
-            FABRIC_DROP(meta, MALFORMED)
+        if (!hdr.incc.isValid() || VALUES_ARE_CUT_OFF(hdr)) {
+            FABRIC_DROP_COLLECTIVE(meta, MALFORMED)
+        } else if (!collective_header.apply().hit) {
+            FABRIC_DROP_COLLECTIVE(meta, MALFORMED)
+        } else if (!collective_length.apply().hit) {
+            FABRIC_DROP_COLLECTIVE(meta, MALFORMED)
         } else if (meta.collective.outcome == collective_outcome_t.CLEAR) {
             meta.collective.cell = (cell_index_t) hdr.incc.slot;
-            if (meta.collective.cell >= COLLECTIVE_CELLS) {
-                FABRIC_DROP(meta, BAD_SLOT)
+            if (hdr.incc.slot & 16w0xFFFF - (COLLECTIVE_CELLS - 1) != 0) {
+                FABRIC_DROP_COLLECTIVE(meta, BAD_SLOT)
             }
         } else if (hdr.incc.group != meta.collective.group) {
-            FABRIC_DROP(meta, NOT_A_MEMBER)
+            FABRIC_DROP_COLLECTIVE(meta, NOT_A_MEMBER)
         } else if (hdr.incc.generation != meta.collective.generation) {
-            FABRIC_DROP(meta, STALE_GENERATION)
-        } else if (hdr.incc.slot >= meta.collective.slots) {
-            FABRIC_DROP(meta, BAD_SLOT)
+            FABRIC_DROP_COLLECTIVE(meta, STALE_GENERATION)
+        } else if (slots_left == 0) {
+            FABRIC_DROP_COLLECTIVE(meta, BAD_SLOT)
         } else {
-            meta.collective.cell =
-                (cell_index_t) ((meta.collective.first_slot + hdr.incc.slot) ++ hdr.incc.round[0:0]);
+            meta.collective.cell = (cell_index_t) (slot[14:0] ++ hdr.incc.round[0:0]);
             if (hdr.incc.kind == collective_kind_t.CONTRIBUTION) {
                 contributor.apply();
-            } else if (hdr.incc.kind == collective_kind_t.CLEAR || meta.collective.root || !meta.terminated
-                       || rloc != meta.collective.parent) {
-                FABRIC_DROP(meta, NOT_A_MEMBER)
+            } else if (hdr.incc.kind == collective_kind_t.CLEAR || meta.collective.root || !meta.terminated) {
+                FABRIC_DROP_COLLECTIVE(meta, NOT_A_MEMBER)
+            } else if (!from_parent.apply().hit) {
+                FABRIC_DROP_COLLECTIVE(meta, NOT_A_MEMBER)
             }
         }
     }

@@ -65,8 +65,6 @@ control CollectiveCopy(inout headers_t hdr, inout metadata_t meta, in replica_id
             if (!meta.encapsulate && hdr.incc.target != hdr.incc.rank && hdr.incc.target != COLLECTIVE_EVERYBODY) {
                 hdr.incc_values.setInvalid();
             }
-        } else if (meta.collective.outcome == collective_outcome_t.CONTRIBUTE) {
-            hdr.incc.rank = meta.collective.rank;
         }
     }
 }

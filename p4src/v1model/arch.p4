@@ -15,7 +15,11 @@
 #define INSTANCE_INGRESS_CLONE 1
 
 // The children of a switch in a collective group, one bit each.
+#ifdef FABRIC_ON_V1MODEL
+typedef bit<31> child_set_t;
+#else
 typedef bit<64> child_set_t;
+#endif
 
 // Colour of a packet above the committed and the excess rate.
 #define METER_RED 2
@@ -48,7 +52,11 @@ typedef bit<64> child_set_t;
 #define VERIFY_IPV4(name, header, meta)
 #define REMEMBER_IPV4(name, header, meta)
 
+#ifdef FABRIC_ON_V1MODEL
+#define ARCHITECTURE_HEADERS work_h work;
+#else
 #define ARCHITECTURE_HEADERS
+#endif
 #define METADATA_ANNOTATIONS
 #define ARCHITECTURE_METADATA
 
@@ -69,5 +77,10 @@ typedef bit<64> child_set_t;
 // an empty group no action at all.
 #define FABRIC_DROP_UNLESS_RETRACTED(meta, why) FABRIC_DROP(meta, why)
 #define FABRIC_RETRACT(meta, why) { meta.verdict = verdict_t.UNDECIDED; }
+
+// Collectives.
+#define FABRIC_DROP_COLLECTIVE(meta, why) FABRIC_DROP(meta, why)
+#define FABRIC_LOCATOR_CHOSEN(meta)
+#define VALUES_ARE_CUT_OFF(hdr) ((hdr.incc.flags & COLLECTIVE_EMPTY) == 0 && !hdr.incc_values.isValid())
 
 #endif  // FABRIC_V1MODEL_ARCH_P4_

@@ -23,9 +23,6 @@ control FabricComputeChecksum(inout headers_t hdr, inout metadata_t meta) {
                         hdr.encap_ipv4.checksum, HashAlgorithm.csum16);
         update_checksum(hdr.ipv4.isValid() && meta.payload_found, IPV4_CHECKSUM_FIELDS(hdr.ipv4),
                         hdr.ipv4.checksum, HashAlgorithm.csum16);
-        // What a collective sends on is not somebody else's.
-        update_checksum(hdr.inner_ipv4.isValid() && meta.collective.outcome != collective_outcome_t.NONE,
-                        IPV4_CHECKSUM_FIELDS(hdr.inner_ipv4), hdr.inner_ipv4.checksum, HashAlgorithm.csum16);
     }
 }
 

@@ -44,6 +44,9 @@
 #include "arch.p4"
 #include "../include/sizes.p4"
 #include "../include/types.p4"
+#ifdef FABRIC_ON_V1MODEL
+#include "../tna/collective_work.p4"
+#endif
 #include "../include/headers.p4"
 #include "../include/metadata.p4"
 #include "../stages/frame.p4"
@@ -58,9 +61,14 @@
 #include "../stages/replication.p4"
 #include "../stages/collective_group.p4"
 #include "../stages/collective_check.p4"
+#include "../stages/collective_outcome.p4"
+#ifdef FABRIC_ON_V1MODEL
+#include "../tna/collective_passes.p4"
+#else
 #include "collective_cells.p4"
 #include "collective_values.p4"
 #include "../stages/collective.p4"
+#endif
 #include "../stages/tunnel.p4"
 #include "../stages/rloc_set.p4"
 #include "../stages/mtu.p4"
@@ -86,7 +94,13 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
     Domain()            domain;
     Instance()          instance;
     CollectiveGroup()   collective_group;
+    CollectiveCheck()   collective_check;
+#ifdef FABRIC_ON_V1MODEL
+    CollectiveBegin()   collective;
+    CollectiveResume()  collective_resume;
+#else
     Collective()        collective;
+#endif
     MapCache()          map_cache;
     Replication()       replication;
     Tunnel()            tunnel;
@@ -109,6 +123,11 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
             meta.egress_port = hdr.packet_out.port;
             meta.verdict = verdict_t.FORWARD;
         } else {
+#ifdef FABRIC_ON_V1MODEL
+            if (hdr.work.isValid()) {
+                collective_resume.apply(hdr, meta);
+            } else {
+#endif
             port_context.apply(hdr, meta);
             if (meta.verdict == verdict_t.UNDECIDED) {
                 membership.apply(hdr, meta);
@@ -147,7 +166,10 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                 }
                 if (meta.verdict == verdict_t.UNDECIDED) {
                     if (meta.collective.outcome != collective_outcome_t.NONE) {
-                        collective.apply(hdr, meta);
+                        collective_check.apply(hdr, meta);
+                        if (meta.verdict == verdict_t.UNDECIDED) {
+                            collective.apply(hdr, meta);
+                        }
                     } else if (meta.payload.cast == cast_t.UNICAST) {
                         map_cache.apply(hdr, meta);
                     } else {
@@ -176,6 +198,9 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                 meta.rloc_is_ipv6 = meta.payload.kind == payload_kind_t.IPV6;
                 meta.underlay_dst = meta.payload.dst;
             }
+#ifdef FABRIC_ON_V1MODEL
+            }
+#endif
             if (meta.verdict == verdict_t.UNDECIDED) {
                 underlay.apply(hdr, meta);
             }
@@ -207,6 +232,23 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, inout standard_
     InnerChecksum()  inner_checksum;
     Encapsulation()  encapsulation;
     PacketIn()       punt_header;
+#ifdef FABRIC_ON_V1MODEL
+    CollectivePass() collective_pass;
+    CollectiveComplement() complement;
+#endif
+
+    // A packet of a collective has one set of headers, whatever it came in.
+    action begin_anew() {
+        hdr.inner_scale_up.setInvalid();
+        hdr.inner_ipv4.setInvalid();
+        hdr.inner_ipv6.setInvalid();
+        hdr.inner_udp.setInvalid();
+    }
+
+    action move_frame() {
+        hdr.ethernet = hdr.inner_ethernet;
+        hdr.inner_ethernet.setInvalid();
+    }
 
     // Copies that were not made, by drop_reason_t.
     counter(DROP_COUNTER_SIZE, CounterType.packets_and_bytes) pruned_copies;
@@ -216,6 +258,11 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, inout standard_
             // The packet as it came in; only the fields of the sample have come along.
             FABRIC_PUNT(meta, SAMPLE)
             punt_header.apply(hdr, meta);
+#ifdef FABRIC_ON_V1MODEL
+        } else if (hdr.work.isValid()) {
+            collective_pass.apply(hdr);
+            recirculate_preserving_field_list(FIELDS_OF_PASS);
+#endif
         } else if (!meta.from_cpu || hdr.packet_out.mode == PACKET_OUT_SUBMIT) {
             eid_t collective_eid = meta.payload.dst;
             if (meta.collective.outcome != collective_outcome_t.NONE) {
@@ -238,6 +285,13 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, inout standard_
                     inner_checksum.apply(hdr, tos_word, ttl_word);
                 }
                 if (meta.collective.outcome != collective_outcome_t.NONE) {
+#ifdef FABRIC_ON_V1MODEL
+                    complement.apply(hdr, collective_step_t.NONE, meta.collective.outcome);
+#endif
+                    begin_anew();
+                    if (hdr.inner_ethernet.isValid()) {
+                        move_frame();
+                    }
                     collective_rewrite.apply(hdr, meta, collective_eid);
                 }
                 encapsulation.apply(hdr, meta);

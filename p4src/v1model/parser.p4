@@ -9,11 +9,35 @@ parser FabricParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
 
     state start {
         hdr.packet_out.setInvalid();
+#ifdef FABRIC_ON_V1MODEL
+        transition select(standard_metadata.instance_type, standard_metadata.ingress_port) {
+            (INSTANCE_RECIRCULATED, _) : parse_work;
+            (_, CPU_PORT)              : parse_packet_out;
+            default                    : parse_frame;
+        }
+    }
+
+    state parse_work {
+        packet.extract(hdr.work);
+        packet.extract(hdr.ethernet);
+        packet.extract(hdr.incc);
+        transition select(hdr.work.values) {
+            1       : parse_values;
+            default : accept;
+        }
+    }
+
+    state parse_values {
+        packet.extract(hdr.incc_values);
+        transition accept;
+    }
+#else
         transition select(standard_metadata.ingress_port) {
             CPU_PORT : parse_packet_out;
             default  : parse_frame;
         }
     }
+#endif
 
     state parse_packet_out {
         packet.extract(hdr.packet_out);
@@ -28,6 +52,9 @@ parser FabricParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
 
 control FabricDeparser(packet_out packet, in headers_t hdr) {
     apply {
+#ifdef FABRIC_ON_V1MODEL
+        packet.emit(hdr.work);
+#endif
         packet.emit(hdr.packet_in);
         packet.emit(hdr.link);
         packet.emit(hdr.encap_ipv4);
