@@ -3,7 +3,7 @@
 //  ingress, any port        collective_check, CollectiveBegin: a work order is put in front of header and values; what the
 //                           packet was carried in is left behind
 //  egress, COLLECTIVE_PORT  CollectivePass: children and values of the cell
-//  ingress, from there      CollectiveResume: purpose, scale, flags, and what that means: the packet has been absorbed, or
+//  ingress, from there      CollectiveRecall, CollectiveResume: purpose, scale, flags, and what that means: the packet has been absorbed, or
 //                           it takes one more pass, to fetch what the cell has or to bring the parent's result, or it
 //                           leaves, as that of v1model does
 //
@@ -32,7 +32,6 @@ control CollectiveBegin(inout headers_t hdr, inout metadata_t meta) {
         hdr.work.values = ~hdr.incc.flags[0:0];
         hdr.work.terminated = (bit<1>) meta.terminated;
         hdr.work.rloc_is_ipv6 = (bit<1>) meta.collective.peer_is_ipv6;
-        hdr.work.carries_frame = (bit<1>) meta.tunnel.carries_frame;
         hdr.work.reorder = (bit<1>) meta.payload.reorder;
         hdr.work.cell = meta.collective.cell[15:0];
         hdr.work.replica = meta.collective.replica;
@@ -48,10 +47,7 @@ control CollectiveBegin(inout headers_t hdr, inout metadata_t meta) {
         hdr.work.dscp = meta.payload.dscp;
         hdr.work.ecn = meta.payload.ecn;
         hdr.work.entropy = meta.payload.src_port;
-        hdr.work.udp_port = meta.tunnel.udp_port;
-        hdr.work.tunnel_octets = meta.tunnel.octets;
-        hdr.work.tunnel_flags = meta.tunnel.flags;
-        hdr.work.next_protocol = meta.tunnel.next_protocol;
+        hdr.work.encapsulation = meta.encapsulation;
         hdr.work.eid = meta.payload.dst;
         hdr.work.rloc = meta.source_rloc;
         hdr.work.own_rloc = meta.collective.own_rloc;
@@ -113,15 +109,14 @@ control CollectivePass(inout headers_t hdr) {
     }
 }
 
-control CollectiveResume(inout headers_t hdr, inout metadata_t meta) {
-    CollectiveGroup()   group;
+// What ingress knew of the packet when it first came. collective_group follows, which knows the group again.
+control CollectiveRecall(inout headers_t hdr, inout metadata_t meta) {
     CollectiveKeeping() keeping;
-    CollectiveOutcome() outcome;
-
-    bool again = false;
 
     action remember() {
+        meta.overlay = true;
         meta.payload_found = true;
+        meta.payload.collective = true;
         meta.payload.kind = hdr.work.kind;
         meta.payload.dst = hdr.work.eid;
         meta.payload.src_port = hdr.work.entropy;
@@ -132,16 +127,24 @@ control CollectiveResume(inout headers_t hdr, inout metadata_t meta) {
         meta.ingress_port = hdr.work.ingress_port;
         meta.terminated = (bool) hdr.work.terminated;
         meta.iid = hdr.work.iid;
+        meta.tunnel.iid = hdr.work.iid;
         meta.source_rloc = hdr.work.rloc;
         meta.collective.own_rloc = hdr.work.own_rloc;
         meta.collective.peer_is_ipv6 = (bool) hdr.work.rloc_is_ipv6;
         meta.collective.replica = hdr.work.replica;
-        meta.tunnel.udp_port = hdr.work.udp_port;
-        meta.tunnel.octets = hdr.work.tunnel_octets;
-        meta.tunnel.flags = hdr.work.tunnel_flags;
-        meta.tunnel.next_protocol = hdr.work.next_protocol;
-        meta.tunnel.carries_frame = (bool) hdr.work.carries_frame;
+        meta.encapsulation = hdr.work.encapsulation;
     }
+
+    apply {
+        remember();
+        keeping.apply(hdr);
+    }
+}
+
+control CollectiveResume(inout headers_t hdr, inout metadata_t meta) {
+    CollectiveOutcome() outcome;
+
+    bool again = false;
 
     action repeat(collective_step_t step) {
         again = true;
@@ -223,11 +226,10 @@ control CollectiveResume(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        remember();
-        keeping.apply(hdr);
-        group.apply(hdr, meta);
         next.apply();
-        if (again) {
+        if (meta.collective.outcome == collective_outcome_t.NONE && hdr.work.step != collective_step_t.CLEAR) {
+            FABRIC_DROP_COLLECTIVE(meta, NOT_A_MEMBER)      // the group has ended in the meantime
+        } else if (again) {
             FABRIC_FORWARD(meta)
         } else {
             tell();

@@ -53,8 +53,8 @@ header work_h {
     bit<1>             values;          // they follow
     bit<1>             terminated;
     bit<1>             rloc_is_ipv6;
-    bit<1>             carries_frame;
     bit<1>             reorder;
+    @padding bit<1>    pad;
     cell_t             cell;
     replica_id_t       replica;
     bit<32>            round;           // in the high half
@@ -69,10 +69,7 @@ header work_h {
     bit<6>             dscp;
     bit<2>             ecn;
     bit<16>            entropy;
-    bit<16>            udp_port;        // of the Instance-ID's tunnels
-    bit<16>            tunnel_octets;
-    bit<8>             tunnel_flags;
-    bit<8>             next_protocol;
+    encapsulation_t    encapsulation;   // of the Instance-ID
     eid_t              eid;             // of the group
     eid_t              rloc;            // it came from there
     eid_t              own_rloc;        // to there

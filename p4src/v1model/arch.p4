@@ -54,8 +54,10 @@ typedef bit<64> child_set_t;
 
 #ifdef FABRIC_ON_V1MODEL
 #define ARCHITECTURE_HEADERS work_h work;
+#define IS_RESUMED(hdr) hdr.work.isValid()
 #else
 #define ARCHITECTURE_HEADERS
+#define IS_RESUMED(hdr) false
 #endif
 #define METADATA_ANNOTATIONS
 #define ARCHITECTURE_METADATA

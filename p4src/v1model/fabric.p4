@@ -97,6 +97,7 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
     CollectiveCheck()   collective_check;
 #ifdef FABRIC_ON_V1MODEL
     CollectiveBegin()   collective;
+    CollectiveRecall()  collective_recall;
     CollectiveResume()  collective_resume;
 #else
     Collective()        collective;
@@ -125,17 +126,20 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
         } else {
 #ifdef FABRIC_ON_V1MODEL
             if (hdr.work.isValid()) {
-                collective_resume.apply(hdr, meta);
+                collective_recall.apply(hdr, meta);
             } else {
-#endif
+                port_context.apply(hdr, meta);
+            }
+#else
             port_context.apply(hdr, meta);
-            if (meta.verdict == verdict_t.UNDECIDED) {
+#endif
+            if (meta.verdict == verdict_t.UNDECIDED && !IS_RESUMED(hdr)) {
                 membership.apply(hdr, meta);
             }
-            if (meta.verdict == verdict_t.UNDECIDED) {
+            if (meta.verdict == verdict_t.UNDECIDED && !IS_RESUMED(hdr)) {
                 frame_check.apply(hdr, meta);
             }
-            if (meta.verdict == verdict_t.UNDECIDED) {
+            if (meta.verdict == verdict_t.UNDECIDED && !IS_RESUMED(hdr)) {
                 if (meta.role == port_role_t.ACCESS) {
                     meta.overlay = true;
                 } else {
@@ -143,18 +147,19 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                     meta.overlay = meta.terminated;
                 }
             }
-            if (meta.verdict == verdict_t.UNDECIDED) {
+            if (meta.verdict == verdict_t.UNDECIDED && !IS_RESUMED(hdr)) {
                 payload.apply(hdr, meta);
             }
             if (meta.verdict == verdict_t.UNDECIDED && meta.overlay) {
-                if (!meta.terminated && !meta.from_cpu) {
+                if (!meta.terminated && !meta.from_cpu && !IS_RESUMED(hdr)) {
                     domain.apply(hdr, meta);
                 }
                 if (meta.verdict == verdict_t.UNDECIDED && meta.payload.collective) {
                     collective_group.apply(hdr, meta);
                 }
                 // What the controller clears is no tenant's, and no tenant's limit may get in its way.
-                if (meta.verdict == verdict_t.UNDECIDED && meta.collective.outcome != collective_outcome_t.CLEAR) {
+                if (meta.verdict == verdict_t.UNDECIDED && meta.collective.outcome != collective_outcome_t.CLEAR
+                    && !IS_RESUMED(hdr)) {
                     instance.apply(hdr, meta);
                 }
                 if (meta.sample_share != 0) {
@@ -165,6 +170,11 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                     }
                 }
                 if (meta.verdict == verdict_t.UNDECIDED) {
+#ifdef FABRIC_ON_V1MODEL
+                    if (hdr.work.isValid()) {
+                        collective_resume.apply(hdr, meta);
+                    } else
+#endif
                     if (meta.collective.outcome != collective_outcome_t.NONE) {
                         collective_check.apply(hdr, meta);
                         if (meta.verdict == verdict_t.UNDECIDED) {
@@ -198,9 +208,6 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                 meta.rloc_is_ipv6 = meta.payload.kind == payload_kind_t.IPV6;
                 meta.underlay_dst = meta.payload.dst;
             }
-#ifdef FABRIC_ON_V1MODEL
-            }
-#endif
             if (meta.verdict == verdict_t.UNDECIDED) {
                 underlay.apply(hdr, meta);
             }
