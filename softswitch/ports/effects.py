@@ -131,6 +131,11 @@ class Channel:
         """When the next packet leaves, None if there is none."""
         return self._under_way[0][0] if self._under_way else None
 
+    @property
+    def latest(self) -> int:
+        """When the last of the packets sent so far arrives."""
+        return self._latest
+
     def offer(self, packet: bytes, now: int) -> None:
         """Sends a packet."""
         self.counters.offered += 1
