@@ -247,14 +247,18 @@ class UdpAttachment(_SocketAttachment):
     Args:
         local: address to send from, maybe with a port; 0 for one that the system chooses.
         group: the group's address and port.
+        interface: to send and receive on, where a host has several; None: as its routes say.
     """
 
     mac = None
 
-    def __init__(self, local: tuple[IPAddress, int], group: tuple[IPAddress, int]) -> None:
+    def __init__(
+        self, local: tuple[IPAddress, int], group: tuple[IPAddress, int], interface: str | None = None
+    ) -> None:
         super().__init__()
         self._local = local
         self._group = group
+        self._interface = interface
 
     def open(self, receive: ReceiveBatch) -> None:
         """Begins to receive, from the group only. Raises OSError."""
@@ -263,6 +267,8 @@ class UdpAttachment(_SocketAttachment):
         try:
             if six:
                 sock.setsockopt(socket.IPPROTO_UDP, _UDP_NO_CHECK6_RX, 1)
+            if self._interface is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._interface.encode() + b"\0")
             sock.bind((str(self._local[0]), self._local[1]))
             sock.connect((str(self._group[0]), self._group[1]))
             self._start(receive, sock, sock)

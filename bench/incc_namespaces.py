@@ -6,16 +6,17 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench import switch_counts
 from controller.app.control import ControlServer
+from controller.p4rt.client import P4RuntimeClient
 from topologies.namespaces import NamespaceNetwork, namespace_fabric
 from topologies.topology_file import load
 
-_SECONDS = 240.0
+_SECONDS = 60.0
 
 
 async def compare(
@@ -32,9 +33,8 @@ async def compare(
             for members in groups:
                 group = f"bench-{len(members)}"
                 fabric.collectives.create(group, "training", members)
-                before = await switch_counts.read(clients)
-                found = await _ranks(network, members, ["incc", str(server.path), group], octets, iterations)
-                rates = switch_counts.rates(before, await switch_counts.read(clients))
+                ranks = _Ranks(network, members, octets, iterations)
+                found, rates = await ranks.run(["incc", str(server.path), group], clients)
                 fabric.collectives.destroy(group)
                 seconds = max(one["seconds"] for one in found)
                 repeats = sum(one["repeated"] for one in found)
@@ -42,40 +42,74 @@ async def compare(
                 row += f"{found[0]['sent'] / octets:9.3f}  {repeats:7}"
                 if gloo:
                     (folder / group).mkdir()
-                    others = await _ranks(network, members, ["gloo", str(folder / group)], octets, iterations)
+                    others, _ = await ranks.run(["gloo", str(folder / group)], {})
                     other = max(one["seconds"] for one in others)
-                    row += (
-                        f"  {other * 1000:9.1f}  {other / first.setdefault('gloo', other):9.2f}  {other / seconds:9.2f}"
-                    )
+                    growth = other / first.setdefault("gloo", other)
+                    row += f"  {other * 1000:9.1f}  {growth:9.2f}  {other / seconds:9.2f}"
                 else:
                     row += "    NOT RUN"
                 print(row)
                 print(switch_counts.line(rates))
 
 
-async def _ranks(
-    network: NamespaceNetwork, members: Sequence[str], command: Sequence[str], octets: int, iterations: int
-) -> list[dict[str, Any]]:
-    """What each rank says at its end. Raises RuntimeError with what one says that fails."""
-    measured = [str(octets), str(iterations)]
-    processes = []
-    for rank, member in enumerate(members):
-        own = [member] if command[0] == "incc" else [str(network.topology.accelerator(member).ip), str(rank)]
-        own += [] if command[0] == "incc" else [str(len(members))]
-        whole = [*network.hosts[member].prefix, sys.executable, "-m", "bench.incc_rank", *command, *own, *measured]
-        processes.append(
-            await asyncio.create_subprocess_exec(*whole, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
-        )
-    try:
-        async with asyncio.timeout(_SECONDS):
-            said = await asyncio.gather(*(process.communicate() for process in processes))
-    finally:
-        for process in processes:
-            if process.returncode is None:
-                process.kill()
-    for process, (_, problem) in zip(processes, said, strict=True):
-        if process.returncode:
-            raise RuntimeError(
-                f"{' '.join(command)}: a rank ended with {process.returncode}: {problem.decode()[-600:]}"
-            )
-    return [json.loads(out.decode().splitlines()[-1]) for out, _ in said]
+class _Ranks:
+    """The processes of a measurement."""
+
+    def __init__(self, network: NamespaceNetwork, members: Sequence[str], octets: int, iterations: int) -> None:
+        self._network, self._members = network, members
+        self._measured = [str(octets), str(iterations)]
+        self._processes: list[asyncio.subprocess.Process] = []
+
+    async def run(
+        self, command: Sequence[str], clients: Mapping[str, P4RuntimeClient]
+    ) -> tuple[list[dict[str, Any]], dict[str, float]]:
+        """What each rank says, and the rates of the switches meanwhile.
+
+        Raises RuntimeError with what a rank says that fails, TimeoutError.
+        """
+        self._processes = []
+        try:
+            async with asyncio.timeout(_SECONDS):
+                for rank, member in enumerate(self._members):
+                    await self._start(command, rank, member)
+                await self._lines()
+                before = await switch_counts.read(clients)
+                found = [json.loads(line) for line in await self._lines(go=True)]
+                rates = switch_counts.rates(before, await switch_counts.read(clients))
+                for process in self._processes:
+                    await self._go(process)
+                if any([await process.wait() for process in self._processes]):
+                    raise RuntimeError("a rank has failed at its end")
+        finally:
+            for process in self._processes:
+                if process.returncode is None:
+                    process.kill()
+        return found, rates
+
+    async def _start(self, command: Sequence[str], rank: int, member: str) -> None:
+        own = [member]
+        if command[0] == "gloo":
+            own = [str(self._network.topology.accelerator(member).ip), str(rank), str(len(self._members))]
+        whole = [*self._network.hosts[member].prefix, sys.executable, "-m", "bench.incc_rank"]
+        pipe = asyncio.subprocess.PIPE
+        arguments = [*whole, *command, *own, *self._measured]
+        self._processes.append(await asyncio.create_subprocess_exec(*arguments, stdin=pipe, stdout=pipe, stderr=pipe))
+
+    async def _lines(self, *, go: bool = False) -> list[bytes]:
+        """The next line of each, after another one to it."""
+        for process in self._processes if go else ():
+            await self._go(process)
+        return [await self._line(process) for process in self._processes]
+
+    async def _go(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        await process.stdin.drain()
+
+    async def _line(self, process: asyncio.subprocess.Process) -> bytes:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        line = await process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"a rank has failed: {(await process.stderr.read()).decode()[-600:]}")
+        return line

@@ -12,6 +12,7 @@ from accelerator.incc.header import UDP_PORT
 from accelerator.incc.packets import Place
 from accelerator.interface import Interface
 from accelerator.links import find_links
+from accelerator.neighbours import interface_to
 from accelerator.rendezvous import Descriptor
 
 # Makes the way for a member's packets, once it is known what the group is.
@@ -60,12 +61,15 @@ def attach_interface(interface: Interface) -> Attach:
 
 
 def attach_udp(port: int = MEMBER_PORT) -> Attach:
-    """Attaches by a UDP socket, for a machine or namespace that has the member's address; `port`: its own."""
+    """Attaches by a UDP socket, for a machine or namespace that has the member's address; `port`: its own.
+
+    A host with several links sends over that to the router where the fabric has it as a member.
+    """
 
     def attach(descriptor: Descriptor) -> Attachment:
         eid, address = descriptor.eid, descriptor.address
         if isinstance(eid, int) or isinstance(address, int):
             raise GroupError(f"group {descriptor.name}: UDP cannot carry {descriptor.carrier}")
-        return UdpAttachment((address, port), (eid, UDP_PORT))
+        return UdpAttachment((address, port), (eid, UDP_PORT), interface_to(descriptor.router_mac))
 
     return attach
