@@ -17,7 +17,7 @@ SYSTEM_TEST_PACKAGES := iproute2 ethtool tshark
 MININET_TOOLS := mn:mininet ping:iputils-ping iperf3:iperf3 ethtool:ethtool ip:iproute2 sysctl:procps
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit ptf ptf-all p4 p4-check stubs bench conformance fuzz shell clean system mininet mininet-system
+.PHONY: help run test lint unit ptf ptf-all p4 p4-check stubs bench bench-report conformance fuzz shell clean system mininet mininet-system
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -98,8 +98,11 @@ p4-check: $(STAMP)
 stubs: ## regenerate the P4Runtime stubs
 	stubs/generate.sh
 
-bench: $(STAMP) ## every benchmark, as ratios against a peer or the machine's limit
-	@for bench in bench/bench_*.py; do echo "== $$bench"; PYTHONPATH=. $(BIN)/python $$bench || exit 1; done
+bench: $(STAMP) ## every benchmark, as ratios against a peer or the machine's limit; BENCH="store udp" for some
+	@$(BIN)/python -m bench.report run $(BENCH)
+
+bench-report: $(STAMP) ## write what they said last into docs/benchmarks.md
+	@$(BIN)/python -m bench.report write
 
 fuzz: $(STAMP) ## coverage-guided fuzzing of every decoder, FUZZ_SECONDS=8 each; FUZZ_TARGETS="ecm lcaf" for some
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check -e '.[fuzz]' \
