@@ -21,6 +21,12 @@ from accelerator.ip import IPAddress
 # Octets of an answer; a group of 32 768 members is described in less.
 _LONGEST_ANSWER = 1 << 20
 
+# Seconds that a fabric may be away, and between looks for it.
+PATIENCE = 30.0
+_LOOK_EVERY = 0.2
+# JSON-RPC: the fabric is not that far yet.
+_METHOD_NOT_FOUND = -32601
+
 CARRIERS = ("scale-up", "ipv4", "ipv6")
 
 
@@ -144,10 +150,12 @@ def _integer(document: Mapping[str, object], name: str) -> int:
 class Rendezvous:
     """A connection to a fabric's control socket; an async context manager.
 
-    Calls may be under way at the same time.
+    Calls may be under way at the same time. `patience`: seconds that a member waits for a fabric that does not answer
+    any more, as when its controller is started anew.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, patience: float = PATIENCE) -> None:
+        self.patience = patience
         self._path = str(path)
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -155,6 +163,7 @@ class Rendezvous:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[object]] = {}
         self._ended: RendezvousError | None = None
+        self._closed = False
 
     async def __aenter__(self) -> Rendezvous:
         await self.open()
@@ -175,6 +184,11 @@ class Rendezvous:
 
     async def close(self) -> None:
         """Disconnects: for the fabric this accelerator is no more. Calls under way fail."""
+        self._closed = True
+        await self._disconnect()
+        self._end(RendezvousError(f"control socket {self._path}: closed here"))
+
+    async def _disconnect(self) -> None:
         if self._reading is not None:
             self._reading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -183,7 +197,7 @@ class Rendezvous:
             self._writer.close()
             with contextlib.suppress(OSError):
                 await self._writer.wait_closed()
-        self._end(RendezvousError(f"control socket {self._path}: closed here"))
+        self._reading = self._writer = None
 
     async def call(self, method: str, **params: object) -> object:
         """Asks the fabric. Raises RendezvousError for its error, and when the connection ends before it answers."""
@@ -204,12 +218,41 @@ class Rendezvous:
         return _descriptor(await self.call("incc.join", group=group, accelerator=accelerator))
 
     async def wait(self, group: str, accelerator: str, generation: int) -> Descriptor:
-        """Returns when the group has been formed anew. Raises RendezvousError when it or the membership has ended."""
-        return _descriptor(await self.call("incc.wait", group=group, accelerator=accelerator, generation=generation))
+        """Returns when the group has been formed anew.
+
+        A fabric that closes the connection may come back within `patience`: the member goes on then. Raises
+        RendezvousError when the group or the membership has ended, or the fabric has.
+        """
+        while True:
+            try:
+                asked = self.call("incc.wait", group=group, accelerator=accelerator, generation=generation)
+                return _descriptor(await asked)
+            except RendezvousError as error:
+                if error is not self._ended or self._closed:
+                    raise
+            descriptor = await self._resume(group, accelerator, generation)
+            if descriptor.generation != generation:
+                return descriptor
 
     async def leave(self, group: str, accelerator: str) -> None:
         """Leaves a group. Raises RendezvousError."""
         await self.call("incc.leave", group=group, accelerator=accelerator)
+
+    async def _resume(self, group: str, accelerator: str, generation: int) -> Descriptor:
+        """Goes on as a member over a new connection. Raises RendezvousError."""
+        ended, until = self._ended, asyncio.get_running_loop().time() + self.patience
+        while asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(_LOOK_EVERY)
+            try:
+                await self._disconnect()
+                self._ended = None
+                await self.open()
+                asked = self.call("incc.resume", group=group, accelerator=accelerator, generation=generation)
+                return _descriptor(await asked)
+            except RendezvousError as error:
+                if error.code not in (0, _METHOD_NOT_FOUND):
+                    raise
+        raise RendezvousError(f"{ended}; it has not come back within {self.patience:g} s")
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         reason = "the fabric closed it"

@@ -53,6 +53,9 @@ class ExternalFabric(Fabric):
     def _make_switches(self) -> None:
         """They run already."""
 
+    async def _serve_switches(self) -> None:
+        """They do so themselves."""
+
     async def _make_controls(self) -> None:
         pipeline = Pipeline.from_files(COMPILED / "fabric.p4info.txtpb", COMPILED / "fabric.json")
         for switch in self.topology.switches:
@@ -69,7 +72,7 @@ class ExternalFabric(Fabric):
             routes = {rloc: [next_hop(port) for port in ports] for rloc, ports in planned.routes.items()}
             self._in_band.add_switch(control, addresses, routes)
         for control in self.controls.values():
-            await self._stack.enter_async_context(control)
+            await self._controllers.enter_async_context(control)
         for control in self.controls.values():
             await control.settled()  # the underlay has to be there before the first message
 

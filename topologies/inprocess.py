@@ -19,7 +19,7 @@ from types import TracebackType
 from accelerator.host import Host
 from accelerator.interface import Interface
 from accelerator.scale_up import ScaleUpEndpoint
-from controller.app.collective_methods import CollectiveMethods
+from controller.app.collective_methods import PATIENCE, CollectiveMethods
 from controller.app.collectives import Collectives
 from controller.app.control import Method
 from controller.app.mapping_system import MappingSystem
@@ -28,7 +28,7 @@ from controller.app.pauses import none_while_building
 from controller.app.router import Router
 from controller.app.switch_control import SwitchControl
 from controller.dataplane.entries import NextHop, mac
-from controller.incc import Home
+from controller.incc import GroupStore, Home, MemoryGroupStore
 from controller.lisp import IPAddress
 from controller.mapping import MapServerConfig, MemoryStore, Store
 from controller.p4rt.pipeline import Pipeline
@@ -103,12 +103,14 @@ class Fabric:
         trace: TraceSink | None = None,
         p4runtime: str | None = None,
         engine: EngineName = "auto",
+        groups: GroupStore | None = None,
     ) -> None:
         """What to bring up.
 
         `trace`: is given the name of a switch and an event for everything that happens to a packet there. `p4runtime`:
         where the P4Runtime server listens, `host:port` or `unix:path`; None for a socket that nobody else knows of.
-        `engine`: what carries packets, as a switch takes it.
+        `engine`: what carries packets, as a switch takes it. `groups`: what keeps the groups of collectives, also those
+        of a fabric before this one; None for memory.
         """
         self.topology = topology
         self.plans: dict[str, SwitchPlan] = plan(topology)
@@ -136,7 +138,9 @@ class Fabric:
         self._nonces: dict[str, MemoryNonceStore] = {}
         self._punts: Counter[str] = Counter()
         self._submissions: Counter[str] = Counter()
+        self._group_store = groups if groups is not None else MemoryGroupStore()
         self._stack = AsyncExitStack()
+        self._controllers = AsyncExitStack()
         self._names = self._addresses()
 
     def name_of(self, address: IPAddress) -> str:
@@ -343,27 +347,61 @@ class Fabric:
             self._stores[name] = MemoryStore()
             self.start_mapping_system(name, config)
         self._make_switches()
-        await self._make_controls()
-        self._make_collectives()
-        for switch in self.topology.switches:
-            if switch.rloc is not None:
-                self._nonces[switch.name] = MemoryNonceStore()
-                self.start_router(switch.name)
-        await self.converge(_START_SECONDS)
+        await self._serve_switches()
+        self._stack.push_async_callback(self.stop_controllers)
+        await self._start_controllers()
         for accelerator in self.topology.accelerators:
             self.attach(accelerator.name, *accelerator.attached_to)
         groups: list[GroupConfig | ScaleUpGroupConfig] = [*self.topology.groups, *self.topology.scale_up_groups]
         for group in groups:
             for member in group.members:
                 self.join(member, group)
+        await self._take_up_groups()
+
+    async def start_controllers(self) -> None:
+        """What controls switches and groups begins anew, with what the stores have. It must not be running."""
+        await self._start_controllers()
+        for name, switch in self.switches.items():
+            for port, attached in switch.ports.items():
+                if not attached.is_up:
+                    self._port_status(name)(port, False)
+        for accelerator, switches in self.attached.items():
+            if switches:
+                self.attach(accelerator, *switches)
+        await self._take_up_groups()
+
+    async def stop_controllers(self) -> None:
+        """All that controls the switches ends without a word. They go on with the tables that they have."""
+        for name in list(self._running):
+            self.stop_router(name)
+        await self._controllers.aclose()
+
+    async def _start_controllers(self) -> None:
+        await self._make_controls()
+        self._make_collectives()
+        for switch in self.topology.switches:
+            if switch.rloc is not None:
+                self._nonces.setdefault(switch.name, MemoryNonceStore())
+                self.start_router(switch.name)
         await self.converge(_START_SECONDS)
+
+    async def _take_up_groups(self) -> None:
+        """Groups that the store has go on before anything goes from the switches, or are formed when it is gone."""
+        await self.converge(_START_SECONDS)
+        await self.collectives.restore()
         for control in self.controls.values():
             control.complete()
         await self.converge(_START_SECONDS)
+        self.collectives.begin_anew()
+        known = {view.name for view in self.collectives.manager.groups()}
+        started = set()
         for one in self.topology.collectives.groups:
-            self.collectives.create(one.name, one.domain, one.members, slots=one.slots)
+            if one.name not in known:
+                self.collectives.create(one.name, one.domain, one.members, slots=one.slots)
             for member in one.members if one.start else ():
                 self.collectives.join(one.name, member)
+                started.add((one.name, member))
+        self._methods.expect(PATIENCE, started)
         await self.converge(_START_SECONDS)
 
     def _make_switches(self) -> None:
@@ -402,11 +440,11 @@ class Fabric:
         cells = info.registers["collective_rounds"].size if "collective_rounds" in info.registers else 2 * DEFAULT_SLOTS
         manager = manager_of(self.topology, self.plans, cells // 2, int(time.time()))
         names = {pod.name: names_of(pod) for pod in self.topology.pods}
-        self.collectives = Collectives(manager, self.controls, self._running, names, self._hop)
+        self.collectives = Collectives(manager, self.controls, self._running, names, self._hop, self._group_store)
         self.collectives.start()
-        self._stack.callback(self.collectives.stop)
-        methods = CollectiveMethods(self.collectives, lambda switch, peer: self.plans[switch].port_to(peer).mac)
-        self.control_methods.update(methods.methods())
+        self._controllers.callback(self.collectives.stop)
+        self._methods = CollectiveMethods(self.collectives, lambda switch, peer: self.plans[switch].port_to(peer).mac)
+        self.control_methods.update(self._methods.methods())
 
     def _hop(self, switch: str, port: int) -> NextHop:
         return next_hop(next(one for one in self.plans[switch].ports if one.number == port))
@@ -435,24 +473,27 @@ class Fabric:
         control = self.controls[switch]
         control.apply(control.tables.set_punt_limit(number, punt.packets_per_second, punt.burst))
 
-    async def _make_controls(self) -> None:
+    async def _serve_switches(self) -> None:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lispfabric-"))
         wanted = self.p4runtime or f"unix:{folder}/p4runtime.sock"
         for name, softswitch in self.switches.items():
             clock = asyncio.create_task(softswitch.run(), name=f"{name} clock")
             self._stack.callback(clock.cancel)
         self.server = server = await serve([self._device(name) for name in self.switches], wanted)
-        self.p4runtime = address = server.address
+        self.p4runtime = server.address
         self._stack.push_async_callback(server.stop)
+
+    async def _make_controls(self) -> None:
         pipeline = Pipeline.from_files(COMPILED / "fabric.p4info.txtpb", COMPILED / "fabric.json")
         for switch in self.topology.switches:
             planned = self.plans[switch.name]
             # An election id that grows with every start lets a new control plane take over from one that hangs.
-            target = Target(address, planned.index, election_id=time.time_ns(), takes_over=True)
+            target = Target(self.p4runtime, planned.index, election_id=time.time_ns(), takes_over=True)
             control = SwitchControl(switch.name, target, pipeline, initial_tables(self.topology, planned))
             self.controls[switch.name] = control
+            self._punts[switch.name] = self._submissions[switch.name] = 0
         for control in self.controls.values():
-            await self._stack.enter_async_context(control)
+            await self._controllers.enter_async_context(control)
 
     def _device(self, name: str) -> Device:
         """The P4Runtime device of a switch; what it exchanges with its controller is counted at the switch."""

@@ -1,11 +1,12 @@
-"""Groups as the control socket offers them: `incc.create`, `join`, `leave`, `destroy`, `show` and `wait`.
+"""Groups as the control socket offers them: `incc.create`, `join`, `resume`, `leave`, `destroy`, `show` and `wait`.
 
 A connection stands for the accelerators that joined over it: when it ends, they have died.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from controller.app.collectives import Collectives
@@ -13,6 +14,9 @@ from controller.app.control import Method, Session
 from controller.app.control_errors import INVALID_PARAMS, ControlError, integer, only, optional_integer, text, texts
 from controller.incc import GroupView, InccError
 from controller.incc.checks import MAX_MEMBERS, MAX_SLOTS
+
+# Seconds that members have to come back when the groups' controller was started anew.
+PATIENCE = 15.0
 
 Params = Mapping[str, Any]
 MacOf = Callable[[str, str], str]
@@ -34,6 +38,7 @@ class CollectiveMethods:
         found: dict[str, Callable[[Params, Session], Awaitable[object]]] = {
             "incc.create": self.create,
             "incc.join": self.join,
+            "incc.resume": self.resume,
             "incc.leave": self.leave,
             "incc.destroy": self.destroy,
             "incc.show": self.show,
@@ -66,14 +71,9 @@ class CollectiveMethods:
         """
         only(params, "group", "accelerator")
         group, accelerator = text(params, "group"), text(params, "accelerator")
-        holder = self._holders.get((group, accelerator))
-        member = accelerator in self._manager.group(group).members
-        if member and holder is not None and holder is not session and not holder.closed:
-            raise InccError("accelerator", accelerator, f"is in group {group} already, over another connection")
+        self._check_free(group, accelerator, session)
         self._collectives.join(group, accelerator)
-        if holder is not session:
-            self._holders[group, accelerator] = session
-            session.on_close(lambda: self._closed(group, accelerator, session))
+        self._hold(group, accelerator, session)
         while True:
             view = self._member(group, accelerator)
             if view.state == "active":
@@ -84,6 +84,36 @@ class CollectiveMethods:
                 )
             await self._collectives.change(group)
 
+    async def resume(self, params: Params, session: Session) -> object:
+        """A member whose connection has ended, with the fabric's controller or by itself, has another one.
+
+        Answers, when the group is at work, as `wait` does, also where it has the same generation still. An error if it
+        is a member no more.
+        """
+        only(params, "group", "accelerator", "generation")
+        group, accelerator = text(params, "group"), text(params, "accelerator")
+        known = integer(params, "generation", 0, 255)
+        self._member(group, accelerator)
+        self._check_free(group, accelerator, session)
+        self._hold(group, accelerator, session)
+        while (view := self._member(group, accelerator)).state != "active":
+            await self._collectives.change(group)
+        return self._since(view, accelerator, known)
+
+    def expect(self, seconds: float, without: Collection[tuple[str, str]] = ()) -> None:
+        """Members of groups that were restored have to resume within `seconds`, or have died.
+
+        `without`: those, as group and accelerator, that have no process of their own.
+        """
+        waited = [(view.name, one) for view in self._manager.groups() for one in view.members]
+        for place in waited:
+            if place not in without:
+                asyncio.get_running_loop().call_later(seconds, self._missed, *place)
+
+    def _missed(self, group: str, accelerator: str) -> None:
+        if (group, accelerator) not in self._holders:
+            self._collectives.died(group, accelerator, "did not come back")
+
     async def wait(self, params: Params, session: Session) -> object:
         """Answers when the group has another generation than `generation`, with the descriptor.
 
@@ -92,20 +122,22 @@ class CollectiveMethods:
         only(params, "group", "accelerator", "generation")
         group, accelerator = text(params, "group"), text(params, "accelerator")
         known = integer(params, "generation", 0, 255)
-        while True:
-            view = self._member(group, accelerator)
-            if view.state == "active" and view.generation != known:
-                changes = self._manager.since(group, known)
-                descriptor = self.descriptor(view, accelerator)
-                if not changes:
-                    return descriptor
-                data = {
-                    "lost": [name for change in changes for name in change.lost],
-                    "joined": [name for change in changes for name in change.joined],
-                    "descriptor": descriptor,
-                }
-                raise ControlError("; ".join(change.reason for change in changes), data=data)
+        while (view := self._member(group, accelerator)).state != "active" or view.generation == known:
             await self._collectives.change(group)
+        return self._since(view, accelerator, known)
+
+    def _since(self, view: GroupView, accelerator: str, known: int) -> dict[str, object]:
+        """The descriptor. Raises ControlError, which has it too, where the members are not those of `known`."""
+        changes = self._manager.since(view.name, known) if view.generation != known else []
+        descriptor = self.descriptor(view, accelerator)
+        if not changes:
+            return descriptor
+        data = {
+            "lost": [name for change in changes for name in change.lost],
+            "joined": [name for change in changes for name in change.joined],
+            "descriptor": descriptor,
+        }
+        raise ControlError("; ".join(change.reason for change in changes), data=data)
 
     async def leave(self, params: Params, session: Session) -> object:
         """A member leaves."""
@@ -162,6 +194,19 @@ class CollectiveMethods:
         if accelerator not in view.members:
             raise InccError("accelerator", accelerator, f"is no member of group {group}")
         return view
+
+    def _check_free(self, group: str, accelerator: str, session: Session) -> None:
+        """Nobody is a member twice. Raises InccError."""
+        holder = self._holders.get((group, accelerator))
+        member = accelerator in self._manager.group(group).members
+        if member and holder is not None and holder is not session and not holder.closed:
+            raise InccError("accelerator", accelerator, f"is in group {group} already, over another connection")
+
+    def _hold(self, group: str, accelerator: str, session: Session) -> None:
+        """The member lives as long as the connection."""
+        if self._holders.get((group, accelerator)) is not session:
+            self._holders[group, accelerator] = session
+            session.on_close(lambda: self._closed(group, accelerator, session))
 
     def _closed(self, group: str, accelerator: str, session: Session) -> None:
         if self._holders.get((group, accelerator)) is session:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from controller.app.cell_clearing import clear_cells, standstill
 from controller.app.switch_control import SwitchControl
 from controller.dataplane.addresses import AccId, Endpoint
+from controller.dataplane.changes import Changes
 from controller.dataplane.collective_tables import CollectiveBranch, MemberCopy, NodeCopy
 from controller.dataplane.entries import NextHop
 from controller.incc import Branch, Carrier, Clear, Install, Order, Remove, Xtr
@@ -66,6 +67,34 @@ class CollectiveOrders:
             for task in (failing, doing):
                 task.cancel()
         return True
+
+    async def adopt(self, groups: Mapping[str, Mapping[str, Branch]]) -> list[str]:
+        """Of groups, by name, with their branches, by switch: those that all their switches hold. They stay there."""
+        found: dict[str, dict[str, Changes]] = {}
+        for name, branches in groups.items():
+            for switch, branch in branches.items():
+                tables = self._controls[switch].tables.collectives
+                found.setdefault(switch, {})[name] = tables.put(self.entries(switch, branch))
+        lacking = await asyncio.gather(*(self._lacking(switch, changes) for switch, changes in found.items()))
+        kept = groups.keys() - set().union(*lacking)
+        for switch, changes in found.items():
+            control = self._controls[switch]
+            for name, change in changes.items():
+                if name in kept:
+                    control.apply(change)
+                else:
+                    control.tables.collectives.remove(groups[name][switch].number)
+        return sorted(kept)
+
+    async def _lacking(self, switch: str, groups: Mapping[str, Changes]) -> set[str]:
+        """The groups that a switch does not hold as it should; all, if it does not answer."""
+        try:
+            async with asyncio.timeout(ORDER_TIMEOUT):
+                lacks = await self._controls[switch].lacks(one for change in groups.values() for one in change.put)
+        except (TimeoutError, P4RuntimeError) as error:
+            log.warning("%s: does not say what it holds of groups: %s", switch, error)
+            return set(groups)
+        return {name for name, change in groups.items() if any(one.key() in lacks for one in change.put)}
 
     def forget(self, number: int, kept: frozenset[str]) -> None:
         """Switches other than `kept` have nothing of a group any more."""

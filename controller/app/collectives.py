@@ -17,8 +17,12 @@ from controller.incc import (
     Forget,
     Formed,
     GroupManager,
+    GroupRecord,
+    GroupStore,
+    GroupStoreError,
     GroupView,
     Home,
+    MemoryGroupStore,
     Order,
     Output,
     Register,
@@ -46,9 +50,16 @@ class Collectives:
         routers: Mapping[str, Router],
         names: Mapping[str, AcceleratorNames],
         hop_of: HopOf,
+        store: GroupStore | None = None,
     ) -> None:
-        """`routers`: those that run; `names`: of each PoD's accelerators; `hop_of`: what a switch's port leads to."""
+        """`routers`: those that run; `names`: of each PoD's accelerators; `hop_of`: what a switch's port leads to.
+
+        `store`: what outlives this process; memory that does not, unless given.
+        """
         self.manager = manager
+        self._store: GroupStore = store if store is not None else MemoryGroupStore()
+        self._kept: dict[str, GroupRecord] = {}
+        self._kept_generations: dict[int, int] = {}
         self._controls = {name: control for name, control in controls.items() if name in manager.network.xtrs}
         self._routers = routers
         self._names = names
@@ -66,6 +77,43 @@ class Collectives:
         for name, control in self._controls.items():
             self._watches[name] = SwitchWatch(name, control, self._at_work, self._noticed, self._emptied)
 
+    # -- a life before ------------------------------------------------------------------------------------
+
+    async def restore(self) -> None:
+        """Takes up the groups that the store has: those that are on their switches as they were go on at once.
+
+        Before anything is removed from the switches that is not desired; `begin_anew` follows when that is done. Raises
+        GroupStoreError.
+        """
+        snapshot = self._store.load()
+        self._kept = {record.name: record for record in snapshot.groups}
+        self._kept_generations = dict(snapshot.generations)
+        for reason in self.manager.restore(snapshot):
+            log.warning("%s: it is given up", reason)
+        found = self.manager.adoptable()
+        for name in await self._orders.adopt(found):
+            self.perform(self.manager.adopt(name, found[name]))
+
+    def begin_anew(self) -> None:
+        """Groups that have been restored and are not on their switches are formed anew."""
+        self.perform(self.manager.begin_anew())
+
+    def _save(self) -> None:
+        """Keeps what has changed, before anything is done that has to be known of."""
+        records = {record.name: record for record in self.manager.records()}
+        put = [record for name, record in records.items() if self._kept.get(name) != record]
+        gone = [name for name in self._kept if name not in records]
+        last = dict(self.manager.generations)
+        generations = {number: one for number, one in last.items() if self._kept_generations.get(number) != one}
+        if not (put or gone or generations):
+            return
+        try:
+            self._store.commit(put, gone, generations)
+        except GroupStoreError as error:
+            log.error("groups are not kept: %s", error)  # tried again with the next change
+            return
+        self._kept, self._kept_generations = records, last
+
     # -- requests and events ------------------------------------------------------------------------------
 
     def create(
@@ -79,6 +127,7 @@ class Collectives:
     ) -> None:
         """A new group; as `GroupManager.create`."""
         self.manager.create(name, domain, members=members, size=size, at_least=at_least, slots=slots)
+        self._save()
 
     def join(self, group: str, accelerator: str) -> None:
         """An accelerator is ready to be a member; as `GroupManager.join`."""
@@ -90,13 +139,18 @@ class Collectives:
         """A member leaves. Raises InccError if it is none."""
         self.perform(self.manager.leave(group, accelerator))
 
-    def died(self, group: str, accelerator: str) -> None:
-        """A member is not there any more."""
-        self.perform(self.manager.died(group, accelerator))
+    def died(self, group: str, accelerator: str, reason: str = "died") -> None:
+        """A member is not there any more; as `GroupManager.died`."""
+        self.perform(self.manager.died(group, accelerator, reason))
 
     def destroy(self, group: str) -> None:
         """A group ends. Raises InccError for one that is not there."""
         self.perform(self.manager.destroy(group))
+
+    def destroy_all(self) -> None:
+        """Every group ends."""
+        for view in self.manager.groups():
+            self.destroy(view.name)
 
     def attached(self, accelerator: str, home: Home) -> None:
         """An accelerator is plugged into a port."""
@@ -165,6 +219,7 @@ class Collectives:
 
     def perform(self, outputs: Iterable[Output]) -> None:
         """Does what the manager wants, in the order in which it wants it."""
+        self._save()
         for output in outputs:
             match output:
                 case Work():

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from types import TracebackType
 
 from controller.dataplane import codepoints
 from controller.dataplane.router_tables import Changes, RouterTables
 from controller.p4rt.client import P4RuntimeClient
+from controller.p4rt.entities import Key, State
 from controller.p4rt.errors import P4RuntimeError
 from controller.p4rt.failures import Failure
 from controller.p4rt.packetio import PacketIn, PacketOut
 from controller.p4rt.pipeline import Pipeline, PipelineMode
+from controller.p4rt.readback import StateReader
 from controller.p4rt.reconcile import Writer
 from controller.p4rt.target import Target
 
@@ -84,6 +86,17 @@ class SwitchControl:
     async def settled(self) -> tuple[Failure, ...]:
         """Waits until the switch has what is desired; returns what it refused."""
         return await self.writer.settled()
+
+    async def lacks(self, entities: Iterable[State]) -> set[Key]:
+        """The keys of those that the switch does not hold, or holds otherwise, by what it says now.
+
+        Raises P4RuntimeError; waits as long as this controller is not primary.
+        """
+        await self.client.stream.wait_primary()
+        wanted = [(entity, self.client.codec.encode(entity)) for entity in entities]
+        found = await StateReader(self.client, {encoded.key: encoded for _, encoded in wanted}).read()
+        held = {encoded.key: encoded.wire for encoded in found}
+        return {entity.key() for entity, encoded in wanted if held.get(encoded.key) != encoded.wire}
 
     def packet_out(self, payload: bytes, *, port: int = 0, mode: int = codepoints.TRANSMIT, iid: int = 0) -> None:
         """Sends a frame out of `port`, or, with mode SUBMIT, through ingress as if from an accelerator of `iid`."""

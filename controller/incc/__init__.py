@@ -23,6 +23,7 @@ from controller.incc.outputs import (
     Withdraw,
     Work,
 )
+from controller.incc.store import GroupRecord, GroupSnapshot, GroupStore, GroupStoreError, MemoryGroupStore
 from controller.incc.tree import MAX_CHILDREN, Node, Tree
 
 __all__ = [
@@ -40,11 +41,16 @@ __all__ = [
     "Formed",
     "GroupEid",
     "GroupManager",
+    "GroupRecord",
+    "GroupSnapshot",
+    "GroupStore",
+    "GroupStoreError",
     "GroupView",
     "Home",
     "InccError",
     "Install",
     "MemberChild",
+    "MemoryGroupStore",
     "Network",
     "Node",
     "NodeChild",

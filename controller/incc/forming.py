@@ -75,7 +75,8 @@ class Former:
             assert held is not None, "planned with switches that have room"
         group.tree, group.eid = tree, eid
         group.generation = self.generations[group.number] = (group.generation + 1) % GENERATIONS
-        self._order(group, branches_of(self.network, self.slots, group))
+        group.planned = branches_of(self.network, self.slots, group)
+        self._order(group, group.planned)
         return self._next(group)
 
     def retry(self, but: Group | None = None) -> list[Output]:
@@ -94,6 +95,10 @@ class Former:
         group.serial, group.orders = None, ()
         return self.review(group) if group.stale else self._next(group)
 
+    def resumed(self, group: Group) -> list[Output]:
+        """A group works as it did in the life before."""
+        return [*self._register(group), Formed(group.view())]
+
     def holds(self, group: Group) -> bool:
         """Whether the tree, planned or working, is still one."""
         tree, network = group.tree, self.network
@@ -105,7 +110,7 @@ class Former:
                 return False
             if node.parent is not None and not network.joined(node.switch, node.parent):
                 return False
-        copies = [(switch, child) for switch, branch in group.present.items() for child in branch.nodes]
+        copies = [(switch, child) for switch, branch in group.planned.items() for child in branch.nodes]
         return all(network.leads(switch, child.port, child.switch) for switch, child in copies)
 
     def tree(self, group: Group, members: tuple[str, ...]) -> Tree:
@@ -166,6 +171,7 @@ class Former:
 
     def _take_down(self, group: Group) -> list[Output]:
         group.tree = None
+        group.planned = {}
         if group.present:
             group.todo.append(tuple(Remove(switch, branch) for switch, branch in group.present.items()))
         return self._next(group)

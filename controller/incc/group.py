@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from controller.incc.domains import Domain, GroupEid
 from controller.incc.outputs import Branch, Departed, GroupView, Order
+from controller.incc.store import Change, GroupRecord
 from controller.incc.tree import Tree
 
 GENERATIONS = 256
 
 # Formed generations that a group remembers, to tell a member what has changed since one of them.
 _REMEMBERED = 128
+# What is kept as the generation of changes that no generation has been formed with yet.
+_NEXT = -1
 
 
 class State(Enum):
@@ -31,10 +35,10 @@ class Group:
     """A group. Only the manager changes it.
 
     `wanted`: its members by name, in the order of their ranks; or none, for the first `size` that come. `least`: how
-    many it begins with. `complete`: it has begun. `present`: what
-    is, or may be, on switches. `todo`: orders for later; what is in one tuple is done at once. `serial`: of the work
-    under way, None for none. `stale`: something has changed since the work was planned. `registered`: root and EID that
-    the mapping system knows.
+    many it begins with. `complete`: it has begun. `planned`: the branches of the tree; `present`: those that are, or
+    may be, on switches. `todo`: orders for later; what is in one tuple is done at once. `serial`: of the work under
+    way, None for none. `stale`: something has changed since the work was planned. `registered`: root and EID that the
+    mapping system knows.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Group:
     reason: str = ""
     eid: GroupEid | None = None
     tree: Tree | None = None
+    planned: dict[str, Branch] = field(default_factory=dict)
     present: dict[str, Branch] = field(default_factory=dict)
     todo: deque[tuple[Order, ...]] = field(default_factory=deque)
     orders: tuple[Order, ...] = ()
@@ -80,6 +85,59 @@ class Group:
                 return after
             after = [*changes, *after]
         return after
+
+    def record(self, slots_at: Mapping[str, int]) -> GroupRecord:
+        """What is kept of the group."""
+        history = tuple(
+            Change(generation, change.lost, change.joined, change.reason)
+            for generation, changes in (*self.history, *([(_NEXT, self.departed)] if self.departed else []))
+            for change in changes or (Departed((), (), ""),)
+        )
+        return GroupRecord(
+            self.name,
+            self.number,
+            self.domain.name,
+            self.slots,
+            self.size,
+            self.least,
+            self.generation,
+            self.wanted,
+            tuple(self.members),
+            self.complete,
+            self.eid,
+            dict(slots_at),
+            self.tree,
+            self.state is State.ACTIVE and self.serial is None,
+            history,
+        )
+
+    @classmethod
+    def restored(cls, record: GroupRecord, domain: Domain) -> Group:
+        """A group as it was kept; it has nothing on switches until that is known."""
+        group = cls(
+            record.name,
+            record.number,
+            domain,
+            record.slots,
+            record.size,
+            record.least,
+            record.generation,
+            record.wanted,
+            list(record.members),
+            record.complete,
+            eid=record.eid,
+            tree=record.tree,
+        )
+        for change in record.history:
+            known = Departed(change.lost, change.joined, change.reason)
+            if change.generation == _NEXT:
+                group.departed.append(known)
+                continue
+            if not group.history or group.history[-1][0] != change.generation:
+                group.history.append((change.generation, ()))
+            if change.lost or change.joined:
+                group.history[-1] = (change.generation, (*group.history[-1][1], known))
+        return group
 
     def view(self) -> GroupView:
         """The group as it is."""

@@ -6,15 +6,17 @@ A machine without I/O and without time. Every method returns what has to be done
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from controller.incc.branches import branches_of
 from controller.incc.checks import check_member, check_pod, check_slots, least_of, size_of
 from controller.incc.domains import Domain
 from controller.incc.errors import InccError
 from controller.incc.forming import Former
 from controller.incc.group import GENERATIONS, Group, State
 from controller.incc.network import Home, Network
-from controller.incc.outputs import Departed, Ended, GroupView, Output
+from controller.incc.outputs import Branch, Departed, Ended, GroupView, Output
+from controller.incc.store import GroupRecord, GroupSnapshot
 
 MAX_GROUPS = 0xFFFF
 
@@ -29,6 +31,7 @@ class GroupManager:
         self._former = Former(network)
         self._groups = self._former.groups
         self._first_generation = first_generation % GENERATIONS
+        self._adoptable: list[Group] = []
 
     # -- what is asked ------------------------------------------------------------------------------------
 
@@ -106,12 +109,12 @@ class GroupManager:
             raise InccError("accelerator", accelerator, f"is no member of group {name}")
         return self._without(group, {accelerator: "left"}, lost=False)
 
-    def died(self, name: str, accelerator: str) -> list[Output]:
-        """A member is not there any more; nothing if it is none."""
+    def died(self, name: str, accelerator: str, reason: str = "died") -> list[Output]:
+        """A member is not there any more; nothing if it is none. `reason`: in words that follow its name."""
         group = self._groups.get(name)
         if group is None or accelerator not in group.members:
             return []
-        return self._without(group, {accelerator: "died"})
+        return self._without(group, {accelerator: reason})
 
     def destroy(self, name: str) -> list[Output]:
         """A group ends. It is gone when its entries are. Raises InccError for one that is not there."""
@@ -138,6 +141,72 @@ class GroupManager:
     def slot_ranges(self, switch: str) -> dict[int, range]:
         """The slots of a switch that groups have, by group number."""
         return self._former.slots.ranges(switch)
+
+    # -- a life before ------------------------------------------------------------------------------------
+
+    def records(self) -> list[GroupRecord]:
+        """What has to be kept of all groups, but for those that are being destroyed."""
+        kept = [group for group in self._groups.values() if group.state is not State.ENDING]
+        return [group.record(self._former.slots.first_of(group.number)) for group in kept]
+
+    @property
+    def generations(self) -> Mapping[int, int]:
+        """The last generation of each number, which has to be kept too."""
+        return self._former.generations
+
+    def restore(self, snapshot: GroupSnapshot) -> list[str]:
+        """Takes up what was kept; returns, in words, what could not be.
+
+        Then comes `adopt` for those groups of `adoptable` that are on their switches still, and `begin_anew` when the
+        switches have nothing of any others.
+        """
+        self._former.generations.update(snapshot.generations)
+        return [reason for record in snapshot.groups if (reason := self._restore(record))]
+
+    def _restore(self, record: GroupRecord) -> str:
+        domain = self.domains.get(record.domain)
+        if domain is None:
+            return f"group {record.name}: there is no domain {record.domain} any more"
+        try:
+            for index, member in enumerate(record.members):
+                check_member(self.network, f"members[{index}]", member, domain)
+        except InccError as error:
+            return f"group {record.name}: {error}"
+        if record.name in self._groups or record.number in {group.number for group in self._groups.values()}:
+            return f"group {record.name}: another has its name or its number {record.number}"
+        group = Group.restored(record, domain)
+        self._groups[group.name] = group
+        if not group.complete:
+            group.eid = group.tree = None
+            return ""
+        group.state, group.reason = State.BROKEN, "the controller was started anew"
+        taken = [
+            self._former.slots.take(switch, group.number, range(first, first + group.slots))
+            for switch, first in record.slots_at.items()
+        ]
+        if record.at_work and all(taken):
+            self._adoptable.append(group)
+        return ""
+
+    def adoptable(self) -> dict[str, dict[str, Branch]]:
+        """Restored groups that were at work, and whose trees work: what their switches have to hold by now."""
+        found = {}
+        for group in self._adoptable:
+            if self._former.holds(group):
+                found[group.name] = branches_of(self.network, self._former.slots, group)
+        return found
+
+    def adopt(self, name: str, branches: Mapping[str, Branch]) -> list[Output]:
+        """The switches of a group hold these, as they did in the life before: its members go on."""
+        group = self._groups[name]
+        group.planned, group.present = dict(branches), dict(branches)
+        group.state, group.reason = State.ACTIVE, ""
+        return self._former.resumed(group)
+
+    def begin_anew(self) -> list[Output]:
+        """The switches have nothing of groups that were not adopted, which are formed anew."""
+        self._adoptable.clear()
+        return [*self._failed(), *self._former.retry()]
 
     # -- what happens -------------------------------------------------------------------------------------
 

@@ -36,9 +36,21 @@ class Slots:
         self._held[switch][group] = found = range(first, first + slots)
         return found
 
+    def take(self, switch: str, group: int, slots: range) -> bool:
+        """Gives a group these slots, as it had them before; False, and nothing done, if they are not free."""
+        held = self._held.get(switch)
+        if held is None or not any(gap.start <= slots.start and slots.stop <= gap.stop for gap in self._gaps(switch)):
+            return False
+        held[group] = slots
+        return True
+
     def release(self, switch: str, group: int) -> None:
         """A group needs its slots at a switch no more."""
         self._held[switch].pop(group, None)
+
+    def first_of(self, group: int) -> dict[str, int]:
+        """The first slot that a group has at each switch."""
+        return {switch: held[group].start for switch, held in self._held.items() if group in held}
 
     def ranges(self, switch: str) -> dict[int, range]:
         """All that is taken at a switch, by group."""

@@ -14,6 +14,7 @@ from controller.incc import (
     Forget,
     Formed,
     GroupManager,
+    GroupSnapshot,
     GroupView,
     Install,
     Order,
@@ -44,6 +45,40 @@ class Switches:
         self.ended: list[Ended] = []
         self.broken: dict[str, str] = {}
         self.works = 0
+
+    def restart(self, manager: GroupManager) -> None:
+        """The manager is killed: orders under way are forgotten, and so is what xTRs had registered.
+
+        Another takes up what was kept: groups whose entries the switches have as they should be go on; all other
+        entries go, and what is left is formed anew.
+        """
+        kept = GroupSnapshot(tuple(self.manager.records()), dict(self.manager.generations))
+        self.manager = manager
+        self.waiting.clear()
+        self.registered.clear()
+        self.formed.clear()
+        self.broken.clear()
+        assert manager.restore(kept) == []
+        whole = {
+            name: branches
+            for name, branches in manager.adoptable().items()
+            if all(self.entries[switch].get(branch.number) == branch for switch, branch in branches.items())
+        }
+        for name, branches in whole.items():
+            number = manager.group(name).number
+            self.generations[number].remove(manager.group(name).generation)  # which is no other
+            self._swept(number, set(branches))
+            self.take(manager.adopt(name, branches))
+        for number in {number for held in self.entries.values() for number in held}:
+            if number not in {manager.group(name).number for name in whole}:
+                self._swept(number, set())
+        self.closed.clear()
+        self.take(manager.begin_anew())
+
+    def _swept(self, number: int, kept: set[str]) -> None:
+        for switch, held in self.entries.items():
+            if switch not in kept:
+                held.pop(number, None)
 
     def take(self, outputs: Iterable[Output]) -> None:
         """Notes what a call of the manager returned."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
 
-from controller.incc import MAX_CHILDREN, Clear, Ended, GroupManager, InccError, Install, Remove, Work
+from controller.incc import MAX_CHILDREN, Clear, Ended, GroupManager, GroupSnapshot, InccError, Install, Remove, Work
 from tests.incc.networks import Fabric
 from tests.incc.switches import Switches
 
@@ -236,6 +238,95 @@ def test_what_happens_while_a_group_is_formed_is_not_lost() -> None:
     switches.settle()
     assert not any(switches.entries.values())
     assert manager.groups() == []
+
+
+def test_a_port_that_a_branch_was_planned_with_fails_before_it_is_there() -> None:
+    """The way to the parent still works, so nothing but the results that were to leave by that port would be lost."""
+    fabric, manager, switches = rig()
+    manager.create("g", "out", members=fabric.names)
+    for member in fabric.names:
+        switches.take(manager.join("g", member))
+    switches.carry_out()  # cleared
+    (filling,) = switches.waiting
+    root = next(order for order in filling.orders if order.branch.parent is None)
+    port = root.branch.nodes[0].port
+    peer, far = fabric.links[root.switch][port - 1]
+    switches.take(manager.port_status(root.switch, port, up=False))
+    switches.take(manager.port_status(peer, far, up=False))
+    switches.settle()
+    switches.check_idle()
+
+
+def test_a_late_member_is_expected_from_the_least_number_on() -> None:
+    _, manager, switches = rig()
+    manager.create("g", "out", members=["A1.1", "A2.1", "B1.1"], at_least=2)
+    switches.take(manager.join("g", "B1.1"))
+    assert manager.group("g").state == "gathering"
+    switches.take(manager.join("g", "A1.1"))
+    switches.settle()
+    before = manager.group("g")
+    assert before.members == ("A1.1", "B1.1")
+    switches.take(manager.join("g", "A2.1"))
+    switches.settle()
+    after = manager.group("g")
+    assert after.members == ("A1.1", "A2.1", "B1.1")
+    assert [change.joined for change in manager.since("g", before.generation)] == [("A2.1",)]
+    for wrong in (0, 4):
+        with pytest.raises(InccError, match=f"at_least = {wrong}: must be 1 to 3, the group's size"):
+            manager.create("h", "out", size=3, at_least=wrong)
+
+
+def test_an_emptied_switch_begins_its_groups_anew_and_no_others() -> None:
+    fabric, manager, switches = rig()
+    form(manager, switches, "all", "out", fabric.names)
+    form(manager, switches, "one", "up", ["A1.1"])
+    before = {view.name: view.generation for view in manager.groups()}
+    switches.entries["B1"].clear()
+    switches.take(manager.switch_emptied("B1"))
+    switches.settle()
+    switches.check_idle()
+    after = {view.name: view.generation for view in manager.groups()}
+    assert after == {"all": before["all"] + 1, "one": before["one"]}
+
+
+def test_a_restarted_manager_knows_what_there_was() -> None:
+    """A group at work goes on; one that waits for members has no slots; a name that is free again is free."""
+    fabric, manager, switches = rig()
+    form(manager, switches, "works", "out", fabric.names)
+    form(manager, switches, "left", "up", ["A1.1"])
+    switches.take(manager.leave("left", "A1.1"))
+    form(manager, switches, "gone", "up", ["A2.1"])
+    switches.settle()
+    switches.take(manager.destroy("gone"))
+    numbers = {view.name: view.number for view in manager.groups()}
+    before = manager.group("works")
+    another = fabric.manager(first_generation=77)
+    switches.restart(another)
+    assert switches.waiting == []
+    assert another.group("works") == before
+    assert another.group("left").state == "gathering"
+    assert all(another.slot_ranges(name).keys() <= {before.number} for name in before.branches)
+    form(another, switches, "gone", "up", ["A2.1"])
+    assert another.group("gone").number == numbers["gone"]
+    assert another.group("gone").generation == 1, "the next one, not the first of this life"
+    switches.check_idle()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"domain": "x"}, "group g: there is no domain x any more"),
+        ({"members": ("A1.1", "Z")}, r"group g: members\[1\] = Z: is no accelerator"),
+    ],
+)
+def test_what_cannot_be_restored_is_given_up(change: dict[str, object], reason: str) -> None:
+    fabric, manager, switches = rig()
+    form(manager, switches, "g", "out", ["A1.1", "A2.1"])
+    (record,) = manager.records()
+    another = fabric.manager()
+    assert re.fullmatch(reason, another.restore(GroupSnapshot((replace(record, **change),)))[0])  # type: ignore[arg-type]
+    assert another.groups() == []
+    assert not another.slot_ranges("A1")
 
 
 @pytest.mark.requirement("SO-SEG-6", "SU-SEG-6", partial=True)

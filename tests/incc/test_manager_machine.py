@@ -80,6 +80,20 @@ class Groups(RuleBasedStateMachine):
     def carry_out(self, data: st.DataObject) -> None:
         self.switches.carry_out(data.draw(st.integers(0, len(self.switches.waiting) - 1)))
 
+    @rule(switch=st.booleans(), data=st.data())
+    def restart(self, switch: bool, data: st.DataObject) -> None:
+        """The manager is killed and started anew; a switch may have lost everything meanwhile."""
+        if switch:
+            name = data.draw(st.sampled_from([xtr.name for xtr in self.fabric.xtrs]))
+            self.switches.entries[name].clear()
+        self.manager = self.fabric.manager(first_generation=250)
+        self.switches.restart(self.manager)
+
+    @rule(data=st.data())
+    def emptied(self, data: st.DataObject) -> None:
+        """A switch loses its entries, and the writer puts back what it knows before anybody is asked."""
+        self.switches.take(self.manager.switch_emptied(data.draw(st.sampled_from(sorted(self.fabric.links)))))
+
     @rule()
     def settle(self) -> None:
         self.switches.settle()
