@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from controller.app.inband import InBandNetwork
 from controller.app.switch_control import SwitchControl
-from controller.p4rt.pipeline import Pipeline
 from controller.p4rt.target import Target
-from topologies.inprocess import COMPILED, Fabric
+from topologies.inprocess import Fabric
 from topologies.plan import plan, server_homes
+from topologies.program import fabric_pipeline
 from topologies.schema import GroupConfig, ScaleUpGroupConfig, Topology
 from topologies.switch_tables import initial_tables, next_hop
 
@@ -57,7 +57,7 @@ class ExternalFabric(Fabric):
         """They do so themselves."""
 
     async def _make_controls(self) -> None:
-        pipeline = Pipeline.from_files(COMPILED / "fabric.p4info.txtpb", COMPILED / "fabric.json")
+        pipeline = fabric_pipeline()
         for switch in self.topology.switches:
             planned, place = self.plans[switch.name], self._places[switch.name]
             addresses = [address for address, home in self._homes.items() if home == switch.name]

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 
 from accelerator.host import Host
@@ -31,7 +30,6 @@ from controller.dataplane.entries import NextHop, mac
 from controller.incc import GroupStore, Home, MemoryGroupStore
 from controller.lisp import IPAddress
 from controller.mapping import MapServerConfig, MemoryStore, Store
-from controller.p4rt.pipeline import Pipeline
 from controller.p4rt.target import Target
 from controller.xtr.nonces import MemoryNonceStore
 from softswitch.p4runtime import Device, Server, serve
@@ -40,6 +38,7 @@ from softswitch.reference.trace import Event as TraceEvent
 from softswitch.switch import EngineName, Switch
 from topologies.collectives import DEFAULT_SLOTS, manager_of
 from topologies.plan import PortPlan, SwitchPlan, plan, port_mac
+from topologies.program import fabric_pipeline
 from topologies.roles import (
     eids_of,
     group_of,
@@ -50,7 +49,6 @@ from topologies.roles import (
 from topologies.schema import GroupConfig, LinkEffects, ScaleUpGroupConfig, Topology
 from topologies.switch_tables import initial_tables, next_hop
 
-COMPILED = Path(__file__).resolve().parents[1] / "p4src" / "compiled" / "v1model"
 CPU_PORT = 510
 
 # A large fabric on a busy machine may take as long to come up.
@@ -484,12 +482,11 @@ class Fabric:
         self._stack.push_async_callback(server.stop)
 
     async def _make_controls(self) -> None:
-        pipeline = Pipeline.from_files(COMPILED / "fabric.p4info.txtpb", COMPILED / "fabric.json")
         for switch in self.topology.switches:
             planned = self.plans[switch.name]
             # An election id that grows with every start lets a new control plane take over from one that hangs.
             target = Target(self.p4runtime, planned.index, election_id=time.time_ns(), takes_over=True)
-            control = SwitchControl(switch.name, target, pipeline, initial_tables(self.topology, planned))
+            control = SwitchControl(switch.name, target, fabric_pipeline(), initial_tables(self.topology, planned))
             self.controls[switch.name] = control
             self._punts[switch.name] = self._submissions[switch.name] = 0
         for control in self.controls.values():

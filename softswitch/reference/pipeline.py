@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Optional
 
 from softswitch.program.pipeline import (
     ActionCallDef,
@@ -13,7 +12,6 @@ from softswitch.program.pipeline import (
     NodeDef,
     PipelineDef,
     TableDef,
-    in_reverse,
 )
 from softswitch.reference.actions import Action, ActionCompiler
 from softswitch.reference.calculations import compile_gather
@@ -31,75 +29,65 @@ from softswitch.reference.trace import (
 )
 from softswitch.state import ActionCall, Entry, GroupRef, MemberRef, Table, Target
 
-Node = Callable[[Packet], Optional["Node"]]  # runs, and returns what follows
+Node = Callable[[Packet], str | None]  # runs, and returns the name of what follows
 """A step of a pipeline."""
 
 
 class Pipeline:
-    """Runs packets through the nodes of a control, until there is no next one or the program exits."""
+    """Runs packets through the nodes of a control, until there is no next one or the program exits.
+
+    A node is compiled when the first packet comes to it: most switches of a fabric use a small part of their program.
+    """
 
     def __init__(self, definition: PipelineDef, context: Context, actions: ActionCompiler) -> None:
         self._name = definition.name
         self._trace = context.trace
-        compiler = _NodeCompiler(context, actions)
-        for node in in_reverse(definition.nodes):
-            compiler.compile(node)
-        self._first = compiler.node(definition.first)
+        self._context = context
+        self._actions = actions
+        self._first = definition.first
+        self._definitions = definition.nodes
+        self._nodes: dict[str, Node] = {}
 
     def apply(self, packet: Packet) -> None:
         """Run one packet."""
         if self._trace is not None:
             self._trace(PipelineEntered(packet.id, self._name))
-        node = self._first
-        while node is not None and not packet.exited:
-            node = node(packet)
+        name = self._first
+        while name is not None and not packet.exited:
+            node = self._nodes.get(name) or self._compile(self._definitions[name])
+            name = node(packet)
 
-
-class _NodeCompiler:
-    """Compiles nodes, each after those that can follow it."""
-
-    def __init__(self, context: Context, actions: ActionCompiler) -> None:
-        self._context = context
-        self._actions = actions
-        self._compiled: dict[str, Node] = {}
-
-    def node(self, name: str | None) -> Node | None:
-        """A node that has been compiled."""
-        return None if name is None else self._compiled[name]
-
-    def compile(self, definition: NodeDef) -> None:
-        """Compile one node."""
+    def _compile(self, definition: NodeDef) -> Node:
         match definition:
             case TableDef():
-                node: Node = TableNode(definition, self._context, self._actions, self.node).apply
+                node: Node = TableNode(definition, self._context, self._actions).apply
             case ConditionalDef():
                 node = self._conditional(definition)
             case ActionCallDef():
                 node = self._action_call(definition)
-        self._compiled[definition.name] = node
+        self._nodes[definition.name] = node
+        return node
 
     def _conditional(self, node: ConditionalDef) -> Node:
         holds = self._context.expressions.truth(node.expression)
-        if_true, if_false = self.node(node.if_true), self.node(node.if_false)
-        trace = self._context.trace
+        trace = self._trace
 
-        def branch(packet: Packet) -> Node | None:
+        def branch(packet: Packet) -> str | None:
             result = holds(packet.fields)
             if trace is not None:
                 trace(ConditionEvaluated(packet.id, node.name, node.source, result))
-            return if_true if result else if_false
+            return node.if_true if result else node.if_false
 
         return branch
 
     def _action_call(self, node: ActionCallDef) -> Node:
-        action, following = self._actions.compile(node.action), self.node(node.next)
-        trace = self._context.trace
+        action, trace = self._actions.compile(node.action), self._trace
 
-        def call(packet: Packet) -> Node | None:
+        def call(packet: Packet) -> str | None:
             if trace is not None:
                 trace(ActionRun(packet.id, node.action.name))
             action(packet, ())
-            return following
+            return node.next
 
         return call
 
@@ -107,13 +95,7 @@ class _NodeCompiler:
 class TableNode:
     """A table in the pipeline: looks up, accounts, chooses an action, runs it."""
 
-    def __init__(
-        self,
-        definition: TableDef,
-        context: Context,
-        actions: ActionCompiler,
-        node: Callable[[str | None], Node | None],
-    ) -> None:
+    def __init__(self, definition: TableDef, context: Context, actions: ActionCompiler) -> None:
         self._definition = definition
         self._table: Table = context.state.table(definition.name)
         self._clock = context.state.clock
@@ -126,17 +108,15 @@ class TableNode:
             result = context.state.program.meters[definition.direct_meter].result
             assert result is not None
             self._write_color = field_writer(context.layout.spec(result))
-        # For every action by name: the closure, the node after a hit, the node after a miss.
-        self._actions: dict[str, tuple[Action, Node | None, Node | None]] = {}
-        hit, miss = _outcomes(definition)
-        for action in definition.actions.values():
-            compiled = actions.compile(action)
-            self._actions[action.name] = (compiled, node(hit(action.id)), node(miss(action.id)))
-        self._no_action = (node(hit(None)), node(miss(None)))
+        self._compile = actions.compile
+        # For every action that has been called, by name: the closure, the node after a hit, the node after a miss.
+        self._actions: dict[str, tuple[Action, str | None, str | None]] = {}
+        self._hit, self._miss = _outcomes(definition)
+        self._no_action = (self._hit(None), self._miss(None))
         self._select = _compile_selector(definition, context)
 
-    def apply(self, packet: Packet) -> Node | None:
-        """Run one packet through the table; the node that follows."""
+    def apply(self, packet: Packet) -> str | None:
+        """Run one packet through the table; the name of the node that follows."""
         key = self._key(packet.fields)
         entry = self._table.find(key)
         if entry is not None:
@@ -154,9 +134,14 @@ class TableNode:
             self._report(packet, key, entry, call, member)
         if call is None:
             return self._no_action[entry is None]
-        action, after_hit, after_miss = self._actions[call.name]
+        action, after_hit, after_miss = self._actions.get(call.name) or self._prepare(call.name)
         action(packet, call.params)
         return after_hit if entry is not None else after_miss
+
+    def _prepare(self, name: str) -> tuple[Action, str | None, str | None]:
+        action = self._definition.actions[name]
+        self._actions[name] = (self._compile(action), self._hit(action.id), self._miss(action.id))
+        return self._actions[name]
 
     def _account(self, packet: Packet, entry: Entry) -> None:
         if self._with_counters:
