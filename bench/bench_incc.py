@@ -40,8 +40,9 @@ from controller.p4rt.target import Target
 from softswitch.ports import Effects
 from topologies import background
 from topologies.incc_bench import join, leave, measure
-from topologies.inprocess import COMPILED, Fabric
+from topologies.inprocess import Fabric
 from topologies.plan import plan
+from topologies.program import COMPILED
 from topologies.topology_file import load
 from topologies.virtual_time import VirtualLinks, VirtualMember, run_together
 

@@ -221,6 +221,8 @@ def test_scale_up_groups(group: Eid) -> None:
     chosen = fabric.best(group, "D1 D2")
     assert fabric.lists("SU-D")[group] == [chosen]
     assert fabric.lists("SO") == {}
+    said = [record for _, message in fabric.net.seen(MapRegister, since=5.0) for record in message.records]
+    assert [record for record in said if record.key in (SCALE_UP_GROUP, SCALE_UP_BROADCAST)] == [], "all has been said"
     for name in ("D1", "D2"):
         assert fabric.send(name, members[0], group) == Counter({members[1]: 1})
 

@@ -252,7 +252,8 @@ class Multicast:
         """Be in a list if there is a reason, and see which reasons the mapping system has granted."""
         claimed = [name for name in units if self._units[name].wanted is not None]
         if not claimed:
-            left_behind = self._own in self.lists.listed(*key) and not self.claims.waits(key)
+            # Said by news only: once a withdrawal is acknowledged, what was told before is out of date.
+            left_behind = news and self._own in self.lists.listed(*key) and not self.claims.waits(key)
             return self.claims.leave(key, now) if self.claims.joined(key) or left_behind else []
         sends = self.claims.join(key, now)
         for name in claimed:
