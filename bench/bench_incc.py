@@ -146,7 +146,7 @@ def wall_clock() -> None:
     print("ranks       time  against 2  sent/data  a ring's  repeats  CPU: switches  CPU: ranks  contributions/s")
     with tempfile.TemporaryDirectory(prefix="lispfabric-") as folder:
         control = Path(folder) / "control.sock"
-        background.detach(FIGURE1, f"unix:{folder}/p4rt", control, "auto")
+        background.detach(FIGURE1, control, "--p4runtime", f"unix:{folder}/p4rt")
         try:
             with ControlClient(control) as client:
                 status = client.call("status")

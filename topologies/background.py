@@ -22,15 +22,14 @@ class StartError(Exception):
     """A fabric in the background did not come up; the text is what it said."""
 
 
-def detach(file: Path, p4runtime: str, control: Path, engine: str) -> None:
+def detach(file: Path, control: Path, *options: str) -> None:
     """Brings a fabric up in a process of its own and returns when it is up. Raises StartError.
 
-    What it says later is in the file `log` beside its control socket.
+    `options`: more of the command `lispfabric up`. What it says later is in the file `log` beside its control socket.
     """
     make_folder(control.parent)
     log = control.parent / "log"
-    command = [sys.executable, "-m", "topologies.cli", "up", str(file), "--p4runtime", p4runtime]
-    command += ["--control", str(control), "--engine", engine]
+    command = [sys.executable, "-m", "topologies.cli", "up", str(file), "--control", str(control), *options]
     with log.open("wb") as out:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
     until = time.monotonic() + START_TIMEOUT

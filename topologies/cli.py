@@ -42,6 +42,13 @@ class Engine(StrEnum):
     REFERENCE = "reference"
 
 
+class Target(StrEnum):
+    """Switches that run as processes."""
+
+    SOFTSWITCH = "softswitch"
+    BMV2 = "bmv2"
+
+
 @app.callback()
 def main_options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the parts do.")] = False,
@@ -121,6 +128,11 @@ def up(
     engine: Annotated[Engine, typer.Option(help="What carries packets; auto is native where that is possible.")] = (
         Engine.AUTO
     ),
+    namespaces: Annotated[
+        bool,
+        typer.Option("--namespaces", help="Switches as processes, accelerators as Linux hosts, in namespaces; root."),
+    ] = False,
+    target: Annotated[Target, typer.Option(help="With --namespaces: which switches.")] = Target.SOFTSWITCH,
 ) -> None:
     """Bring a fabric up and keep it until interrupted; each switch is a P4Runtime device of one server."""
     import asyncio
@@ -129,20 +141,25 @@ def up(
     from controller.app.control_path import ControlPathError, default_path
     from topologies import background, running
     from topologies.inprocess import NotConvergedError
+    from topologies.switch_processes import StartError as ProcessError
     from topologies.yaml_source import TopologyError
 
     topology = _load(file)
     socket = control or default_path(topology.name)
     try:
         if not detached:
-            asyncio.run(running.run(topology, p4runtime, socket, engine.value))
+            if namespaces:
+                asyncio.run(running.run_namespaces(topology, target.value, socket))
+            else:
+                asyncio.run(running.run(topology, p4runtime, socket, engine.value))
             return
+        options = ["--namespaces", "--target", target.value] if namespaces else ["--engine", engine.value]
         with Console(stderr=True).status(f"{topology.name} comes up ..."):
-            background.detach(file, p4runtime, socket, engine.value)
+            background.detach(file, socket, "--p4runtime", p4runtime, *options)
         Console(soft_wrap=True, highlight=False).print(f"{topology.name} is up; lispfabric down takes it down")
     except (
         *(NotConvergedError, TopologyError, OSError, RuntimeError),
-        *(ControlPathError, LinkError, background.StartError),
+        *(ControlPathError, LinkError, background.StartError, ProcessError),
     ) as error:
         raise _fail(str(error)) from None
 

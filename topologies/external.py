@@ -35,15 +35,20 @@ class ExternalFabric(Fabric):
     def __init__(self, topology: Topology, places: Mapping[str, Place]) -> None:
         """`places`: of every switch."""
         super().__init__(topology)
+        addresses = sorted({place.address for place in places.values()})
+        self.p4runtime = addresses[0] if len(addresses) == 1 else f"{addresses[0]} and {len(addresses) - 1} others"
         self._homes = server_homes(topology)
         self.plans = plan(topology, self._homes)
         self.network = self._in_band = InBandNetwork()
         self._places = places
+        self.ports_down: set[tuple[str, int]] = set()
+        """What the kernel said last: switch and port."""
         self._early: list[tuple[str, int, bool]] | None = []
         """What ports did before there was anybody to be told."""
 
     def port_status(self, switch: str, port: int, up: bool) -> None:
         """A port of a switch has gone down or come up."""
+        (self.ports_down.discard if up else self.ports_down.add)((switch, port))
         if self._early is not None:
             self._early.append((switch, port, up))
             return

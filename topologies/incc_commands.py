@@ -69,7 +69,7 @@ def _fabric(topology: Path | None, fabric: str | None, control: Path | None) -> 
         return
     with tempfile.TemporaryDirectory(prefix="lispfabric-") as folder:
         path = Path(folder) / "control.sock"
-        background.detach(topology, f"unix:{folder}/p4rt", path, "auto")
+        background.detach(topology, path, "--p4runtime", f"unix:{folder}/p4rt")
         try:
             yield path
         finally:

@@ -80,7 +80,7 @@ class NamespaceNetwork:
 
     Attributes:
         plans: ports of each switch. switch_namespace: where all switches are. hosts: the accelerators, by name.
-        switches: the processes.
+        switches: the processes. target: what they are.
     """
 
     def __init__(self, topology: Topology, target: str = "softswitch") -> None:
@@ -88,7 +88,7 @@ class NamespaceNetwork:
         self.topology = topology
         self.plans: dict[str, SwitchPlan] = plan(topology)
         self.hosts: dict[str, Namespace] = {}
-        self._target = target
+        self.target = target
         self._plugs: dict[str, str] = {}
         self._stack = ExitStack()
 
@@ -151,7 +151,7 @@ class NamespaceNetwork:
                     lines.append(f"link add {here} type veth peer name {there}")
                 elif (name, port.number) < (port.peer, port.peer_port):
                     there = self.interface(port.peer, port.peer_port)
-                    if outlives_own_port(self._target):
+                    if outlives_own_port(self.target):
                         lines.append(f"link add {here} type veth peer name {there}")
                     else:
                         cable = Cable(here, there, len(self._plugs))
@@ -166,7 +166,7 @@ class NamespaceNetwork:
             own = self.interfaces(accelerator.name)
             routers = [self.plans[switch].port_to(accelerator.name).mac for switch in accelerator.attached_to]
             self.hosts[accelerator.name].run(*host_commands(accelerator, own, routers))
-        processes = SwitchProcesses(self._target, self.plans, interfaces, folder, self.switch_namespace.prefix)
+        processes = SwitchProcesses(self.target, self.plans, interfaces, folder, self.switch_namespace.prefix)
         self.switches = self._stack.enter_context(processes)
         self.ports = {name: place for place, name in interfaces.items()}
 

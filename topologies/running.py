@@ -27,10 +27,7 @@ async def run(topology: Topology, p4runtime: str, control: Path, engine: EngineN
     Groups of collectives are kept in a file beside that socket, until the fabric is taken down: if it is killed, the
     next one takes them up again. Raises GroupStoreError.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = _interruption()
     # The server is there first: a second fabric of the same name is refused before it does anything.
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(ControlServer(control))
@@ -44,16 +41,45 @@ async def run(topology: Topology, p4runtime: str, control: Path, engine: EngineN
             set_aside()
             server.methods.update(methods_of(fabric, stop.set) | links.methods())
             devices = ", ".join(f"{name}={planned.index}" for name, planned in fabric.plans.items())
-            console = Console(soft_wrap=True, highlight=False)
-            console.print(f"{topology.name} is up; P4Runtime at {fabric.p4runtime}, device ids: {devices}")
-            console.print(f"control socket {server.path}")
-            console.print("Ctrl-C takes it down.")
+            _say(f"{topology.name} is up; P4Runtime at {fabric.p4runtime}, device ids: {devices}", server.path)
             await stop.wait()
             fabric.collectives.destroy_all()
             await asyncio.sleep(_FAREWELL)
         finally:
             links.close()
             await server.close()
+
+
+async def run_namespaces(topology: Topology, target: str, control: Path) -> None:
+    """The same in network namespaces: switches are processes, accelerators Linux hosts. Raises StartError, too."""
+    from topologies.namespaces import namespace_fabric
+    from topologies.operate.outside import methods_outside
+
+    stop = _interruption()
+    async with ControlServer(control) as server, namespace_fabric(topology, target) as (network, fabric):
+        try:
+            server.methods.update(methods_outside(fabric, network, stop.set))
+            _say(f"{topology.name} is up in namespaces, on {target}", server.path)
+            await stop.wait()
+            fabric.collectives.destroy_all()
+            await asyncio.sleep(_FAREWELL)
+        finally:
+            await server.close()
+
+
+def _interruption() -> asyncio.Event:
+    """An event that is set when the process is to end."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _say(first: str, control: Path) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    for line in (first, f"control socket {control}", "Ctrl-C takes it down."):
+        console.print(line)
 
 
 def _remove(file: Path) -> None:

@@ -29,6 +29,10 @@ class Commands:
         """A command with whatever comes of it."""
         return self._runner.invoke(app, [*arguments, "--control", str(self.control)])
 
+    def execute(self, *arguments: str) -> Result:
+        """`lispfabric exec`, whose own options come first; what the command prints is not in the result."""
+        return self._runner.invoke(app, ["exec", "--control", str(self.control), *arguments])
+
     def ok(self, *arguments: str) -> str:
         """The output of a command that has to work."""
         result = self.run(*arguments)

@@ -32,6 +32,12 @@ def test_a_second_fabric_of_that_name_is_refused(fabric: Commands, runtime: Path
     assert fabric.json("status")["name"] == "figure1"
 
 
+def test_accelerators_in_one_process_are_no_hosts(fabric: Commands) -> None:
+    result = fabric.execute("acc1", "true")
+    assert result.exit_code == 1
+    assert "acc1 is no Linux host; accelerators are those with: lispfabric up FILE --namespaces" in result.stderr
+
+
 @pytest.mark.parametrize("command", ["status", "down"])
 def test_nothing_runs(command: str, tmp_path: Path) -> None:
     result = lispfabric(command, runtime=tmp_path)

@@ -10,14 +10,19 @@ from topologies.inprocess import Fabric
 from topologies.plan import PortPlan
 
 
+def accelerators(fabric: Fabric) -> list[str]:
+    """The names of all accelerators."""
+    return [one.name for one in fabric.topology.accelerators]
+
+
 def accelerator(fabric: Fabric, params: Mapping[str, Any], field: str = "accelerator") -> str:
     """The name of an accelerator. Raises ControlError."""
-    return _one_of(fabric.interfaces, "accelerator", params, field)
+    return _one_of(accelerators(fabric), "accelerator", params, field)
 
 
 def switch(fabric: Fabric, params: Mapping[str, Any], field: str = "switch") -> str:
     """The name of a switch. Raises ControlError."""
-    return _one_of(fabric.switches, "switch", params, field)
+    return _one_of(fabric.plans, "switch", params, field)
 
 
 def xtr(fabric: Fabric, params: Mapping[str, Any], field: str = "xtr") -> str:
@@ -65,9 +70,10 @@ def links(fabric: Fabric) -> list[str]:
 def link(fabric: Fabric, params: Mapping[str, Any], field: str = "link") -> list[tuple[str, PortPlan]]:
     """A link as `ONE-OTHER`, its ends in any order: a switch and its port for each cable of it. Raises ControlError."""
     value = text(params, field)
-    for one in (*fabric.plans, *fabric.interfaces):
+    ends = (*fabric.plans, *accelerators(fabric))
+    for one in ends:
         other = value.removeprefix(f"{one}-")
-        if other == value or other not in (*fabric.plans, *fabric.interfaces):
+        if other == value or other not in ends:
             continue
         here, there = (one, other) if one in fabric.plans else (other, one)
         ports = (

@@ -54,8 +54,8 @@ class Show:
         only(params)
         fabric = self._fabric
         return {
-            "accelerators": list(fabric.interfaces),
-            "switches": list(fabric.switches),
+            "accelerators": names.accelerators(fabric),
+            "switches": list(fabric.plans),
             "xtrs": list(fabric.routers),
             "map_servers": list(fabric.mapping_systems),
             "links": names.links(fabric),
@@ -164,7 +164,7 @@ class Show:
     async def drops(self, params: Mapping[str, Any], session: Session) -> object:
         """Packets that switches dropped, by reason: in `ingress`, or `copies` that replication left out."""
         wanted, _ = self._filters(params, iid=False, field="switch")
-        chosen = [name for name in self._fabric.switches if wanted(name)]
+        chosen = [name for name in self._fabric.plans if wanted(name)]
         found = await asyncio.gather(*(self._dropped(name) for name in chosen))
         return [row for rows in found for row in rows]
 

@@ -129,7 +129,8 @@ class Trace:
                     punted += up
                     described = self._describe(hop, out)
                     found.append(described)
-                    if hop.dropped is not None:
+                    # A copy that would go back is left out, and the others go on: nothing is lost.
+                    if hop.dropped is not None and not (out and described["dropped"]["reason"] == "SPLIT_HORIZON"):
                         dropped.append({"switch": hop.switch, **described["dropped"]})
                     dropped += [
                         {"switch": hop.switch, "reason": "LINK_DOWN", "text": f"the link to {one['to']} is down"}

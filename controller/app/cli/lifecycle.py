@@ -24,7 +24,7 @@ def status(as_json: AsJson = False, fabric: Fabric = None, control: Control = No
     up = timedelta(seconds=int(time.time() - found["since"]))
     out.print(f"[bold]{found['name']}[/] is up for {up}, process {found['pid']}")
     out.print(
-        f"{found['pods']} PoDs, {found['xtrs']} xTRs, {found['switches']} switches ({found['engine']} engine), "
+        f"{found['pods']} PoDs, {found['xtrs']} xTRs, {found['switches']} switches ({found['engine']}), "
         f"{found['accelerators']} accelerators, {found['mapping_systems']} mapping systems"
     )
     out.print(f"{found['control_messages']} control messages so far; P4Runtime at {found['p4runtime']}", markup=False)
