@@ -29,7 +29,7 @@ class Process:
         self._p4runtime = f"unix:{folder}/p4runtime.sock"
 
     def start(self) -> None:
-        background.detach(find(Path("scale-up")), self._p4runtime, self.control, "auto")
+        background.detach(find(Path("scale-up")), self.control, "--p4runtime", self._p4runtime)
 
     @property
     def pid(self) -> int:
