@@ -29,7 +29,6 @@ control Domain(inout headers_t hdr, inout metadata_t meta) {
                 FABRIC_DROP(meta, SPOOFED_SOURCE)
             }
         } else {
-            meta.iid = meta.scale_out_iid;
             scale_up_prefix.apply();
         }
     }

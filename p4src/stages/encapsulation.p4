@@ -8,7 +8,7 @@ control Encapsulation(inout headers_t hdr, inout metadata_t meta) {
 
     action add_tunnel() {
         hdr.encap_udp.setValid();
-        hdr.encap_udp.src_port = ENTROPY_PORT_HIGH ++ meta.payload.hash[13:0];
+        hdr.encap_udp.src_port = ENTROPY_PORT(meta);
         hdr.encap_udp.dst_port = meta.tunnel.udp_port;
         hdr.encap_udp.length = udp_len;
         hdr.encap_udp.checksum = 0;             // RFC 9300 section 5.3: SHOULD be zero, over IPv6 too
@@ -24,8 +24,6 @@ control Encapsulation(inout headers_t hdr, inout metadata_t meta) {
         hdr.encap_ipv4.setValid();
         hdr.encap_ipv4.version = 4;
         hdr.encap_ipv4.ihl = 5;
-        hdr.encap_ipv4.dscp = meta.payload.dscp;
-        hdr.encap_ipv4.ecn = meta.payload.ecn;  // RFC 6040 normal mode
         hdr.encap_ipv4.total_len = udp_len + IPV4_OCTETS;
         hdr.encap_ipv4.identification = 0;
         hdr.encap_ipv4.flags = IPV4_FLAG_DF;
@@ -40,14 +38,23 @@ control Encapsulation(inout headers_t hdr, inout metadata_t meta) {
     action add_ipv6() {
         hdr.encap_ipv6.setValid();
         hdr.encap_ipv6.version = 6;
-        hdr.encap_ipv6.dscp = meta.payload.dscp;
-        hdr.encap_ipv6.ecn = meta.payload.ecn;
-        hdr.encap_ipv6.flow_label = meta.payload.hash[19:0];
+        hdr.encap_ipv6.flow_label = ENTROPY_LABEL(meta);
         hdr.encap_ipv6.payload_len = udp_len;
         hdr.encap_ipv6.next_header = IP_PROTOCOL_UDP;
         hdr.encap_ipv6.hop_limit = meta.payload.ttl;
         hdr.encap_ipv6.src = meta.source_rloc;
         hdr.encap_ipv6.dst = meta.rloc;
+    }
+
+    // RFC 6040 normal mode. By itself, since a version, a class and a label are too much for one word in one step.
+    action copy_class_ipv4() {
+        hdr.encap_ipv4.dscp = meta.payload.dscp;
+        hdr.encap_ipv4.ecn = meta.payload.ecn;
+    }
+
+    action copy_class_ipv6() {
+        hdr.encap_ipv6.dscp = meta.payload.dscp;
+        hdr.encap_ipv6.ecn = meta.payload.ecn;
     }
 
     action add_ethernet() {
@@ -63,8 +70,10 @@ control Encapsulation(inout headers_t hdr, inout metadata_t meta) {
             add_tunnel();
             if (meta.rloc_is_ipv6) {
                 add_ipv6();
+                copy_class_ipv6();
             } else {
                 add_ipv4();
+                copy_class_ipv4();
             }
             if (meta.tunnel.carries_frame && meta.payload.kind != payload_kind_t.SCALE_UP) {
                 add_ethernet();

@@ -1,5 +1,6 @@
 // The frame, taken apart as far as it could matter. It knows no ports and no addresses: ingress decides what a parsed
-// header does. Each architecture's parser goes through this one.
+// header does. Each architecture's parser goes through this one. Where copying header fields is the parser's business
+// (SEE_...), it fills meta.payload with the outermost packet and meta.inner with that in a tunnel.
 #ifndef FABRIC_FRAME_P4_
 #define FABRIC_FRAME_P4_
 
@@ -21,7 +22,9 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
     }
 
     state parse_scale_up {
+        SEE_FIRST_WORD(packet, meta.payload_word)
         packet.extract(hdr.scale_up);
+        SEE_SCALE_UP(meta.payload, hdr.scale_up)
         transition select(hdr.scale_up.operation, hdr.scale_up.next_header) {
             (SCALE_UP_COLLECTIVE, NEXT_HEADER_COLLECTIVE) : parse_incc;
             default : accept;
@@ -31,7 +34,9 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
     // Of a fragmented packet only the first fragment has a transport header. It is not looked at, for all fragments of a
     // flow shall go the same way; nor is a packet with options, which is dropped.
     state parse_ipv4 {
+        SEE_FIRST_WORD(packet, meta.payload_word)
         packet.extract(hdr.ipv4);
+        SEE_IPV4(meta.payload, hdr.ipv4)
         VERIFY_IPV4(outer_sum, hdr.ipv4, meta)
         transition select(hdr.ipv4.ihl, hdr.ipv4.flags, hdr.ipv4.frag_offset, hdr.ipv4.protocol) {
             (5, 0 &&& IPV4_FLAG_MF, 0, IP_PROTOCOL_UDP)  : parse_udp;
@@ -43,7 +48,9 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
 
     // A fragment header is one of the extension headers, behind which nothing is looked at.
     state parse_ipv6 {
+        SEE_FIRST_WORD(packet, meta.payload_word)
         packet.extract(hdr.ipv6);
+        SEE_IPV6(meta.payload, hdr.ipv6)
         transition select(hdr.ipv6.next_header) {
             IP_PROTOCOL_UDP  : parse_udp;
             IP_PROTOCOL_TCP  : parse_ports;
@@ -54,11 +61,13 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
 
     state parse_ports {
         packet.extract(hdr.ports);
+        SEE_PORTS(meta.payload, hdr.ports)
         transition accept;
     }
 
     state parse_udp {
         packet.extract(hdr.udp);
+        SEE_PORTS(meta.payload, hdr.udp)
         transition select(hdr.udp.dst_port) {
             UDP_PORT_LISP      : parse_lisp;
             UDP_PORT_VXLAN     : parse_vxlan;
@@ -71,6 +80,7 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
 
     state parse_bth {
         packet.extract(hdr.bth);
+        SEE_BTH(meta.payload, hdr.bth)
         transition accept;
     }
 
@@ -115,7 +125,9 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
     }
 
     state parse_inner_scale_up {
+        SEE_FIRST_WORD(packet, meta.inner_word)
         packet.extract(hdr.inner_scale_up);
+        SEE_SCALE_UP(meta.inner, hdr.inner_scale_up)
         transition select(hdr.inner_scale_up.operation, hdr.inner_scale_up.next_header) {
             (SCALE_UP_COLLECTIVE, NEXT_HEADER_COLLECTIVE) : parse_incc;
             default : accept;
@@ -123,7 +135,9 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
     }
 
     state parse_inner_ipv4 {
+        SEE_FIRST_WORD(packet, meta.inner_word)
         packet.extract(hdr.inner_ipv4);
+        SEE_IPV4(meta.inner, hdr.inner_ipv4)
         REMEMBER_IPV4(inner_sum, hdr.inner_ipv4, meta)
         transition select(hdr.inner_ipv4.ihl, hdr.inner_ipv4.flags, hdr.inner_ipv4.frag_offset,
                           hdr.inner_ipv4.protocol) {
@@ -135,7 +149,9 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
     }
 
     state parse_inner_ipv6 {
+        SEE_FIRST_WORD(packet, meta.inner_word)
         packet.extract(hdr.inner_ipv6);
+        SEE_IPV6(meta.inner, hdr.inner_ipv6)
         transition select(hdr.inner_ipv6.next_header) {
             IP_PROTOCOL_UDP  : parse_inner_udp;
             IP_PROTOCOL_TCP  : parse_inner_ports;
@@ -146,11 +162,13 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
 
     state parse_inner_ports {
         packet.extract(hdr.inner_ports);
+        SEE_PORTS(meta.inner, hdr.inner_ports)
         transition accept;
     }
 
     state parse_inner_udp {
         packet.extract(hdr.inner_udp);
+        SEE_PORTS(meta.inner, hdr.inner_udp)
         transition select(hdr.inner_udp.dst_port) {
             UDP_PORT_ROCE       : parse_inner_bth;
             UDP_PORT_COLLECTIVE : parse_incc;
@@ -160,6 +178,7 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
 
     state parse_inner_bth {
         packet.extract(hdr.inner_bth);
+        SEE_BTH(meta.inner, hdr.inner_bth)
         transition accept;
     }
 

@@ -9,7 +9,6 @@ control Membership(inout headers_t hdr, inout metadata_t meta) {
             if ((hdr.ipv4.isValid() && hdr.ipv4.protocol == IP_PROTOCOL_IGMP)
                 || (hdr.ipv6.isValid() && hdr.ipv6.next_header == IP_PROTOCOL_HOP_BY_HOP
                     && hdr.ipv6.dst[127:112] == 0xFF02)) {
-                meta.iid = meta.scale_out_iid;
                 FABRIC_PUNT(meta, MEMBERSHIP)
             }
         }

@@ -1,18 +1,45 @@
 // mtu: does the payload fit into the tunnel (RFC 9300 section 7.1)? Applied in ingress to a unicast packet and in egress
-// to each copy, after the locator is known.
+// to each copy, after the locator is known. What either version of IP would need is added up before, so that only a
+// comparison waits for the locator.
 #ifndef FABRIC_MTU_P4_
 #define FABRIC_MTU_P4_
 
 control Mtu(inout headers_t hdr, inout metadata_t meta, out bool too_big) {
+    bit<16> overhead_ipv4 = 0;
+    bit<16> overhead_ipv6 = 0;
+    bit<16> needed_ipv4 = 0;
+    bit<16> needed_ipv6 = 0;
+    bit<16> excess = 0;
+
+    action add_headers() {
+        overhead_ipv4 = meta.tunnel.octets + IPV4_OCTETS;
+        overhead_ipv6 = meta.tunnel.octets + IPV6_OCTETS;
+    }
+
+    action add_payload() {
+        needed_ipv4 = meta.payload.total_len |+| overhead_ipv4;
+        needed_ipv6 = meta.payload.total_len |+| overhead_ipv6;
+    }
+
+    action compare_ipv4() {
+        excess = needed_ipv4 |-| meta.mtu;
+        meta.mtu = meta.mtu |-| overhead_ipv4;
+    }
+
+    action compare_ipv6() {
+        excess = needed_ipv6 |-| meta.mtu;
+        meta.mtu = meta.mtu |-| overhead_ipv6;
+    }
+
     apply {
-        bit<16> overhead;
+        add_headers();
+        add_payload();
         if (meta.rloc_is_ipv6) {
-            overhead = meta.tunnel.octets + IPV6_OCTETS;
+            compare_ipv6();
         } else {
-            overhead = meta.tunnel.octets + IPV4_OCTETS;
+            compare_ipv4();
         }
-        meta.mtu = meta.mtu |-| overhead;
-        too_big = (meta.payload.total_len |-| meta.mtu) != 0;
+        too_big = excess != 0;
     }
 }
 

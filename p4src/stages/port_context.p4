@@ -23,6 +23,7 @@ control PortContext(inout headers_t hdr, inout metadata_t meta) {
     action set_access(site_id_t site, iid_t scale_out_iid, iid_t scale_up_iid, acc_id_t acc_id) {
         meta.role = port_role_t.ACCESS;
         meta.site = site;
+        meta.iid = scale_out_iid;           // the domain stage may decide otherwise
         meta.scale_out_iid = scale_out_iid;
         meta.scale_up_iid = scale_up_iid;
         meta.acc_id = acc_id;
@@ -36,7 +37,7 @@ control PortContext(inout headers_t hdr, inout metadata_t meta) {
 
     // One entry for each attached accelerator and each underlay link; filled by the router's control plane.
     table port_context {
-        key = { meta.ingress_port : exact @name("ingress_port"); }
+        key = { PORT_KEY(meta) : exact @name("ingress_port"); }
         actions = { set_access; set_core; @defaultonly unknown_port; }
         const default_action = unknown_port();
         size = PORT_CONTEXT_SIZE;

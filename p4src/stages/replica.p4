@@ -53,16 +53,29 @@ control Replica(inout headers_t hdr, inout metadata_t meta, in replica_id_t repl
         size = REPLICA_SIZE;
     }
 
+    SAME_EID(is_sender, meta.payload.src, receiver)
+
     apply {
+        bool back = false;
         if (replica.apply().hit) {
             if (!meta.encapsulate) {
-                if (meta.egress_port == meta.ingress_port || meta.payload.src == receiver) {
-                    FABRIC_DROP(meta, SPLIT_HORIZON)
+                SAME_EID_GET(is_sender, back, meta.payload.src, receiver)
+                if (meta.egress_port == meta.ingress_port) {
+                    back = true;
                 }
-            } else if (meta.terminated && (site == meta.site || (meta.site != meta.own_site && site != meta.own_site))) {
+            } else if (meta.terminated) {
                 // The Site it came from has it, and what came from the fabric never goes there again.
+                if (site == meta.site) {
+                    back = true;
+                } else if (meta.site != meta.own_site) {
+                    if (site != meta.own_site) {
+                        back = true;
+                    }
+                }
+            }
+            if (back) {
                 FABRIC_DROP(meta, SPLIT_HORIZON)
-            } else {
+            } else if (meta.encapsulate) {
                 fits.apply(hdr, meta, too_big);
                 if (too_big) {
                     FABRIC_DROP(meta, TOO_BIG)

@@ -1,11 +1,10 @@
-// tunnel_termination: does a tunnel end here? Only frames from the underlay can end one; an accelerator that
+// own_rloc, tunnel_termination: does a tunnel end here? Only frames from the underlay can end one; an accelerator that
 // sends tunnel headers has them carried as the payload they are.
 #ifndef FABRIC_TUNNEL_TERMINATION_P4_
 #define FABRIC_TUNNEL_TERMINATION_P4_
 
-control TunnelTermination(inout headers_t hdr, inout metadata_t meta) {
-    bool ours = false;
-
+// Is the packet addressed to this router?
+control OwnRloc(inout headers_t hdr, inout metadata_t meta, inout bool ours) {
     action local() {
         ours = true;
     }
@@ -25,6 +24,20 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta) {
         size = LOCAL_RLOC_SIZE;
     }
 
+    TAKE_OUTER_HEADER
+
+    apply {
+        if (hdr.ipv4.isValid()) {
+            TAKE_OUTER(ipv4)
+            local_rloc.apply();
+        } else {
+            TAKE_OUTER(ipv6)
+            local_rloc_ipv6.apply();
+        }
+    }
+}
+
+control TunnelTermination(inout headers_t hdr, inout metadata_t meta, in bool ours) {
     action set_site(site_id_t site) {
         meta.site = site;
     }
@@ -57,28 +70,7 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta) {
         size = 4;
     }
 
-    action take_outer_ipv4() {
-        meta.source_rloc = (eid_t) hdr.ipv4.src;
-        meta.outer.ttl = hdr.ipv4.ttl;
-        meta.outer.dscp = hdr.ipv4.dscp;
-        meta.outer.ecn = hdr.ipv4.ecn;
-    }
-
-    action take_outer_ipv6() {
-        meta.source_rloc = hdr.ipv6.src;
-        meta.outer.ttl = hdr.ipv6.hop_limit;
-        meta.outer.dscp = hdr.ipv6.dscp;
-        meta.outer.ecn = hdr.ipv6.ecn;
-    }
-
     apply {
-        if (hdr.ipv4.isValid()) {
-            take_outer_ipv4();
-            local_rloc.apply();
-        } else {
-            take_outer_ipv6();
-            local_rloc_ipv6.apply();
-        }
         if (ours) {
             bool payload_valid = hdr.inner_ipv4.isValid() || hdr.inner_ipv6.isValid() || hdr.inner_scale_up.isValid();
             if (!hdr.tunnel.isValid() && meta.parsed_whole) {
@@ -105,6 +97,7 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta) {
                 }
                 meta.terminated = true;
                 meta.iid = hdr.tunnel.iid;
+                TAKE_INNER(meta)
                 site_of_rloc.apply();
             }
         }

@@ -21,6 +21,12 @@
 // Mirror session and type of the sampled copies.
 #define SAMPLE_SESSION 1
 #define MIRROR_SAMPLE  1
+// The compiler wants the type said twice for Tofino 2, and cannot bear it for Tofino 1.
+#if __TARGET_TOFINO__ == 2
+#define SAMPLE_MIRROR(name) Mirror(MIRROR_SAMPLE) name;
+#else
+#define SAMPLE_MIRROR(name) Mirror() name;
+#endif
 
 // A meter's answer above the committed and the excess rate.
 #define METER_RED 3
@@ -49,23 +55,48 @@ typedef bit<32> child_set_t;
     Hash<bit<32>>(HashAlgorithm_t.CUSTOM, name##_crc32d) name##_3;                                          \
     FLOW_HASH_ACTION(name, meta.payload.hash, meta.payload)                                                 \
     FLOW_HASH_ACTION(name##_2, meta.payload.hash, meta.payload)                                             \
-    FLOW_HASH_ACTION(name##_3, meta.payload.hash, meta.payload)                                             \
-    @hidden table choose_hash {                                                                             \
-        key = { meta.hash_rotation : ternary; }                                                             \
-        actions = { use_##name; use_##name##_2; use_##name##_3; }                                           \
-        const default_action = use_##name();                                                                \
-        const entries = {                                                                                   \
-            4 &&& 0x0C : use_##name##_2();                                                                  \
-            8 &&& 0x0C : use_##name##_3();                                                                  \
-        }                                                                                                   \
-        size = 4;                                                                                           \
-    }
+    FLOW_HASH_ACTION(name##_3, meta.payload.hash, meta.payload)
 #define FLOW_HASH_ACTION(name, result, flow)                                                                \
     action use_##name() {                                                                                   \
         result = name.get({ flow.src, flow.dst, flow.protocol, flow.src_port, flow.dst_port, flow.queue_pair }); \
     }
-#define FLOW_HASH_GET(name, result, flow) choose_hash.apply();
+#define FLOW_HASH_GET(name, result, flow)           \
+    if (meta.hash_rotation[3:2] == 1) {             \
+        use_##name##_2();                           \
+    } else if (meta.hash_rotation[3:2] == 2) {      \
+        use_##name##_3();                           \
+    } else {                                        \
+        use_##name();                               \
+    }
 #define FLOW_HASH_ROTATE(value, rotation)
+
+// Ingress makes the port out of the hash; the label is as much of the hash as the port has.
+#define ENTROPY_PORT(meta)  meta.entropy
+#define ENTROPY_LABEL(meta) 4w0 ++ meta.entropy
+
+// A condition sees 32 bits, an EID has 128.
+#define SAME_EID(name, a, b)                        \
+    eid_t name##_difference = 0;                    \
+    bool  name##_same = false;                      \
+    action name##_compare() {                       \
+        name##_difference = a ^ b;                  \
+    }                                               \
+    action name##_set() {                           \
+        name##_same = true;                         \
+    }                                               \
+    @hidden table name##_check {                    \
+        key = { name##_difference : ternary; }      \
+        actions = { name##_set; NoAction; }         \
+        const default_action = NoAction();          \
+        const entries = { 128w0 : name##_set(); }   \
+        size = 1;                                   \
+    }
+#define SAME_EID_GET(name, result, a, b)            \
+    name##_compare();                               \
+    name##_check.apply();                           \
+    if (name##_same) {                              \
+        result = true;                              \
+    }
 
 #define FLOW_SELECTOR(name, members, max_group, groups)                                    \
     ActionProfile(members) name##_members;                                                 \
@@ -86,12 +117,68 @@ typedef bit<32> child_set_t;
     name.subtract({ header.ttl, header.protocol });                                    \
     meta.inner_residual = name.get();
 
+// Fields of different headers that one action copies to the same metadata must lie alike in containers, all of them, which
+// leaves the compiler nothing to choose. So the parser copies: the outermost packet to meta.payload, the one in a tunnel
+// to meta.inner. What does not begin on an octet, it copies as the first word of the header.
+#define SEE_FIRST_WORD(packet, word) word = packet.lookahead<bit<16>>();
+#define SEE_IPV4(view, ip)              \
+    view.kind = payload_kind_t.IPV4;    \
+    view.src = (eid_t) ip.src;          \
+    view.dst = (eid_t) ip.dst;          \
+    view.protocol = ip.protocol;        \
+    view.total_len = ip.total_len;      \
+    view.ttl = ip.ttl;
+#define SEE_IPV6(view, ip)              \
+    view.kind = payload_kind_t.IPV6;    \
+    view.src = ip.src;                  \
+    view.dst = ip.dst;                  \
+    view.protocol = ip.next_header;     \
+    view.total_len = ip.payload_len;    \
+    view.ttl = ip.hop_limit;
+#define SEE_SCALE_UP(view, su)          \
+    view.kind = payload_kind_t.SCALE_UP;\
+    view.src = (eid_t) su.src;          \
+    view.dst = (eid_t) su.dst;          \
+    view.src_port = su.entropy;         \
+    view.total_len = su.length;         \
+    view.ttl = su.hop_limit;
+#define SEE_PORTS(view, transport)          \
+    view.src_port = transport.src_port;     \
+    view.dst_port = transport.dst_port;
+#define SEE_BTH(view, bth) view.queue_pair = bth.queue_pair;
+#define TAKE_OUTER_HEADER
+#define TAKE_OUTER(version)
+// RFC 9300 section 5.3: the smaller TTL survives, and the outer DSCP.
+#define TAKE_INNER(meta)                                \
+    meta.overlay = true;                                \
+    meta.source_rloc = meta.payload.src;                \
+    meta.payload.kind = meta.inner.kind;                \
+    meta.payload.cast = meta.inner.cast;                \
+    meta.payload.src = meta.inner.src;                  \
+    meta.payload.dst = meta.inner.dst;                  \
+    meta.payload.protocol = meta.inner.protocol;        \
+    meta.payload.src_port = meta.inner.src_port;        \
+    meta.payload.dst_port = meta.inner.dst_port;        \
+    meta.payload.queue_pair = meta.inner.queue_pair;    \
+    meta.payload.total_len = meta.inner.total_len;      \
+    meta.payload.reorder = meta.inner.reorder;          \
+    SMALLER(meta.payload.ttl, meta.inner.ttl)
+
+// As wide as the port comes, and copied by the parser.
+#define PORT_KEY(meta) meta.port
+
 #define ARCHITECTURE_HEADERS \
-    bridge_h bridge;         \
+    BRIDGE_HEADERS           \
     sample_h sample;
 
 #define METADATA_ANNOTATIONS @pa_auto_init_metadata
 #define ARCHITECTURE_METADATA       \
+    PortId_t        port;           \
+    payload_t       inner;          \
+    bit<16>         payload_word;   \
+    bit<16>         inner_word;     \
+    bit<16>         traffic_class;  \
+    bit<16>         entropy;        \
     bit<16>         inner_residual; \
     objections_t    objections;     \
     wishes_t        wishes;         \

@@ -6,39 +6,75 @@
 const bit<8> ORIGIN_SAMPLE  = 0;
 const bit<8> ORIGIN_INGRESS = 1;
 
-// Laid out on boundaries of 32 bits, so that each address can have containers of its own.
+// The bridge is many short headers, since the fields of one header bind each other to places in containers; all of them
+// are there, or none.
 header bridge_h {
     bit<8>         origin;          // ORIGIN_INGRESS
     verdict_t      verdict;
     punt_reason_t  punt_reason;
     payload_kind_t kind;
-    eid_t          rloc;
-    eid_t          source_rloc;
-    eid_t          source_eid;      // for split horizon
-    site_id_t      site;
-    site_id_t      own_site;
-    mac_addr_t     next_hop_mac;
-    mac_addr_t     port_mac;
-    fabric_port_t  ingress_port;
-    bit<16>        total_len;
-    bit<16>        mtu;
-    bit<16>        udp_port;        // of the tunnel to be added
-    bit<16>        tunnel_octets;
-    bit<8>         tunnel_flags;
-    bit<8>         next_protocol;
-    iid_t          iid;             // of the tunnel to be added; punted: the packet's own
-    bit<8>         ttl;
-    flow_hash_t    hash;
-    bit<6>         dscp;
-    bit<2>         ecn;
-    bit<1>         terminated;
-    bit<1>         payload_found;
-    bit<1>         encapsulate;
-    bit<1>         rloc_is_ipv6;
-    bit<1>         inner_frame;     // a second Ethernet header follows the first
-    bit<1>         carries_frame;
+}
+
+header bridge_flags_h {
+    bit<1> terminated;
+    bit<1> payload_found;
+    bit<1> encapsulate;
+    bit<1> rloc_is_ipv6;
+    bit<1> inner_frame;             // a second Ethernet header follows the first
+    bit<1> carries_frame;
     @padding bit<2> pad;
 }
+
+header bridge_octet_h {
+    bit<8> value;
+}
+
+header bridge_short_h {
+    bit<16> value;
+}
+
+header bridge_word_h {
+    bit<32> value;
+}
+
+header bridge_iid_h {
+    iid_t value;
+}
+
+header bridge_mac_h {
+    mac_addr_t value;
+}
+
+header bridge_eid_h {
+    eid_t value;
+}
+
+#define BRIDGE_HEADERS                       \
+    bridge_h       bridge;                   \
+    bridge_flags_h bridge_flags;             \
+    BRIDGE_VALUES(BRIDGE_HEADER)
+#define BRIDGE_HEADER(kind, name, field) bridge_##kind##_h bridge_##name;
+
+// Kind of header, name, field of metadata. `iid` is that of the tunnel to be added; punted: the packet's own.
+#define BRIDGE_VALUES(V)                            \
+    V(octet, ttl, payload.ttl)                      \
+    V(octet, tunnel_flags, tunnel.flags)            \
+    V(octet, next_protocol, tunnel.next_protocol)   \
+    V(short, traffic_class, traffic_class)          \
+    V(short, total_len, payload.total_len)          \
+    V(short, mtu, mtu)                              \
+    V(short, udp_port, tunnel.udp_port)             \
+    V(short, tunnel_octets, tunnel.octets)          \
+    V(short, ingress_port, ingress_port)            \
+    V(iid, iid, tunnel.iid)                         \
+    V(short, entropy, entropy)                      \
+    V(word, site, site)                             \
+    V(word, own_site, own_site)                     \
+    V(mac, next_hop_mac, next_hop_mac)              \
+    V(mac, port_mac, port_mac)                      \
+    V(eid, rloc, rloc)                              \
+    V(eid, source_rloc, source_rloc)                \
+    V(eid, source_eid, payload.src)
 
 // In front of a sampled copy, which is the packet as it came in.
 header sample_h {

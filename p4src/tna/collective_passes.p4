@@ -25,7 +25,6 @@ control CollectiveBegin(inout headers_t hdr, inout metadata_t meta) {
         hdr.work.visit = collective_visit_t.NONE;
         hdr.work.kind = meta.payload.kind;
         hdr.work.overflow = hdr.incc.flags & COLLECTIVE_OVERFLOW;
-        hdr.work.held = 7w0 ++ ~hdr.incc.flags[0:0];
         hdr.work.result = 0;
         hdr.work.full = 0;
         hdr.work.repeated = 0;
@@ -161,7 +160,6 @@ control CollectiveResume(inout headers_t hdr, inout metadata_t meta) {
         repeat(collective_step_t.HARVEST);
         hdr.work.selector = SELECT_READ;
         hdr.work.asks = asks;
-        hdr.work.child = hdr.work.held[0:0] ++ 31w0;
     }
 
     // The cell is the result's from now on.
@@ -237,7 +235,6 @@ control CollectiveResume(inout headers_t hdr, inout metadata_t meta) {
             tell();
             tell_mismatch();
             outcome.apply(hdr, meta);
-            meta.terminated = false;        // nothing of a tunnel is left to be taken off
         }
     }
 }

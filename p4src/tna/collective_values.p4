@@ -61,7 +61,6 @@ struct collective_sums_t {
     }
 
 #define APPLY_VALUE(n) value_##n.apply();
-#define ZERO(n)        hdr.incc_values.v##n = 0;
 #define NO_SUM(n)      sums.sum##n = 0;
 #define COMPLEMENT(n)  hdr.incc_values.v##n = ~hdr.incc_values.v##n;
 
@@ -93,19 +92,13 @@ control CollectiveComplement(inout headers_t hdr, in collective_step_t step, in 
         EACH_VALUE(COMPLEMENT)
     }
 
-    // For a cell that is cleared: no group finds values of the one before.
-    action zero() {
-        hdr.incc_values.setValid();
-        EACH_VALUE(ZERO)
-    }
-
     @hidden table turn_over {
         key = {
             step               : ternary;
             outcome            : ternary;
             hdr.incc.operation : ternary;
         }
-        actions = { complement; zero; NoAction; }
+        actions = { complement; NoAction; }
         const default_action = NoAction();
         const entries = {
             (collective_step_t.VISIT, _, collective_operation_t.MAXIMUM)        : complement();
@@ -114,7 +107,7 @@ control CollectiveComplement(inout headers_t hdr, in collective_step_t step, in 
             (collective_step_t.REPLACE, _, collective_operation_t.OR)           : complement();
             (collective_step_t.HARVEST, _, _)                                   : NoAction();
             (collective_step_t.RESULT, _, _)                                    : NoAction();
-            (collective_step_t.CLEAR, _, _)                                     : zero();
+            (collective_step_t.CLEAR, _, _)                                     : NoAction();
             (_, collective_outcome_t.NONE, _)                                   : NoAction();
             (_, _, collective_operation_t.MAXIMUM)                              : complement();
             (_, _, collective_operation_t.OR)                                   : complement();

@@ -46,7 +46,6 @@ header work_h {
     collective_visit_t visit;           // what the pass has done
     payload_kind_t     kind;
     bit<8>             overflow;        // flags of the packet, then of the cell
-    bit<8>             held;            // 1: the packet brings values; then: the cell has some
     bit<8>             result;          // 1: the cell has the parent's
     bit<1>             full;
     bit<1>             repeated;

@@ -17,7 +17,7 @@
 #include "../stages/membership.p4"
 #include "../stages/frame_check.p4"
 #include "../stages/tunnel_termination.p4"
-#include "../stages/payload.p4"
+#include "payload.p4"
 #include "../stages/domain.p4"
 #include "../stages/instance.p4"
 #include "../stages/map_cache.p4"
@@ -29,12 +29,16 @@
 #include "../stages/replica.p4"
 #include "../stages/link.p4"
 #include "../stages/decapsulation.p4"
-#include "../stages/payload_rewrite.p4"
+#include "payload_rewrite.p4"
 #include "../stages/encapsulation.p4"
 #include "../stages/packet_in.p4"
 #include "verdict.p4"
 #include "punt_guard.p4"
 #include "parser.p4"
+
+#define BUILD_BRIDGE(kind, name, field)     \
+    hdr.bridge_##name.setValid();           \
+    hdr.bridge_##name.value = meta.field;
 
 control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_intrinsic_metadata_t ig_intr_md,
                       in ingress_intrinsic_metadata_from_parser_t ig_prsr_md,
@@ -43,6 +47,8 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
     PortContext()       port_context;
     Membership()        membership;
     FrameCheck()        frame_check;
+    OwnRloc()           own_rloc;
+    Classification()    classification;
     TunnelTermination() tunnel_termination;
     Payload()           payload;
     Domain()            domain;
@@ -56,11 +62,23 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
     Verdict()           verdict;
     PuntGuard()         punt_guard;
     Decapsulation()     decapsulation;
+    InnerRewrite()      inner_rewrite;
     PayloadRewrite()    payload_rewrite;
     RANDOM_SOURCE(random_share, 16)
 
     // Packets and octets dropped in ingress, by drop_reason_t.
     Counter<bit<64>, bit<8>>(DROP_COUNTER_SIZE, CounterType_t.PACKETS_AND_BYTES) drops;
+
+    // A sample is taken where the number drawn is below the share.
+    bit<16> chance = 0;
+
+    action draw() {
+        chance = random_share.get();
+    }
+
+    action weigh() {
+        meta.sample_share = meta.sample_share |-| chance;
+    }
 
     action build_bridge() {
         hdr.bridge.setValid();
@@ -68,30 +86,13 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
         hdr.bridge.verdict = meta.verdict;
         hdr.bridge.punt_reason = meta.punt_reason;
         hdr.bridge.kind = meta.payload.kind;
-        hdr.bridge.ingress_port = meta.ingress_port;
-        hdr.bridge.iid = meta.tunnel.iid;
-        hdr.bridge.terminated = (bit<1>) meta.terminated;
-        hdr.bridge.payload_found = (bit<1>) meta.payload_found;
-        hdr.bridge.encapsulate = (bit<1>) meta.encapsulate;
-        hdr.bridge.rloc_is_ipv6 = (bit<1>) meta.rloc_is_ipv6;
-        hdr.bridge.total_len = meta.payload.total_len;
-        hdr.bridge.ttl = meta.payload.ttl;
-        hdr.bridge.dscp = meta.payload.dscp;
-        hdr.bridge.ecn = meta.payload.ecn;
-        hdr.bridge.hash = meta.payload.hash;
-        hdr.bridge.mtu = meta.mtu;
-        hdr.bridge.udp_port = meta.tunnel.udp_port;
-        hdr.bridge.tunnel_flags = meta.tunnel.flags;
-        hdr.bridge.next_protocol = meta.tunnel.next_protocol;
-        hdr.bridge.tunnel_octets = meta.tunnel.octets;
-        hdr.bridge.carries_frame = (bit<1>) meta.tunnel.carries_frame;
-        hdr.bridge.rloc = meta.rloc;
-        hdr.bridge.source_rloc = meta.source_rloc;
-        hdr.bridge.source_eid = meta.payload.src;
-        hdr.bridge.next_hop_mac = meta.next_hop_mac;
-        hdr.bridge.port_mac = meta.port_mac;
-        hdr.bridge.site = meta.site;
-        hdr.bridge.own_site = meta.own_site;
+        hdr.bridge_flags.setValid();
+        hdr.bridge_flags.terminated = (bit<1>) meta.terminated;
+        hdr.bridge_flags.payload_found = (bit<1>) meta.payload_found;
+        hdr.bridge_flags.encapsulate = (bit<1>) meta.encapsulate;
+        hdr.bridge_flags.rloc_is_ipv6 = (bit<1>) meta.rloc_is_ipv6;
+        hdr.bridge_flags.carries_frame = (bit<1>) meta.tunnel.carries_frame;
+        BRIDGE_VALUES(BUILD_BRIDGE)
     }
 
     action drop() {
@@ -110,24 +111,26 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
             ig_tm_md.ucast_egress_port = (PortId_t) hdr.packet_out.port;
             ig_tm_md.bypass_egress = 1;
         } else {
+            bool ours = false;
+            own_rloc.apply(hdr, meta, ours);
+            classification.apply(hdr, meta);
             port_context.apply(hdr, meta);
             membership.apply(hdr, meta);
             frame_check.apply(hdr, meta);
             if (meta.role == port_role_t.ACCESS) {
                 meta.overlay = true;
+                if (!meta.from_cpu) {
+                    domain.apply(hdr, meta);
+                }
             } else {
-                tunnel_termination.apply(hdr, meta);
-                meta.overlay = meta.terminated;
+                tunnel_termination.apply(hdr, meta, ours);
             }
             payload.apply(hdr, meta);
             if (meta.overlay) {
-                if (!meta.terminated && !meta.from_cpu) {
-                    domain.apply(hdr, meta);
-                }
                 instance.apply(hdr, meta);
-                bit<16> chance;
-                RANDOM(random_share, chance, 16w0xFFFF)
-                if (meta.sample_share != 0 && (meta.sample_share |-| chance) != 0) {
+                draw();
+                weigh();
+                if (meta.sample_share != 0) {
                     ig_dprsr_md.mirror_type = MIRROR_SAMPLE;
                     meta.sample_session = SAMPLE_SESSION;
                 }
@@ -141,7 +144,9 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
                     rloc_set.apply(hdr, meta);
                 }
             } else {
-                meta.rloc_is_ipv6 = meta.payload.kind == payload_kind_t.IPV6;
+                if (meta.payload.kind == payload_kind_t.IPV6) {
+                    meta.rloc_is_ipv6 = true;
+                }
                 meta.underlay_dst = meta.payload.dst;
             }
             if (meta.encapsulate) {
@@ -158,9 +163,11 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
             if (meta.encapsulate || !meta.overlay) {
                 underlay.apply(hdr, meta);
             }
+            inner_rewrite.apply(hdr, meta);
             verdict.apply(meta);
-            punt_guard.apply(hdr, meta);
             payload_rewrite.apply(hdr, meta);
+            punt_guard.apply(hdr, meta);
+            meta.entropy = meta.payload.hash[15:0] | 0xC000;
             build_bridge();
             if (meta.verdict == verdict_t.FORWARD) {
                 ig_tm_md.ucast_egress_port = (PortId_t) meta.egress_port;
@@ -168,7 +175,7 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
                 ig_tm_md.mcast_grp_a = meta.group;
                 ig_tm_md.level2_exclusion_id = ig_intr_md.ingress_port;
             } else if (meta.verdict == verdict_t.PUNT) {
-                hdr.bridge.iid = meta.iid;
+                hdr.bridge_iid.value = meta.iid;
                 ig_tm_md.ucast_egress_port = CPU_PORT;
             } else {
                 drop();
@@ -177,7 +184,7 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
             if (meta.terminated && meta.payload.kind != payload_kind_t.SCALE_UP) {
                 hdr.inner_ethernet.setInvalid();
             } else if (meta.terminated) {
-                hdr.bridge.inner_frame = 1;
+                hdr.bridge_flags.inner_frame = 1;
             }
         }
         hdr.packet_out.setInvalid();
@@ -197,34 +204,13 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, in egress_intri
     Counter<bit<64>, bit<8>>(DROP_COUNTER_SIZE, CounterType_t.PACKETS_AND_BYTES) pruned_copies;
 
     action cross_bridge() {
-        meta.verdict = hdr.bridge.verdict;
-        meta.punt_reason = hdr.bridge.punt_reason;
-        meta.payload.kind = hdr.bridge.kind;
-        meta.ingress_port = hdr.bridge.ingress_port;
-        meta.iid = hdr.bridge.iid;
-        meta.tunnel.iid = hdr.bridge.iid;
-        meta.terminated = (bool) hdr.bridge.terminated;
-        meta.payload_found = (bool) hdr.bridge.payload_found;
-        meta.encapsulate = (bool) hdr.bridge.encapsulate;
-        meta.rloc_is_ipv6 = (bool) hdr.bridge.rloc_is_ipv6;
-        meta.payload.total_len = hdr.bridge.total_len;
-        meta.payload.ttl = hdr.bridge.ttl;
-        meta.payload.dscp = hdr.bridge.dscp;
-        meta.payload.ecn = hdr.bridge.ecn;
-        meta.payload.hash = hdr.bridge.hash;
-        meta.mtu = hdr.bridge.mtu;
-        meta.tunnel.udp_port = hdr.bridge.udp_port;
-        meta.tunnel.flags = hdr.bridge.tunnel_flags;
-        meta.tunnel.next_protocol = hdr.bridge.next_protocol;
-        meta.tunnel.octets = hdr.bridge.tunnel_octets;
-        meta.tunnel.carries_frame = (bool) hdr.bridge.carries_frame;
-        meta.payload.src = hdr.bridge.source_eid;
-        meta.rloc = hdr.bridge.rloc;
-        meta.source_rloc = hdr.bridge.source_rloc;
-        meta.next_hop_mac = hdr.bridge.next_hop_mac;
-        meta.port_mac = hdr.bridge.port_mac;
-        meta.site = hdr.bridge.site;
-        meta.own_site = hdr.bridge.own_site;
+        meta.terminated = (bool) hdr.bridge_flags.terminated;
+        meta.payload_found = (bool) hdr.bridge_flags.payload_found;
+        meta.encapsulate = (bool) hdr.bridge_flags.encapsulate;
+        meta.rloc_is_ipv6 = (bool) hdr.bridge_flags.rloc_is_ipv6;
+        meta.tunnel.carries_frame = (bool) hdr.bridge_flags.carries_frame;
+        meta.payload.dscp = meta.traffic_class[7:2];
+        meta.payload.ecn = meta.traffic_class[1:0];
         meta.egress_port = (fabric_port_t) eg_intr_md.egress_port;
     }
 
@@ -238,9 +224,6 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, in egress_intri
         if (hdr.sample.isValid()) {
             meta.verdict = verdict_t.PUNT;
             meta.punt_reason = punt_reason_t.SAMPLE;
-            meta.ingress_port = hdr.sample.ingress_port;
-            meta.iid = hdr.sample.iid;
-            hdr.sample.setInvalid();
         } else {
             cross_bridge();
             if (meta.verdict == verdict_t.REPLICATE) {
@@ -255,7 +238,6 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, in egress_intri
             }
             link.apply(hdr, meta);
             encapsulation.apply(hdr, meta);
-            hdr.bridge.setInvalid();
         }
         punt_header.apply(hdr, meta);
     }

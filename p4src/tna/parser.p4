@@ -3,12 +3,18 @@
 #ifndef FABRIC_TNA_PARSER_P4_
 #define FABRIC_TNA_PARSER_P4_
 
+#define EMIT_BRIDGE(kind, name, field)  packet.emit(hdr.bridge_##name);
+#define CROSS_BRIDGE(kind, name, field)     \
+    packet.extract(hdr.bridge_##name);      \
+    meta.field = hdr.bridge_##name.value;
+
 parser FabricIngressParser(packet_in packet, out headers_t hdr, out metadata_t meta,
                            out ingress_intrinsic_metadata_t ig_intr_md) {
     Frame() frame;
 
     state start {
         packet.extract(ig_intr_md);
+        meta.port = ig_intr_md.ingress_port;
         packet.advance(PORT_METADATA_SIZE);
         transition select(ig_intr_md.ingress_port) {
             CPU_PORT : parse_packet_out;
@@ -32,7 +38,7 @@ control FabricIngressDeparser(packet_out packet, inout headers_t hdr, in metadat
                               in ingress_intrinsic_metadata_for_deparser_t ig_dprsr_md) {
     Checksum() ipv4_checksum;
     Checksum() inner_checksum;
-    Mirror(MIRROR_SAMPLE) sample;
+    SAMPLE_MIRROR(sample)
 
     apply {
         if (ig_dprsr_md.mirror_type == MIRROR_SAMPLE) {
@@ -50,6 +56,8 @@ control FabricIngressDeparser(packet_out packet, inout headers_t hdr, in metadat
                 hdr.inner_ipv4.ttl, hdr.inner_ipv4.protocol, meta.inner_residual });
         }
         packet.emit(hdr.bridge);
+        packet.emit(hdr.bridge_flags);
+        BRIDGE_VALUES(EMIT_BRIDGE)
         packet.emit(hdr.ethernet);
         packet.emit(hdr.scale_up);
         packet.emit(hdr.ipv4);
@@ -80,13 +88,21 @@ parser FabricEgressParser(packet_in packet, out headers_t hdr, out metadata_t me
 
     state parse_sample {
         packet.extract(hdr.sample);
+        meta.ingress_port = hdr.sample.ingress_port;
+        meta.iid = hdr.sample.iid;
         transition accept;
     }
 
     state parse_bridge {
         packet.extract(hdr.bridge);
+        meta.verdict = hdr.bridge.verdict;
+        meta.punt_reason = hdr.bridge.punt_reason;
+        meta.payload.kind = hdr.bridge.kind;
+        packet.extract(hdr.bridge_flags);
+        BRIDGE_VALUES(CROSS_BRIDGE)
+        meta.iid = hdr.bridge_iid.value;
         packet.extract(hdr.ethernet);
-        transition select(hdr.bridge.inner_frame) {
+        transition select(hdr.bridge_flags.inner_frame) {
             1 : parse_inner_ethernet;
             default : accept;
         }

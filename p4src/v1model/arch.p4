@@ -44,6 +44,14 @@ typedef bit<64> child_set_t;
 #define FLOW_HASH_ROTATE(value, rotation)                                                               \
     value = (value << (bit<8>) rotation) | (value >> (8w32 - (bit<8>) rotation));
 
+// What the outer headers tell of the flow.
+#define ENTROPY_PORT(meta)  ENTROPY_PORT_HIGH ++ meta.payload.hash[13:0]
+#define ENTROPY_LABEL(meta) meta.payload.hash[19:0]
+
+// Are two EIDs the same?
+#define SAME_EID(name, a, b)
+#define SAME_EID_GET(name, result, a, b) result = a == b;
+
 #define FLOW_SELECTOR(name, members, max_group, groups) \
     @max_group_size(max_group) action_selector(HashAlgorithm.crc16, members, 16) name;
 
@@ -56,6 +64,32 @@ typedef bit<64> child_set_t;
 #define ARCHITECTURE_HEADERS work_h work;
 #define IS_RESUMED(hdr) hdr.work.isValid()
 #else
+// Header fields are copied to metadata by the stage that wants them, not by the parser.
+#define SEE_FIRST_WORD(packet, word)
+#define SEE_IPV4(view, ip)
+#define SEE_IPV6(view, ip)
+#define SEE_SCALE_UP(view, su)
+#define SEE_PORTS(view, transport)
+#define SEE_BTH(view, bth)
+#define TAKE_OUTER_HEADER                           \
+    action take_outer_ipv4() {                      \
+        meta.source_rloc = (eid_t) hdr.ipv4.src;    \
+        meta.outer.ttl = hdr.ipv4.ttl;              \
+        meta.outer.dscp = hdr.ipv4.dscp;            \
+        meta.outer.ecn = hdr.ipv4.ecn;              \
+    }                                               \
+                                                    \
+    action take_outer_ipv6() {                      \
+        meta.source_rloc = hdr.ipv6.src;            \
+        meta.outer.ttl = hdr.ipv6.hop_limit;        \
+        meta.outer.dscp = hdr.ipv6.dscp;            \
+        meta.outer.ecn = hdr.ipv6.ecn;              \
+    }
+#define TAKE_OUTER(version) take_outer_##version();
+#define TAKE_INNER(meta)
+
+#define PORT_KEY(meta) meta.ingress_port
+
 #define ARCHITECTURE_HEADERS
 #define IS_RESUMED(hdr) false
 #endif

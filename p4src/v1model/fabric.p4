@@ -89,6 +89,7 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
     PortContext()       port_context;
     Membership()        membership;
     FrameCheck()        frame_check;
+    OwnRloc()           own_rloc;
     TunnelTermination() tunnel_termination;
     Payload()           payload;
     Domain()            domain;
@@ -143,7 +144,9 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                 if (meta.role == port_role_t.ACCESS) {
                     meta.overlay = true;
                 } else {
-                    tunnel_termination.apply(hdr, meta);
+                    bool ours = false;
+                    own_rloc.apply(hdr, meta, ours);
+                    tunnel_termination.apply(hdr, meta, ours);
                     meta.overlay = meta.terminated;
                 }
             }

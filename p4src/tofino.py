@@ -1,0 +1,254 @@
+"""Compiles the profiles of the TNA program with the open Tofino back end of p4c, and keeps what its reports say.
+
+A profile is a main file in tna/profiles/ that names the sizes of its tables and includes the program. Of the compiler's
+output P4Info is committed, and one short report for each profile and chip; the binaries are not, but the report says
+which there were, so that a build that ends before the assembler's output cannot pass for one that does not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from p4src import manifest
+from p4src.manifest import BuildError
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A Tofino, under the names that the compiler has for it; `stages` of a pipe, for ingress and egress together."""
+
+    name: str
+    number: int
+    target: str
+    architecture: str
+    stages: int
+
+
+TOFINO_1 = Chip("Tofino 1", 1, "tofino", "tna", 12)
+TOFINO_2 = Chip("Tofino 2", 2, "tofino2", "t2na", 20)
+
+
+@dataclass(frozen=True)
+class Build:
+    """One profile on one chip."""
+
+    profile: str
+    chip: Chip
+
+    @property
+    def main(self) -> str:
+        """The main file, relative to the source folder."""
+        return f"tna/profiles/{self.profile}.p4"
+
+    def out(self, root: Path) -> Path:
+        """Folder of what is committed."""
+        return root / "compiled" / "tna" / f"{self.profile}-{self.chip.target}"
+
+
+BUILDS: tuple[Build, ...] = ()
+
+P4INFO = "fabric.p4info.txtpb"
+REPORT = "report.json"
+
+# The search for containers takes hours instead of minutes without the first.
+OPTIONS = ("--quick-phv-alloc", "-g", "--p4runtime-force-std-externs")
+
+
+def sources(build: Build, root: Path) -> dict[str, str]:
+    """Digest of every file that the profile's main file includes, by path relative to `root`."""
+    root = root.resolve()
+    return manifest.digests(manifest.includes(root / build.main), root)
+
+
+def check(root: Path) -> None:
+    """Raises BuildError naming each file whose digest is not the one in a profile's manifest."""
+    for each in BUILDS:
+        manifest.check(each.out(root), sources(each, root))
+
+
+def tools() -> tuple[str, str] | None:
+    """Paths of compiler and assembler: $P4C_BAREFOOT and $BFAS, or from the PATH; None if one of them is missing."""
+    compiler = os.environ.get("P4C_BAREFOOT") or shutil.which("p4c-barefoot")
+    assembler = os.environ.get("BFAS") or shutil.which("bfas")
+    return (compiler, assembler) if compiler and assembler else None
+
+
+def build(root: Path, *, everything: bool = False) -> None:
+    """Compiles the profiles whose sources have changed, or all, to compiled/tna/. Says so loudly where it cannot."""
+    found = tools()
+    for each in BUILDS:
+        try:
+            manifest.check(each.out(root), sources(each, root))
+            fresh = not everything
+        except (BuildError, OSError):
+            fresh = False
+        if fresh:
+            continue
+        if found is None:
+            sys.stderr.write(
+                f"p4src: NOT COMPILED FOR {each.chip.name}: profile {each.profile}; p4c-barefoot or bfas is not on the "
+                "PATH, and $P4C_BAREFOOT and $BFAS are not set\n"
+            )
+            continue
+        sys.stderr.write(f"p4src: profile {each.profile} for {each.chip.name}; this takes minutes\n")
+        compile_profile(each, each.out(root), found, root)
+
+
+def compile_profile(each: Build, out: Path, found: tuple[str, str], root: Path) -> None:
+    """Compiles and assembles one profile into `out`: P4Info, report, manifest. Raises BuildError."""
+    compiler, assembler = found
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        command = [compiler, "--std", "p4-16", "--target", each.chip.target, "--arch", each.chip.architecture]
+        command += [f"-D__TARGET_TOFINO__={each.chip.number}", *OPTIONS]
+        for folder in filter(None, os.environ.get("P4C_BAREFOOT_INCLUDE", "").split(":")):
+            command += ["-I", folder]
+        command += ["--p4runtime-files", str(work / "fabric.p4info.txt"), "-o", str(work / "out"), each.main]
+        run(command, root)
+        pipe = work / "out" / "pipe"
+        run([assembler, "--target", each.chip.target, "-o", str(pipe), str(next(pipe.glob("*.bfa")))], root)
+        binaries = sorted(pipe.glob("*.bin"))
+        if not binaries:
+            raise BuildError(f"{assembler} has written no binary for {each.main}")
+        out.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(work / "fabric.p4info.txt", out / P4INFO)
+        found_report = {
+            "profile": each.profile,
+            "chip": each.chip.name,
+            "binaries": {path.name: path.stat().st_size for path in binaries},
+            **reduce(pipe),
+        }
+        (out / REPORT).write_text(json.dumps(found_report, indent=1) + "\n")
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
+    text = (version.stdout + version.stderr).split("Version", 1)[-1].strip()
+    manifest.write(out, {"p4c-barefoot": text}, sources(each, root), (P4INFO, REPORT))
+
+
+def run(command: list[str], root: Path) -> None:
+    """Runs a command within the source folder. Raises BuildError with the end of what it wrote if it fails."""
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(
+            f"{command[0]} failed with exit code {done.returncode} on {command[-1]}:\n"
+            f"{(done.stderr + done.stdout)[-3000:]}"
+        )
+
+
+def reduce(pipe: Path) -> dict[str, Any]:
+    """What matters of the compiler's reports in `pipe`/logs: for each stage its memories and units, and containers.
+
+    Stages run from 0; memories are counted in blocks, containers in those that hold anything.
+    """
+    resources = json.loads((pipe / "logs" / "resources.json").read_text())["resources"]
+    containers = json.loads((pipe / "logs" / "phv.json").read_text())["containers"]
+    stages = [of_stage(stage) for stage in resources["mau"]["mau_stages"]]
+    capacity = of_capacity(resources["mau"]["mau_stages"][0])
+    used = [number for number, stage in enumerate(stages) if stage["tables"]]
+    phv = Counter(f"{each['container_type']} {each['bit_width']}" for each in containers if each["slices"])
+    available = {
+        f"{kind} {group['width']}": group["units"]
+        for kind, groups in resources["phv_containers"].items()
+        for group in groups
+    }
+    return {
+        "stages": max(used) + 1,
+        "capacity_of_a_stage": capacity,
+        "by_stage": {str(number): stages[number] for number in used},
+        "containers": {kind: [phv.get(kind, 0), units] for kind, units in sorted(available.items())},
+    }
+
+
+UNITS = {
+    "sram": ("rams", "srams"),
+    "tcam": ("tcams", "tcams"),
+    "map_ram": ("map_rams", "maprams"),
+    "hash_bits": ("hash_bits", "bits"),
+    "gateways": ("gateways", "gateways"),
+    "statistics_alus": ("statistic_alus", "stats"),
+    "instructions": ("vliw", "instructions"),
+    "tables": ("logical_tables", "ids"),
+}
+
+
+def of_stage(stage: dict[str, Any]) -> dict[str, int]:
+    """How many of each unit a stage uses. Stateful ALUs, meters and selectors are of one kind."""
+    found = {name: len(stage[kind][units]) for name, (kind, units) in UNITS.items()}
+    uses = [use["used_for"] for meter in stage["meter_alus"]["meters"] for use in meter["usages"][:1]]
+    found["meter_alus"] = len(uses)
+    found["stateful_alus"] = sum(use.startswith("stateful") for use in uses)
+    return found
+
+
+def of_capacity(stage: dict[str, Any]) -> dict[str, int]:
+    """How many of each memory and unit a stage has."""
+    return {
+        "sram": stage["rams"]["nRows"] * stage["rams"]["nColumns"],
+        "tcam": stage["tcams"]["nRows"] * stage["tcams"]["nColumns"],
+        "map_ram": stage["map_rams"]["nRows"] * stage["map_rams"]["nUnits"],
+        "hash_bits": stage["hash_bits"]["nBits"] * stage["hash_bits"]["nFunctions"],
+        "gateways": stage["gateways"]["nRows"] * stage["gateways"]["nUnits"],
+        "statistics_alus": stage["statistic_alus"]["nAlus"],
+        "instructions": stage["vliw"]["size"],
+        "tables": stage["logical_tables"]["size"],
+        "meter_alus": stage["meter_alus"]["nAlus"],
+        "stateful_alus": stage["meter_alus"]["nAlus"],
+    }
+
+
+TITLES = {
+    "sram": "SRAM blocks",
+    "tcam": "TCAM blocks",
+    "map_ram": "map RAMs",
+    "hash_bits": "hash bits",
+    "meter_alus": "meter, selector and stateful ALUs",
+    "stateful_alus": "of these stateful",
+    "statistics_alus": "statistics ALUs",
+    "gateways": "gateways",
+    "instructions": "instruction slots",
+    "tables": "logical tables",
+}
+
+
+def fit_table(root: Path) -> str:
+    """The table of docs/tofino.md, in Markdown, from the committed reports."""
+    reports = [json.loads((each.out(root) / REPORT).read_text()) for each in BUILDS]
+    lines = [row(["", *(f"{each['profile']}, {each['chip']}" for each in reports)])]
+    lines.append("|---|" + "---|" * len(reports))
+    lines.append(row(["stages", *(f"{each['stages']} of {chip_stages(each['chip'])}" for each in reports)]))
+    for name, title in TITLES.items():
+        lines.append(row([title, *(of_all(each, name) for each in reports)]))
+    for width in (8, 16, 32):
+        lines.append(row([f"{width}-bit containers", *(of_containers(each, width) for each in reports)]))
+    return "\n".join(lines) + "\n"
+
+
+def row(cells: Iterable[str]) -> str:
+    """One line of a Markdown table."""
+    return "| " + " | ".join(cells) + " |"
+
+
+def chip_stages(name: str) -> int:
+    """Stages of a pipe of the chip called `name`."""
+    return next(chip.stages for chip in (TOFINO_1, TOFINO_2) if chip.name == name)
+
+
+def of_all(report: dict[str, Any], name: str) -> str:
+    """`used of available` over all stages of the chip."""
+    used = sum(stage[name] for stage in report["by_stage"].values())
+    return f"{used} of {report['capacity_of_a_stage'][name] * chip_stages(report['chip'])}"
+
+
+def of_containers(report: dict[str, Any], width: int) -> str:
+    """`used of available` containers of a width, of every kind."""
+    kinds = [counts for kind, counts in report["containers"].items() if kind.endswith(f" {width}")]
+    return f"{sum(used for used, _ in kinds)} of {sum(units for _, units in kinds)}"
