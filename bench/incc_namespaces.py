@@ -78,8 +78,9 @@ class _Ranks:
                 rates = switch_counts.rates(before, await switch_counts.read(clients))
                 for process in self._processes:
                     await self._go(process)
-                if any([await process.wait() for process in self._processes]):
-                    raise RuntimeError("a rank has failed at its end")
+                for process in self._processes:
+                    if await process.wait():
+                        raise RuntimeError(f"a rank has failed at its end: {await self._problem(process)}")
         finally:
             for process in self._processes:
                 if process.returncode is None:
@@ -108,8 +109,11 @@ class _Ranks:
 
     async def _line(self, process: asyncio.subprocess.Process) -> bytes:
         assert process.stdout is not None
-        assert process.stderr is not None
         line = await process.stdout.readline()
         if not line:
-            raise RuntimeError(f"a rank has failed: {(await process.stderr.read()).decode()[-600:]}")
+            raise RuntimeError(f"a rank has failed: {await self._problem(process)}")
         return line
+
+    async def _problem(self, process: asyncio.subprocess.Process) -> str:
+        assert process.stderr is not None
+        return (await process.stderr.read()).decode()[-600:]

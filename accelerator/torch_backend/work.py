@@ -28,7 +28,10 @@ class InccWork(dist.Work):
         self.name = name
         self.outputs = list(outputs)
         self._timeout = timeout
-        self._future = torch.futures.Future()
+        # A future whose exception was set in Python is to C++ one that has a result, which DistributedDataParallel then
+        # takes for tensors and crashes. One whose callback raises has failed for both.
+        self._ended: torch.futures.Future = torch.futures.Future()
+        self._future = self._ended.then(self._outcome)
         self._finished = threading.Event()
         self._error: BaseException | None = None
 
@@ -42,10 +45,12 @@ class InccWork(dist.Work):
             self._complete()
 
     def _complete(self) -> None:
-        if self._error is None:
-            self._future.set_result(self.outputs)
-        else:
-            self._future.set_exception(self._failure(self._error))
+        self._ended.set_result(None)
+
+    def _outcome(self, _: torch.futures.Future) -> list[torch.Tensor]:
+        if self._error is not None:
+            raise self._failure(self._error)
+        return self.outputs
 
     def wait(self, timeout: timedelta = timedelta(0)) -> bool:
         """Blocks until the outputs are there. Raises DistBackendError if it fails or takes too long."""

@@ -135,6 +135,24 @@ def train(wrap: Callable[[nn.Module], nn.Module]) -> list[float]:
     return losses
 
 
+def uneven(group: Any) -> list[float]:
+    """Losses of ranks with batches of different sizes and numbers; those who are done shadow the others."""
+    torch.manual_seed(0)
+    model = DistributedDataParallel(nn.Linear(16, 4), process_group=group)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    rank, losses = dist.get_rank(), []
+    torch.manual_seed(1 + rank)
+    with model.join():
+        for step in range(4 + rank % 2):
+            inputs = torch.randn(8 if step < 3 else 1 + rank, 16)
+            optimizer.zero_grad()
+            loss = (model(inputs) - inputs[:, :4]).square().mean()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    return [*losses, *model.module.bias.tolist()]
+
+
 def main() -> None:
     dist.init_process_group("incc")
     rank, size = dist.get_rank(), dist.get_world_size()
@@ -145,6 +163,7 @@ def main() -> None:
     report["floats"] = floats(rank, gloo)
     groups = (dist.group.WORLD, gloo)
     report["ddp"] = [train(partial(DistributedDataParallel, process_group=group)) for group in groups]
+    report["uneven"] = [uneven(group) for group in groups]
     meshes = [DeviceMesh.from_group(group, "cpu") for group in groups]
     report["fsdp"] = [train(partial(fully_shard, mesh=mesh)) for mesh in meshes]
     with open(sys.argv[1].format(rank=rank), "w") as file:

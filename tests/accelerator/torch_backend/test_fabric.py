@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -54,8 +56,35 @@ def test_collectives_training_and_sharding_give_what_gloo_gives(control: Path, t
         # Of the largest sum: what each type rounds to, and the bound of float32 for four ranks (2^-26) besides.
         bounds = {"float64": 2**-50, "float32": 2**-23, "float16": 2**-10, "bfloat16": 2**-7}
         assert all(report["floats"][f"torch.{name}"] <= bound for name, bound in bounds.items()), report["floats"]
-        for incc, gloo in (report["ddp"], report["fsdp"]):
+        for incc, gloo in (report["ddp"], report["uneven"], report["fsdp"]):
             assert incc == pytest.approx(gloo, abs=1e-5)
+
+
+def test_a_rank_that_is_killed_while_training_is_named_to_the_others_at_once(control: Path, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "4", "OMP_NUM_THREADS": "1"}
+    own |= {"LISPFABRIC_CONTROL": str(control), "LISPFABRIC_DOMAIN": "training", "LISPFABRIC_ACCELERATORS": RANKS}
+    own |= {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "tests/accelerator/torch_backend/mortal.py", str(tmp_path / "report"), "2"]
+    ranks = [
+        subprocess.Popen(command, cwd=ROOT, env=own | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
+        for rank in range(4)
+    ]
+    try:
+        said = [process.communicate(timeout=120)[1] for process in ranks]
+    finally:
+        for process in ranks:
+            process.kill()
+    assert [process.returncode for process in ranks] == [0, 0, -signal.SIGKILL, 0], said
+    for rank in (0, 1, 3):
+        report = json.loads((tmp_path / f"report{rank}").read_text())
+        assert 2 <= report["steps"] <= 3
+        assert "acc5" in report["error"], report  # the victim's
+        assert "acc5" in report["afterwards"], report
+        assert report["seconds"] < 20  # a bound for the slowest machine; PyTorch's own time-out is half an hour
+        assert report["goodbye"] < 20
 
 
 def test_a_rank_without_an_accelerator_is_told_so(control: Path) -> None:
