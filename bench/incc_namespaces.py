@@ -16,7 +16,7 @@ from controller.p4rt.client import P4RuntimeClient
 from topologies.namespaces import NamespaceNetwork, namespace_fabric
 from topologies.topology_file import load
 
-_SECONDS = 60.0
+_SECONDS = 120.0
 
 
 async def compare(
@@ -76,6 +76,7 @@ class _Ranks:
                 before = await switch_counts.read(clients)
                 found = [json.loads(line) for line in await self._lines(go=True)]
                 rates = switch_counts.rates(before, await switch_counts.read(clients))
+                await self._lines(go=True)  # all are done, so nobody leaves while another one needs it
                 for process in self._processes:
                     await self._go(process)
                 for process in self._processes:
