@@ -162,7 +162,7 @@ def main() -> None:
     """Prints all tables."""
     asyncio.run(virtual(OCTETS))
     wall_clock()
-    print(f"\nWall clock, network namespaces and veth, {OCTETS} octets of float32, mean of {ITERATIONS}; times in ms")
+    print(f"\nWall clock, network namespaces and veth, {OCTETS} octets of float32; times in ms")
     if os.geteuid() != 0:
         print("NOT RUN: network namespaces need root")
         return
@@ -173,10 +173,9 @@ def main() -> None:
         if target == "bmv2" and not (os.environ.get("SIMPLE_SWITCH_GRPC") or shutil.which("simple_switch_grpc")):
             print("bmv2 NOT RUN: simple_switch_grpc is not on the PATH")
             continue
-        print(
-            f"{target}{'' if target == 'softswitch' else f' (mean of {ITERATIONS // 5})'}\nranks  INCC time  against 2  sent/data  repeats  gloo time  against 2  gloo/INCC"
-        )
         turns = ITERATIONS if target == "softswitch" else ITERATIONS // 5
+        print(f"{target}, mean of {turns}")
+        print("ranks  INCC time  against 2  sent/data  repeats  gloo time  against 2  gloo/INCC")
         asyncio.run(compare(FIGURE1, target, [ORDER[:ranks] for ranks in RANKS], OCTETS, turns, gloo=gloo))
 
 
