@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fabric.observe import figure1, observed
+from tests.fabric.observe import figure1
+from topologies.inprocess import Fabric
 from topologies.yaml_source import TopologyError
 
 PLACE = "accelerators:\n"
@@ -21,20 +22,21 @@ def effects(text: str) -> tuple[str, str]:
 async def test_a_lossy_link_loses_its_share_and_the_same_packets_each_time(tmp_path: Path, ends: str) -> None:
     received = []
     for _ in range(2):
-        async with observed(figure1(tmp_path, effects(f"{{between: {ends}, loss: 0.3, seed: 7}}"))) as fabric:
-            endpoint = fabric.fabric.endpoints["acc2"]
+        async with Fabric(figure1(tmp_path, effects(f"{{between: {ends}, loss: 0.3, seed: 7}}"))) as fabric:
+            endpoint = fabric.endpoints["acc2"]
             for number in range(200):
-                fabric.fabric.endpoints["acc1"].send_message(2, b"x", sequence=number)
-            await fabric.settle()
+                fabric.endpoints["acc1"].send_message(2, b"x", sequence=number)
+            await asyncio.sleep(0.05)
+            await fabric.converge()
             received.append([packet.sequence for packet in endpoint.received])
     assert received[0] == received[1]
     assert 110 <= len(received[0]) <= 170  # 140, give or take five standard deviations
 
 
 async def test_a_slow_link_delivers_later(tmp_path: Path) -> None:
-    async with observed(figure1(tmp_path, effects("{between: [A1, S-A], delay_ms: 200}"))) as fabric:
-        endpoint = fabric.fabric.endpoints["acc2"]
-        fabric.fabric.endpoints["acc1"].send_message(2, b"x")
+    async with Fabric(figure1(tmp_path, effects("{between: [A1, S-A], delay_ms: 200}"))) as fabric:
+        endpoint = fabric.endpoints["acc2"]
+        fabric.endpoints["acc1"].send_message(2, b"x")
         await asyncio.sleep(0.05)
         assert not endpoint.received
         arrived = asyncio.Event()
