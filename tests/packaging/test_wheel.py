@@ -25,7 +25,7 @@ def test_the_wheel_holds_what_a_fabric_needs_and_nothing_of_the_tests(wheel: Pat
     names = set(zipfile.ZipFile(wheel).namelist())
     compiled = [f"p4src/compiled/v1model/{file}" for file in ("fabric.json", "fabric.p4info.txtpb", "manifest.json")]
     shipped = [f"topologies/{file.name}" for file in (ROOT / "topologies").glob("*.yaml")]
-    assert {*compiled, *shipped, "p4/v1/p4runtime_pb2.py"} <= names
+    assert {*compiled, *shipped, "p4/v1/p4runtime_pb2.py", "controller/app/web.html"} <= names
     assert not [name for name in names if name.startswith(("tests/", "ptf_tests/", "bench/", "fuzz/"))]
 
 

@@ -45,10 +45,13 @@ class View:
     columns: Mapping[str, str | Callable[[Row], object]]
     empty: str
 
-    def show(self, rows: Json) -> None:
-        """The rows as a table."""
-        cells = ([row[of] if isinstance(of, str) else of(row) for of in self.columns.values()] for row in rows)
-        print_table(tuple(self.columns), cells, self.empty)
+    def rows(self, answer: Json) -> list[list[object]]:
+        """The cells of each row, in the order of the columns."""
+        return [[row[of] if isinstance(of, str) else of(row) for of in self.columns.values()] for row in answer]
+
+    def show(self, answer: Json) -> None:
+        """Prints a table."""
+        print_table(tuple(self.columns), self.rows(answer), self.empty)
 
 
 def _rlocs(row: Row) -> str:
