@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import partial
 
 from controller.lisp import (
-    CONTROL_PORT,
     Action,
     AuthenticationError,
     Datagram,
@@ -30,7 +29,7 @@ from controller.mapping.content import Content
 from controller.mapping.delivery import Channel, ChannelKey, Delivery, Flight, FlightKey
 from controller.mapping.machine import Event, NonceUse, Pace, Packing, Send, dropped
 from controller.mapping.registry import JointChange, MappingChange, joined
-from controller.mapping.state import MapServerState
+from controller.mapping.state import MapServerState, control_endpoint
 from controller.mapping.store import Subscription, SubscriptionKind, XtrKey
 
 
@@ -135,7 +134,7 @@ class Publisher:
     def acknowledge(self, datagram: Datagram, message: MapNotifyAck) -> Event:
         """Take a Map-Notify-Ack: it must fit a flight, and carry a MAC of that xTR's site."""
         eids = frozenset(record.key for record in message.records)
-        destination = Endpoint(datagram.source.address, CONTROL_PORT)
+        destination = control_endpoint(datagram.source.address)
         flight = self._delivery.find(FlightKey(destination, message.nonce, eids))
         if flight is None:
             return Event("map-notify-ack-ignored", {"source": str(datagram.source), "nonce": message.nonce})
@@ -279,9 +278,10 @@ class Publisher:
             self._member_nonces[xtr] = nonce
             return nonce
         # An xTR that once subscribed to one of these EIDs on its own knows nonces of that subscription.
-        held = [self._state.subscriptions.get(record.key, xtr) for record in records]
-        nonce = max(subscription.nonce, *(found.nonce for found in held if found is not None), 0) + 1
-        self._state.keep_subscription(replace(subscription, nonce=nonce))
+        get = self._state.subscriptions.get
+        held = [subscription, *(get(record.key, xtr) for record in records)]
+        nonce = max(found.nonce for found in held if found is not None) + 1
+        self._state.keep_subscription(subscription.at(nonce))
         return nonce
 
     def _launch(
@@ -307,7 +307,7 @@ class Publisher:
     def _endpoints(self, xtr: XtrKey, subscription: Subscription | None) -> tuple[Endpoint, ...]:
         """Where an xTR can be told, in the order in which that is tried."""
         if subscription is not None:
-            return tuple(Endpoint(rloc, CONTROL_PORT) for rloc in subscription.itr_rlocs)
+            return tuple(map(control_endpoint, subscription.itr_rlocs))
         endpoint = self._state.notify_endpoint(xtr)
         return (endpoint,) if endpoint is not None else ()
 

@@ -249,9 +249,24 @@ def _packed(source: Endpoint) -> bytes:
 
 def _subscription(change: Subscription) -> bytes:
     head = _SUBSCRIPTION.pack(change.nonce, _KINDS[change.kind], change.active)
-    rlocs = tuple(RlocRecord(address) for address in change.itr_rlocs)
-    muted = sorted(encode_request_record(RequestRecord.for_eid(eid)) for eid in change.muted)
-    return head + encode_eid_record(EidRecord(*change.eid.to_wire(), 0, rlocs)) + b"".join(muted)
+    if isinstance(change.eid.target, MacAddress):
+        return head + _subscribed(change.eid, change.itr_rlocs) + _muted(change.muted)
+    return head + _subscribed_no_mac(change.eid, change.itr_rlocs) + _muted(change.muted)
+
+
+def _subscribed(eid: Eid, itr_rlocs: tuple[IPAddress, ...]) -> bytes:
+    rlocs = tuple(RlocRecord(address) for address in itr_rlocs)
+    return encode_eid_record(EidRecord(*eid.to_wire(), 0, rlocs))
+
+
+@lru_cache(maxsize=1 << 14)
+def _subscribed_no_mac(eid: Eid, itr_rlocs: tuple[IPAddress, ...]) -> bytes:
+    """Remembered, for a publication changes the nonce alone; equal MAC addresses may have different AFIs."""
+    return _subscribed(eid, itr_rlocs)
+
+
+def _muted(eids: frozenset[Eid]) -> bytes:
+    return b"".join(sorted(encode_request_record(RequestRecord.for_eid(one)) for one in eids)) if eids else b""
 
 
 @lru_cache(maxsize=1 << 15)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
-from controller.lisp import Eid, Endpoint, Key
+from controller.lisp import Eid, Endpoint, IPAddress, Key
 from controller.lisp.constants import CONTROL_PORT
 from controller.mapping.config import MapServerConfig
 from controller.mapping.extranet import Extranets, imported_content
@@ -28,6 +29,12 @@ from controller.mapping.store import (
 from controller.mapping.subscriptions import Subscriptions
 
 _RESTORED_TOGETHER: Final = 32  # as many as a message brings at most; releasing one from a long lease is slow
+
+
+@lru_cache(maxsize=1 << 14)
+def control_endpoint(address: IPAddress) -> Endpoint:
+    """The control port of an address: one object as long as it is in use, so that a transport recognizes it."""
+    return Endpoint(address, CONTROL_PORT)
 
 
 class Account:
@@ -139,9 +146,9 @@ class MapServerState:
         """Where an xTR can be notified: the source RLOC of its last Map-Register, else its configured one."""
         latest = self._latest(xtr)
         if latest is not None:
-            return Endpoint(latest.source.address, CONTROL_PORT)
+            return control_endpoint(latest.source.address)
         known = self.sites.xtr(xtr)
-        return Endpoint(known.rlocs[0], CONTROL_PORT) if known else None
+        return control_endpoint(known.rlocs[0]) if known else None
 
     def _latest(self, xtr: XtrKey) -> Receipt | None:
         account = self._accounts.get(xtr)

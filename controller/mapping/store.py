@@ -135,6 +135,10 @@ class Subscription:
     active: bool = True
     muted: frozenset[Eid] = frozenset()
 
+    def at(self, nonce: int) -> Subscription:
+        """The same with another nonce."""
+        return Subscription(self.eid, self.xtr, self.kind, self.itr_rlocs, nonce, self.active, self.muted)
+
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
