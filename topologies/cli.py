@@ -83,7 +83,7 @@ def _accelerator(topology: Topology, name: str, option: str) -> IPAddress:
     return address
 
 
-@app.command()
+@app.command(epilog="Example: lispfabric check topologies/figure1.yaml")
 def check(file: Annotated[Path, typer.Argument(help="Topology file.")]) -> None:
     """Check a topology file; every mistake is named with its line and field."""
     topology = _load(file)
@@ -93,7 +93,7 @@ def check(file: Annotated[Path, typer.Argument(help="Topology file.")]) -> None:
     )
 
 
-@app.command()
+@app.command(epilog="Example: lispfabric run figure1 --from acc3 --to acc6")
 def run(
     file: Annotated[Path, typer.Argument(help="Topology file.")],
     source: Annotated[str, typer.Option("--from", help="Accelerator that speaks first.")] = "acc1",
@@ -175,7 +175,7 @@ def conformance() -> None:
     )
 
 
-@app.command()
+@app.command(epilog="Example: lispfabric device topologies/figure1.yaml D3")
 def device(
     file: Annotated[Path, typer.Argument(help="Topology file.")],
     switch: Annotated[str, typer.Argument(help="Name of a switch.")],

@@ -41,7 +41,7 @@ class Version(StrEnum):
     IPV6 = "6"
 
 
-@app.command()
+@app.command(epilog="Example: lispfabric topology schema -o topology.schema.json")
 def schema(output: Annotated[Path | None, _OUTPUT] = None) -> None:
     """Print the JSON schema of topology files, for editors and other programs."""
     from topologies.schema import Topology
@@ -50,7 +50,7 @@ def schema(output: Annotated[Path | None, _OUTPUT] = None) -> None:
     _write(json.dumps(content, indent=2) + "\n", output)
 
 
-@app.command("generate")
+@app.command("generate", epilog="Example: lispfabric topology generate --pods 16 --accelerators 1024 -o large.yaml")
 def generate_file(
     name: Annotated[str, typer.Option(help="Name of the topology.")] = "generated",
     pods: Annotated[int, typer.Option(help="PoDs.")] = 4,

@@ -71,8 +71,8 @@ def xtr(
 
 def add_to(app: typer.Typer) -> None:
     """Make the commands part of an application."""
-    app.command("map-server")(map_server)
-    app.command("xtr")(xtr)
+    app.command("map-server", epilog="Example: lispfabric map-server -c pod-a.yaml --workers 2")(map_server)
+    app.command("xtr", epilog="Example: lispfabric xtr -c a1.yaml --switch 127.0.0.1:9559")(xtr)
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
