@@ -246,13 +246,12 @@ def test_a_port_that_a_branch_was_planned_with_fails_before_it_is_there() -> Non
     manager.create("g", "out", members=fabric.names)
     for member in fabric.names:
         switches.take(manager.join("g", member))
-    switches.carry_out()  # cleared
-    (filling,) = switches.waiting
-    root = next(order for order in filling.orders if order.branch.parent is None)
-    port = root.branch.nodes[0].port
-    peer, far = fabric.links[root.switch][port - 1]
-    switches.take(manager.port_status(root.switch, port, up=False))
-    switches.take(manager.port_status(peer, far, up=False))
+    (clearing,) = switches.waiting
+    root = next(order for order in clearing.orders if order.branch.parent is None)
+    peers = [peer for peer, _ in fabric.links[root.switch]]
+    child = next(one for one in root.branch.nodes if peers[one.port - 1] in ("F1", "F2"))
+    spine = peers[child.port - 1]
+    switches.take(manager.port_status(child.switch, fabric.port(child.switch, spine), up=False))
     switches.settle()
     switches.check_idle()
 
@@ -274,6 +273,40 @@ def test_a_late_member_is_expected_from_the_least_number_on() -> None:
     for wrong in (0, 4):
         with pytest.raises(InccError, match=f"at_least = {wrong}: must be 1 to 3, the group's size"):
             manager.create("h", "out", size=3, at_least=wrong)
+
+
+def test_slots_of_a_group_that_was_being_taken_down_are_free_after_a_restart() -> None:
+    fabric, manager, switches = rig()
+    form(manager, switches, "g", "up", ["A1.1"])
+    switches.take(manager.leave("g", "A1.1"))  # its entries are to be removed
+    another = fabric.manager()
+    switches.restart(another)
+    switches.settle()
+    assert another.group("g").state == "gathering"
+    assert not another.slot_ranges("A1")
+    switches.check_idle()
+
+
+def test_a_group_that_all_have_left_is_forgotten_by_its_switches() -> None:
+    _, manager, switches = rig()
+    form(manager, switches, "g", "up", ["A1.1", "A2.1"])
+    for member in ("A1.1", "A2.1"):
+        switches.take(manager.leave("g", member))
+    switches.settle()
+    assert switches.closed == set()
+    switches.check_idle()
+
+
+def test_slots_that_two_groups_were_kept_with_are_given_once() -> None:
+    fabric, manager, switches = rig()
+    form(manager, switches, "g", "up", ["A1.1"])
+    (record,) = manager.records()
+    for first in (0, 32, -32):
+        other = replace(record, name="h", number=2, eid=1007, slots_at={"A1": record.slots_at["A1"] + first})
+        another = fabric.manager()
+        assert another.restore(GroupSnapshot((record, other))) == []
+        assert list(another.slot_ranges("A1")) == [1]
+        assert list(another.adoptable()) == ["g"]
 
 
 def test_an_emptied_switch_begins_its_groups_anew_and_no_others() -> None:
