@@ -43,6 +43,7 @@ _RET: Final = 0x06
 _RET_A: Final = 0x16
 
 _AFI_IPV4, _AFI_IPV6, _AFI_LCAF = 1, 2, 16387
+_AFI_MACS: Final = (6, 16389)
 _LCAF_HEADER: Final = 8  # octets with the AFI; the length of the rest stands in the last two of them
 _LCAF_TYPES: Final = (2, 9)  # instance-ID and multicast info: both begin with 32 bits of instance-ID
 _UDP: Final = 17
@@ -173,18 +174,22 @@ def _pass_request() -> list[Instruction]:
 
 
 def _pass_address() -> list[Instruction]:
-    """X goes over an address: none, IPv4, IPv6 or any LCAF. With another, the program ends."""
+    """X goes over an address: none, IPv4, IPv6, MAC or any LCAF. With another, the program ends."""
     return [
         (_LDH_X, 0, 0, 0),
-        (_JEQ, 10, 0, 0),
-        (_JEQ, 6, 0, _AFI_IPV4),
-        (_JEQ, 7, 0, _AFI_IPV6),
+        (_JEQ, 14, 0, 0),
+        (_JEQ, 8, 0, _AFI_IPV4),
+        (_JEQ, 11, 0, _AFI_IPV6),
+        (_JEQ, 8, 0, _AFI_MACS[0]),
+        (_JEQ, 7, 0, _AFI_MACS[1]),
         (_JEQ, 1, 0, _AFI_LCAF),
         (_RET, 0, 0, 0),
         (_LDH_X, 0, 0, _LCAF_HEADER - 2),
         (_ADD, 0, 0, _LCAF_HEADER - 2),
-        (_JA, 0, 0, 3),
+        (_JA, 0, 0, 5),
         (_LD, 0, 0, 4),
+        (_JA, 0, 0, 3),
+        (_LD, 0, 0, 6),
         (_JA, 0, 0, 1),
         (_LD, 0, 0, 16),
         (_ADD, 0, 0, 2),

@@ -15,8 +15,11 @@ from controller.app.steering import open_steered_sockets
 from controller.lisp import (
     CONTROL_PORT,
     DecodeError,
+    DistinguishedName,
     Ecm,
+    Eid,
     Endpoint,
+    MacAddress,
     MapNotify,
     MapNotifyAck,
     MapRegister,
@@ -114,6 +117,13 @@ def test_messages_reach_the_socket_of_their_instance(group: tuple[socket.socket,
 @given(payload=st.binary(max_size=120))
 def test_no_datagram_is_lost_by_what_it_contains(group: tuple[socket.socket, ...], payload: bytes) -> None:
     assert 0 <= steered(group, payload) < COUNT
+
+
+@pytest.mark.parametrize("afi", [6, 16389])
+def test_a_mac_address_as_source_eid_is_passed(group: tuple[socket.socket, ...], afi: int) -> None:
+    wanted = RequestRecord.for_eid(Eid(COUNT + 1, DistinguishedName("acc1")))
+    payload = encode(MapRequest(1, (SENDER,), (wanted,), MacAddress(bytes(range(6)), afi)))
+    assert steered(group, payload) == expected(payload) == 1
 
 
 def test_a_group_does_not_join_another() -> None:
