@@ -75,6 +75,19 @@ def test_a_member_that_lost_what_it_knew_is_noticed() -> None:
         outcome(works[0])
 
 
+def test_a_member_that_is_further_behind_than_can_be_is_noticed() -> None:
+    """By more than its slots, though what it lacks is still known."""
+    world = World([3], slots=8)
+    everybody(world, lambda member: member.all_reduce(np.ones(5000, np.int32)))
+    world.cores[1]._low -= 10
+    world.form(2)
+    for member in members(world):
+        member.barrier()
+    world.run(seconds=1)
+    assert isinstance(world.cores[0].error, MemberLostError)
+    assert "completed 69 chunks, this one 79" in str(world.cores[0].error)
+
+
 @pytest.mark.parametrize("first_round", [65520, 65534, 32760])
 def test_rounds_wrap(first_round: int) -> None:
     world = World([2, 2], first_round=first_round, slots=4, faults=Faults(0.1, 0.1, 0.1))
