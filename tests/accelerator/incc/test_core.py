@@ -160,10 +160,10 @@ def test_death_fails_everything_under_way_and_names_who() -> None:
 
 
 def test_a_cancelled_collective_goes_on_for_the_others() -> None:
-    world = World([2])
-    mine = np.ones(5000, np.int32)
+    world, count = World([2]), 64 * 600  # more chunks than are built ahead
+    mine = np.ones(count, np.int32)
     first = Member(world, 0).all_reduce(mine, out=mine)
-    second = Member(world, 1).all_reduce(np.ones(5000, np.int32))
+    second = Member(world, 1).all_reduce(np.ones(count, np.int32))
     world.run(until=lambda: world.now > 0.0005)
     first.abandon()
     mine[:] = 7
