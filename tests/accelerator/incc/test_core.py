@@ -335,6 +335,29 @@ def test_a_late_answer_to_what_was_sent_first_is_none_to_the_repeat() -> None:
     assert world.cores[0].snapshot().window == 64
 
 
+def test_an_answer_restarts_the_time_of_the_others() -> None:
+    """RFC 6298 section 5.3: what comes one by one, late, is not repeated one by one."""
+    world = World([2], slots=64, per_packet=5e-4)
+    everybody(world, lambda member: member.all_reduce(np.ones(64, np.int32)))
+    works = [Member(world, 0).all_reduce(np.ones(64 * 32, np.int32))]
+    world.run(seconds=0.015, until=lambda: False)
+    works.append(Member(world, 1).all_reduce(np.ones(64 * 32, np.int32)))
+    for _ in range(30):
+        world.run(seconds=5e-4, until=lambda: False)
+        deadline = world.cores[0].next_deadline()
+        assert deadline is None or deadline > world.now
+    world.run()
+    assert all((outcome(work) == 2).all() for work in works)
+    assert world.cores[0].snapshot().repeated == 0
+
+
+def test_exponents_are_agreed_no_further_ahead_than_there_are_chunks() -> None:
+    """A member that sent more than others would have to wait for them."""
+    world = World([2], slots=8)
+    assert [member.all_reduce(np.ones(64 * 3, np.float32)).chunks for member in members(world)] == [6, 6]
+    assert [member.all_reduce(np.ones(64 * 30, np.float32)).chunks for member in members(world)] == [38, 38]
+
+
 def test_the_answer_to_one_repeat_tells_that_the_others_were_lost() -> None:
     """All results of a window are lost on the way to one member."""
     world = World([2, 2], slots=64)
