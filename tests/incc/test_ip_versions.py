@@ -45,6 +45,7 @@ async def test_groups_of_both_versions(tmp_path: Path, eids: int, underlay: int)
         await fabric.converge()
         reply = await ask(fabric, f"SU-MS-{root.pod}", Eid.of(IID, str(view.eid)))
         assert rlocs(fabric, reply) == [view.root]
+        assert rlocs(fabric, await ask(fabric, f"SU-MS-{root.pod}", Eid.of(IID + 1, str(view.eid)))) == []
 
         await kill(members[3])
         await go_on(members[:3], 3)

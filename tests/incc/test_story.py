@@ -18,7 +18,7 @@ from topologies.inprocess import Fabric
 NAMES = tuple(f"acc{number}" for number in range(1, 9))
 
 
-@pytest.mark.requirement("GEN-9")
+@pytest.mark.requirement("GEN-9", partial=True)
 async def test_the_library_reduces_and_goes_on_after_a_lost_leaf() -> None:
     async with Fabric(figure1()) as fabric:
         console = Console(record=True, width=200)
