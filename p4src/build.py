@@ -43,19 +43,19 @@ def compiler() -> str:
     return found
 
 
-def compile_v1model(out: Path, root: Path = HERE) -> str:
-    """Compiles the v1model program into `out` (fabric.json, fabric.p4info.txtpb); returns p4c's version."""
+def compile_v1model(out: Path, root: Path = HERE, program: str = "v1model/fabric.p4") -> str:
+    """Compiles a program for v1model into `out` (fabric.json, fabric.p4info.txtpb); returns p4c's version."""
     p4c = compiler()
     out.mkdir(parents=True, exist_ok=True)
     # Compiled from within the source folder, so that the source locations in the JSON are relative to it.
     command = [p4c, "--std", "p4-16", "--p4runtime-files", str(out / "fabric.p4info.txtpb")]
     if include := os.environ.get("P4C_INCLUDE"):
         command += ["-I", include]
-    command += ["-o", str(out / "fabric.json"), "v1model/fabric.p4"]
+    command += ["-o", str(out / "fabric.json"), program]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     sys.stderr.write(done.stderr)
     if done.returncode:
-        raise BuildError(f"{p4c} failed with exit code {done.returncode} on v1model/fabric.p4")
+        raise BuildError(f"{p4c} failed with exit code {done.returncode} on {program}")
     version = subprocess.run([p4c, "--version"], capture_output=True, text=True, check=True)
     return (version.stdout + version.stderr).split("Version", 1)[-1].strip()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from p4.v1 import p4runtime_pb2
 
+from controller.p4rt import tofino
 from controller.p4rt.errors import P4InfoError
 from controller.p4rt.p4info import P4Info
 
@@ -25,7 +26,8 @@ class Pipeline:
     """P4Info and what the target executes.
 
     Attributes:
-        device_config: what the compiler made for the target; bmv2: the JSON.
+        device_config: what the compiler made for the target; bmv2: the JSON; Tofino:
+            see tofino.py.
         cookie: 64 bits the switch keeps with the pipeline, by which it is recognized.
     """
 
@@ -42,7 +44,13 @@ class Pipeline:
 
     @classmethod
     def from_files(cls, p4info: Path | str, device_config: Path | str) -> Pipeline:
-        """Read a pipeline; raises P4InfoError if a file cannot be read or the P4Info is malformed."""
+        """Read a pipeline; raises P4InfoError if a file cannot be read or the P4Info is malformed.
+
+        A device configuration that ends with ".conf" is the description of a program for Tofino, which becomes the
+        message that Stratum takes (tofino.py); of any other the octets are sent as they are.
+        """
+        if Path(device_config).suffix == tofino.CONF_SUFFIX:
+            return cls.make(P4Info.from_file(p4info), tofino.stratum_config(device_config))
         try:
             config = Path(device_config).read_bytes()
         except OSError as error:

@@ -37,8 +37,8 @@
 #define DIRECT_METER(name) DirectMeter(MeterType_t.BYTES) name;
 #define READ_METER(name, result) result = (color_t) name.execute();
 
-// Children of one collective: as many as fit beside a round in a pair of 32-bit register cells.
-typedef bit<32> child_set_t;
+// Children of one collective: a register cell has 32 bits, and one of them is for something else.
+typedef bit<31> child_set_t;
 
 #define RANDOM_SOURCE(name, bits) Random<bit<bits>>() name;
 #define RANDOM(name, result, most) result = name.get();

@@ -136,8 +136,8 @@ control CollectiveSets(inout headers_t hdr, out collective_program_t program) {
             (collective_step_t.VISIT, TURN_SAME, _, _, _)                          : visit(collective_visit_t.ADDED);
             (collective_step_t.RESULT, TURN_SAME, 0 &&& CHILDREN, _, _)            : visit_full(collective_visit_t.READ);
             (collective_step_t.REPLACE, TURN_SAME, _, _, _)                        : visit_full(collective_visit_t.REPLACED);
-            (collective_step_t.HARVEST, TURN_SAME, 0, _, _)                        : harvest_values();
-            (collective_step_t.HARVEST, TURN_SAME, COLLECTIVE_VALUES_BIT, _, _)    : harvest_nothing();
+            (collective_step_t.HARVEST, TURN_SAME, 0 &&& CHILDREN, BRINGS_VALUES, _) : harvest_values();
+            (collective_step_t.HARVEST, TURN_SAME, 0 &&& CHILDREN, _, _)           : harvest_nothing();
         }
         size = 80;
     }
@@ -160,7 +160,8 @@ control CollectiveSets(inout headers_t hdr, out collective_program_t program) {
         const entries = {
             (collective_step_t.VISIT, TURN_LATER, _, BRINGS_VALUES, _)                 : run(PROGRAM_WRITE);
             (collective_step_t.REPLACE, TURN_SAME, _, BRINGS_VALUES, _)                : run(PROGRAM_WRITE);
-            (collective_step_t.HARVEST, TURN_SAME, 0, _, _)                            : run(PROGRAM_HARVEST);
+            (collective_step_t.HARVEST, TURN_SAME, 0 &&& CHILDREN, BRINGS_VALUES, _)   : run(PROGRAM_HARVEST);
+            (collective_step_t.CLEAR, _, _, _, _)                                      : run(PROGRAM_WRITE);
             (collective_step_t.VISIT, TURN_SAME, 0 &&& CHILDREN, _, _)                 : run(PROGRAM_NONE);
             EACH_CHILD(KNOWN_CHANGES_NOTHING)
             (collective_step_t.VISIT, TURN_SAME, BRINGS_VALUES, BRINGS_VALUES, _)      : run(PROGRAM_WRITE);

@@ -3,7 +3,7 @@
 #ifndef FABRIC_TNA_COLLECTIVE_KEEPING_P4_
 #define FABRIC_TNA_COLLECTIVE_KEEPING_P4_
 
-// Purpose, scale, flags, and whether the parent's result is there. A pass that combines learns the purpose, one that
+// Purpose, scale, flags, whether there are values, and whether the parent's result is there. A pass that combines learns the purpose, one that
 // harvests the rest: a stateful ALU of Tofino 1 has one result.
 control CollectiveKeeping(inout headers_t hdr) {
     // What the slot is for, and beside it the flag that somebody thought otherwise.
@@ -11,6 +11,7 @@ control CollectiveKeeping(inout headers_t hdr) {
     SALU_REGISTER(collective_scales, int<32>, 0)
     SALU_REGISTER(collective_overflows, bit<8>, 0)
     SALU_REGISTER(collective_results, bit<8>, 0)
+    SALU_REGISTER(collective_held, bit<8>, 0)
 
     SALU_PAIR_PROGRAM(set_purpose, collective_purposes, bit<32>,
         value.lo = hdr.work.purpose;
@@ -53,6 +54,15 @@ control CollectiveKeeping(inout headers_t hdr) {
     SALU_PROGRAM(see_result, collective_results, bit<8>, bit<8>,
         rv = value;)
 
+    SALU_PROGRAM(set_held, collective_held, bit<8>, bit<8>,
+        value = hdr.work.held;
+        rv = value;)
+    SALU_PROGRAM(join_held, collective_held, bit<8>, bit<8>,
+        value = value | hdr.work.held;
+        rv = value;)
+    SALU_PROGRAM(see_held, collective_held, bit<8>, bit<8>,
+        rv = value;)
+
     action purpose_first()   { SALU_RUN(set_purpose, hdr.work.purpose) }
     action purpose_joins()   { SALU_RUN(agree_purpose, hdr.work.purpose) }
     action purpose_read()    { SALU_RUN(see_purpose, hdr.work.purpose) }
@@ -66,6 +76,7 @@ control CollectiveKeeping(inout headers_t hdr) {
         actions = { purpose_first; purpose_joins; purpose_read; purpose_differs; NoAction; }
         const default_action = NoAction();
         const entries = {
+            (collective_step_t.RESULT, _)    : NoAction();      // that is not for the packet to have
             (collective_step_t.HARVEST, collective_visit_t.READ) : purpose_differs();
             (_, collective_visit_t.TAKEN)    : purpose_first();
             (_, collective_visit_t.REPLACED) : purpose_first();
@@ -80,16 +91,20 @@ control CollectiveKeeping(inout headers_t hdr) {
     action scale_read()  { int<32> scale; SALU_RUN(see_scale, scale) hdr.incc.scale = (bit<32>) scale; }
 
     @hidden table scales {
-        key = { hdr.work.visit : exact; }
+        key = {
+            hdr.work.step  : ternary;
+            hdr.work.visit : ternary;
+        }
         actions = { scale_first; scale_joins; scale_read; NoAction; }
         const default_action = NoAction();
         const entries = {
-            collective_visit_t.TAKEN    : scale_first();
-            collective_visit_t.REPLACED : scale_first();
-            collective_visit_t.ADDED    : scale_joins();
-            collective_visit_t.READ     : scale_read();
+            (collective_step_t.RESULT, _)    : NoAction();
+            (_, collective_visit_t.TAKEN)    : scale_first();
+            (_, collective_visit_t.REPLACED) : scale_first();
+            (_, collective_visit_t.ADDED)    : scale_joins();
+            (_, collective_visit_t.READ)     : scale_read();
         }
-        size = 4;
+        size = 8;
     }
 
     action overflow_first()  { SALU_RUN(set_overflow, hdr.work.overflow) }
@@ -97,16 +112,20 @@ control CollectiveKeeping(inout headers_t hdr) {
     action overflow_read()   { SALU_RUN(see_overflow, hdr.work.overflow) }
 
     @hidden table overflows {
-        key = { hdr.work.visit : exact; }
+        key = {
+            hdr.work.step  : ternary;
+            hdr.work.visit : ternary;
+        }
         actions = { overflow_first; overflow_joins; overflow_read; NoAction; }
         const default_action = NoAction();
         const entries = {
-            collective_visit_t.TAKEN    : overflow_first();
-            collective_visit_t.REPLACED : overflow_first();
-            collective_visit_t.ADDED    : overflow_joins();
-            collective_visit_t.READ     : overflow_read();
+            (collective_step_t.RESULT, _)    : NoAction();
+            (_, collective_visit_t.TAKEN)    : overflow_first();
+            (_, collective_visit_t.REPLACED) : overflow_first();
+            (_, collective_visit_t.ADDED)    : overflow_joins();
+            (_, collective_visit_t.READ)     : overflow_read();
         }
-        size = 4;
+        size = 8;
     }
 
     action result_absent()  { SALU_RUN(drop_result, hdr.work.result) }
@@ -125,7 +144,29 @@ control CollectiveKeeping(inout headers_t hdr) {
         size = 4;
     }
 
+    action held_first() { SALU_RUN(set_held, hdr.work.held) }
+    action held_joins() { SALU_RUN(join_held, hdr.work.held) }
+    action held_read()  { SALU_RUN(see_held, hdr.work.held) }
+
+    @hidden table held {
+        key = {
+            hdr.work.step  : ternary;
+            hdr.work.visit : ternary;
+        }
+        actions = { held_first; held_joins; held_read; NoAction; }
+        const default_action = NoAction();
+        const entries = {
+            (collective_step_t.RESULT, _)    : NoAction();
+            (_, collective_visit_t.TAKEN)    : held_first();
+            (_, collective_visit_t.REPLACED) : held_first();
+            (_, collective_visit_t.ADDED)    : held_joins();
+            (_, collective_visit_t.READ)     : held_read();
+        }
+        size = 8;
+    }
+
     apply {
+        held.apply();
         purposes.apply();
         scales.apply();
         overflows.apply();

@@ -23,23 +23,23 @@ control CollectiveBegin(inout headers_t hdr, inout metadata_t meta) {
         hdr.work.origin = ORIGIN_WORK;
         hdr.work.step = step;
         hdr.work.visit = collective_visit_t.NONE;
+        hdr.work.outcome = collective_outcome_t.NONE;
         hdr.work.kind = meta.payload.kind;
         hdr.work.overflow = hdr.incc.flags & COLLECTIVE_OVERFLOW;
         hdr.work.result = 0;
         hdr.work.full = 0;
         hdr.work.repeated = 0;
         hdr.work.asks = 0;
-        hdr.work.values = ~hdr.incc.flags[0:0];
         hdr.work.terminated = (bit<1>) meta.terminated;
         hdr.work.rloc_is_ipv6 = (bit<1>) meta.collective.peer_is_ipv6;
         hdr.work.reorder = (bit<1>) meta.payload.reorder;
         hdr.work.cell = meta.collective.cell[15:0];
         hdr.work.replica = meta.collective.replica;
         hdr.work.round = hdr.incc.round ++ 16w0;
-        hdr.work.child = ~hdr.incc.flags[0:0] ++ meta.collective.child;
-        hdr.work.rest = hdr.incc.flags[0:0] ++ (meta.collective.everyone ^ meta.collective.child);
+        hdr.work.child = (bit<32>) meta.collective.child;
+        hdr.work.rest = (bit<32>) meta.collective.everyone;
         hdr.work.selector = SELECT_FIRST;
-        hdr.work.purpose = (hdr.incc.flags & COLLECTIVE_MISMATCH) ++ hdr.incc.operation ++ hdr.incc.signature;
+        hdr.work.purpose = 8w0 ++ hdr.incc.operation ++ hdr.incc.signature;
         hdr.work.mismatch = 0;
         hdr.work.hash = meta.payload.hash;
         hdr.work.ingress_port = meta.ingress_port;
@@ -51,6 +51,26 @@ control CollectiveBegin(inout headers_t hdr, inout metadata_t meta) {
         hdr.work.eid = meta.payload.dst;
         hdr.work.rloc = meta.source_rloc;
         hdr.work.own_rloc = meta.collective.own_rloc;
+    }
+
+    action leave_rest() {
+        hdr.work.rest = hdr.work.rest ^ hdr.work.child;
+    }
+
+    action with_values() {
+        hdr.work.values = 1;
+        hdr.work.held = 1;
+        hdr.work.child = hdr.work.child | COLLECTIVE_VALUES_BIT;
+    }
+
+    action without_values() {
+        hdr.work.values = 0;
+        hdr.work.held = 0;
+        hdr.work.rest = hdr.work.rest | COLLECTIVE_VALUES_BIT;
+    }
+
+    action taint() {
+        hdr.work.purpose = hdr.work.purpose | COLLECTIVE_TAINT;
     }
 
     action select_second() {
@@ -83,6 +103,15 @@ control CollectiveBegin(inout headers_t hdr, inout metadata_t meta) {
         } else {
             order(collective_step_t.VISIT);
         }
+        leave_rest();
+        if (hdr.incc.flags & COLLECTIVE_EMPTY == 0) {
+            with_values();
+        } else {
+            without_values();
+        }
+        if (hdr.incc.flags & COLLECTIVE_MISMATCH != 0) {
+            taint();
+        }
         if (hdr.incc.operation == collective_operation_t.XOR) {
             select_second();
         }
@@ -103,7 +132,7 @@ control CollectivePass(inout headers_t hdr) {
     collective_program_t program = PROGRAM_NONE;
 
     apply {
-        complement.apply(hdr, hdr.work.step, collective_outcome_t.NONE);
+        complement.apply(hdr, hdr.work.step, hdr.work.outcome);
         sets.apply(hdr, program);
         values.apply(hdr, program);
     }
@@ -160,12 +189,21 @@ control CollectiveResume(inout headers_t hdr, inout metadata_t meta) {
         repeat(collective_step_t.HARVEST);
         hdr.work.selector = SELECT_READ;
         hdr.work.asks = asks;
+        hdr.work.child = 0;
     }
 
     // The cell is the result's from now on.
     action replace() {
         repeat(collective_step_t.REPLACE);
-        hdr.work.rest = (~hdr.work.values) ++ 31w0;
+        hdr.work.rest = 0;
+    }
+
+    action fetch_values() {
+        hdr.work.child = COLLECTIVE_VALUES_BIT;
+    }
+
+    action replace_by_nothing() {
+        hdr.work.rest = COLLECTIVE_VALUES_BIT;
     }
 
     action done(collective_visit_t visit, bit<1> full, bit<1> has_result) {
@@ -217,12 +255,11 @@ control CollectiveResume(inout headers_t hdr, inout metadata_t meta) {
     action tell() {
         hdr.incc.operation = (collective_operation_t) hdr.work.purpose[23:16];
         hdr.incc.signature = hdr.work.purpose[15:0];
-        hdr.incc.flags = hdr.work.purpose[31:24] | hdr.work.overflow;
+        hdr.incc.flags = hdr.work.overflow;
     }
 
     action tell_mismatch() {
-        hdr.incc.flags = hdr.incc.flags | hdr.work.mismatch[7:0];
-        hdr.work.setInvalid();
+        hdr.incc.flags = hdr.incc.flags | COLLECTIVE_MISMATCH;
     }
 
     apply {
@@ -230,11 +267,21 @@ control CollectiveResume(inout headers_t hdr, inout metadata_t meta) {
         if (meta.collective.outcome == collective_outcome_t.NONE && hdr.work.step != collective_step_t.CLEAR) {
             FABRIC_DROP_COLLECTIVE(meta, NOT_A_MEMBER)      // the group has ended in the meantime
         } else if (again) {
+            if (hdr.work.step == collective_step_t.HARVEST && hdr.work.held == 1) {
+                fetch_values();
+            }
+            if (hdr.work.step == collective_step_t.REPLACE && hdr.work.values == 0) {
+                replace_by_nothing();
+            }
             FABRIC_FORWARD(meta)
         } else {
             tell();
-            tell_mismatch();
+            if (hdr.work.mismatch != 0 || hdr.work.purpose & COLLECTIVE_TAINT != 0) {
+                tell_mismatch();
+            }
+            WORK_IS_DONE(hdr)
             outcome.apply(hdr, meta);
+            meta.terminated = false;        // nothing of a tunnel is left to be taken off
         }
     }
 }

@@ -61,6 +61,7 @@ struct collective_sums_t {
     }
 
 #define APPLY_VALUE(n) value_##n.apply();
+#define ZERO(n)        hdr.incc_values.v##n = 0;
 #define NO_SUM(n)      sums.sum##n = 0;
 #define COMPLEMENT(n)  hdr.incc_values.v##n = ~hdr.incc_values.v##n;
 
@@ -92,13 +93,19 @@ control CollectiveComplement(inout headers_t hdr, in collective_step_t step, in 
         EACH_VALUE(COMPLEMENT)
     }
 
+    // For a cell that is cleared: no group finds values of the one before.
+    action zero() {
+        hdr.incc_values.setValid();
+        EACH_VALUE(ZERO)
+    }
+
     @hidden table turn_over {
         key = {
             step               : ternary;
             outcome            : ternary;
             hdr.incc.operation : ternary;
         }
-        actions = { complement; NoAction; }
+        actions = { complement; zero; NoAction; }
         const default_action = NoAction();
         const entries = {
             (collective_step_t.VISIT, _, collective_operation_t.MAXIMUM)        : complement();
@@ -107,7 +114,7 @@ control CollectiveComplement(inout headers_t hdr, in collective_step_t step, in 
             (collective_step_t.REPLACE, _, collective_operation_t.OR)           : complement();
             (collective_step_t.HARVEST, _, _)                                   : NoAction();
             (collective_step_t.RESULT, _, _)                                    : NoAction();
-            (collective_step_t.CLEAR, _, _)                                     : NoAction();
+            (collective_step_t.CLEAR, _, _)                                     : zero();
             (_, collective_outcome_t.NONE, _)                                   : NoAction();
             (_, _, collective_operation_t.MAXIMUM)                              : complement();
             (_, _, collective_operation_t.OR)                                   : complement();

@@ -2,7 +2,9 @@
 #ifndef FABRIC_TNA_COLLECTIVE_WORK_P4_
 #define FABRIC_TNA_COLLECTIVE_WORK_P4_
 
-const bit<8> ORIGIN_WORK = 2;       // first octet, as in bridge.p4
+// First octet, as in bridge.p4: between passes; before the copies of a result.
+const bit<8> ORIGIN_WORK   = 2;
+const bit<8> ORIGIN_RESULT = 3;
 
 typedef bit<16> cell_t;             // index of a cell
 
@@ -40,28 +42,40 @@ const bit<32> SELECT_FIRST  = 0;    // minimum; and
 const bit<32> SELECT_SECOND = 1;    // exclusive or
 const bit<32> SELECT_READ   = 2;    // none, only read
 
+// In the purpose: whoever contributes has been told already that not all have the same.
+const bit<32> COLLECTIVE_TAINT = 0x04000000;
+
 header work_h {
-    bit<8>             origin;          // ORIGIN_WORK
+    bit<8>             origin;
     collective_step_t  step;
     collective_visit_t visit;           // what the pass has done
+    collective_outcome_t outcome;       // ORIGIN_RESULT
     payload_kind_t     kind;
     bit<8>             overflow;        // flags of the packet, then of the cell
+    bit<8>             held;            // 1: the packet brings values; then: the cell has some
     bit<8>             result;          // 1: the cell has the parent's
+    // Each flag in an octet of its own: what shares one has to be made by one action alone.
+    @padding bit<7>    pad0;
     bit<1>             full;
+    @padding bit<7>    pad1;
     bit<1>             repeated;
+    @padding bit<7>    pad2;
     bit<1>             asks;            // the packet was a repeat: only its sender gets an answer
+    @padding bit<7>    pad3;
     bit<1>             values;          // they follow
+    @padding bit<7>    pad4;
     bit<1>             terminated;
+    @padding bit<7>    pad5;
     bit<1>             rloc_is_ipv6;
+    @padding bit<7>    pad6;
     bit<1>             reorder;
-    @padding bit<1>    pad;
     cell_t             cell;
     replica_id_t       replica;
     bit<32>            round;           // in the high half
     bit<32>            child;
     bit<32>            rest;            // everyone else
     bit<32>            selector;
-    bit<32>            purpose;         // flag MISMATCH (8 bits), operation (8), signature (16); of the packet, then of the cell
+    bit<32>            purpose;         // COLLECTIVE_TAINT, operation, signature; of the packet, then of the cell
     bit<32>            mismatch;        // flag, of the cell
     flow_hash_t        hash;
     fabric_port_t      ingress_port;

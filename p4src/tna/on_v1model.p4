@@ -4,6 +4,7 @@
 #define FABRIC_ON_V1MODEL
 #define COLLECTIVE_PORT 509
 #define FIELDS_OF_PASS 2
+#define WORK_IS_DONE(hdr) hdr.work.setInvalid();
 #define INSTANCE_RECIRCULATED 4
 
 #include "../v1model/fabric.p4"
