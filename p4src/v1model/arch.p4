@@ -64,6 +64,10 @@ typedef bit<64> child_set_t;
 #define ARCHITECTURE_HEADERS work_h work;
 #define IS_RESUMED(hdr) hdr.work.isValid()
 #else
+#define ARCHITECTURE_HEADERS
+#define IS_RESUMED(hdr) false
+#endif
+
 // Header fields are copied to metadata by the stage that wants them, not by the parser.
 #define SEE_FIRST_WORD(packet, word)
 #define SEE_IPV4(view, ip)
@@ -90,9 +94,6 @@ typedef bit<64> child_set_t;
 
 #define PORT_KEY(meta) meta.ingress_port
 
-#define ARCHITECTURE_HEADERS
-#define IS_RESUMED(hdr) false
-#endif
 #define METADATA_ANNOTATIONS
 #define ARCHITECTURE_METADATA
 
