@@ -143,6 +143,12 @@ def test_nan_and_infinity_make_one_element_nan(dtype: str) -> None:
         np.testing.assert_array_equal(from_bfloat16(result) if bfloat16 else result, expected)
 
 
+def test_bfloat16_is_rounded_to_nearest_and_ties_to_even() -> None:
+    bits = np.array([0x3F808000, 0x3F808001, 0x3F818000, 0x3F817FFF, 0xBF818000, 0x7F7FFFFF], np.uint32)
+    rounded = to_bfloat16(bits.view(np.float32))
+    np.testing.assert_array_equal(rounded, [0x3F80, 0x3F81, 0x3F82, 0x3F81, 0xBF82, 0x7F80])
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(

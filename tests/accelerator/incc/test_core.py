@@ -113,6 +113,26 @@ def test_the_count_of_chunks_wraps(completed: int) -> None:
         np.testing.assert_array_equal(outcome(work), np.sum(arrays, axis=0))
 
 
+def test_the_count_of_chunks_wraps_between_members() -> None:
+    """One has counted beyond 2^31, the other not yet."""
+    world, completed = World([2], slots=8), 2**31 - 3
+    for core in world.cores:
+        core._low = core._sent = core._end = completed
+    world.form(2)
+    world.run(until=lambda: all(core._base is not None for core in world.cores))
+    arrays = arrays_of(world, 1500)
+    works = [member.all_reduce(arrays[member.rank]) for member in members(world)]
+    give = world.deliver
+    world.deliver = lambda rank, packet: give(rank, packet) if rank == 0 else None  # type: ignore[method-assign]
+    world.run(until=lambda: world.cores[0]._low > completed + 5)
+    assert world.cores[1]._low == completed
+    world.deliver = give  # type: ignore[method-assign]
+    world.form(3)
+    world.run()
+    for work in works:
+        np.testing.assert_array_equal(outcome(work), np.sum(arrays, axis=0))
+
+
 @pytest.mark.parametrize("other", ["length", "type", "operation", "collective"])
 def test_members_that_disagree_are_told(other: str) -> None:
     world = World([2, 2])
