@@ -171,7 +171,12 @@ typedef bit<31> child_set_t;
     BRIDGE_HEADERS           \
     sample_h sample;
 
-#define METADATA_ANNOTATIONS @pa_auto_init_metadata
+// What egress reads of a header it deparses must not lie in the buffer that Tofino 2 copies unread headers from: the
+// assembler does not find it there.
+#define METADATA_ANNOTATIONS                    \
+    @pa_auto_init_metadata                      \
+    @do_not_use_clot("egress", "hdr.ethernet")  \
+    @do_not_use_clot("egress", "hdr.inner_ethernet")
 #define ARCHITECTURE_METADATA       \
     PortId_t        port;           \
     payload_t       inner;          \
