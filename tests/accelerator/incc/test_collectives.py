@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from accelerator.incc.floats import from_bfloat16, to_bfloat16
+from accelerator.incc.integers import integer_sum
 from accelerator.incc.work import SaturatedError, Work
 from tests.accelerator.incc.members import Member, everybody
 from tests.accelerator.incc.oracle import Faults, World
@@ -141,6 +142,22 @@ def test_nan_and_infinity_make_one_element_nan(dtype: str) -> None:
     told = dtype if bfloat16 else None
     for result in everybody(world, lambda member: member.all_reduce(given[member.rank], dtype=told)):
         np.testing.assert_array_equal(from_bfloat16(result) if bfloat16 else result, expected)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("size", [2, 128, 129, 512, 513, 1024])
+def test_no_lane_overflows_however_many_members_add(dtype: str, size: int) -> None:
+    info = np.iinfo(dtype)
+    coding = integer_sum(np.dtype(dtype), 64, size)
+    for value in (info.max, info.min, -1 if info.min else 1):
+        block = np.full((1, coding.elements), value, dtype)
+        lanes = coding.encode(block, np.zeros(1, np.int32)).astype(np.int64) * size
+        assert lanes.max() < 2**31
+        assert lanes.min() >= -(2**31)
+        found = coding.decode(lanes.astype(np.int32), np.zeros(1, np.int32))
+        np.testing.assert_array_equal(
+            found, np.full_like(block, (int(value) * size - info.min) % 2**info.bits + info.min)
+        )
 
 
 def test_bfloat16_is_rounded_to_nearest_and_ties_to_even() -> None:
