@@ -292,6 +292,17 @@ def test_many_samples_of_one_round_trip_count_as_one() -> None:
     assert trip.variation > 0.04
 
 
+def test_one_slow_window_does_not_make_the_round_trip_forgotten() -> None:
+    world = World([2], slots=64)
+    everybody(world, lambda member: member.all_reduce(np.ones(640, np.int32)))
+    world.delay = 0.004
+    everybody(world, lambda member: member.all_reduce(np.ones(64 * 64, np.int32)))
+    found = world.cores[0].snapshot()
+    assert found.repeated == 0
+    assert found.round_trip is not None
+    assert 0.001 < found.round_trip < 0.006  # it was 0.0002, and these 64 took 0.008
+
+
 def test_the_bounds_of_a_time_out_are_kept() -> None:
     trip = RoundTrip(0.05, 0.2)
     for _ in range(50):
