@@ -55,7 +55,7 @@ class Build:
         return root / "compiled" / "tna" / f"{self.profile}-{self.chip.target}"
 
 
-BUILDS: tuple[Build, ...] = ()
+BUILDS = (Build("forwarding", TOFINO_2),)
 
 P4INFO = "fabric.p4info.txtpb"
 REPORT = "report.json"
@@ -252,3 +252,7 @@ def of_containers(report: dict[str, Any], width: int) -> str:
     """`used of available` containers of a width, of every kind."""
     kinds = [counts for kind, counts in report["containers"].items() if kind.endswith(f" {width}")]
     return f"{sum(used for used, _ in kinds)} of {sum(units for _, units in kinds)}"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(fit_table(Path(__file__).resolve().parent))
