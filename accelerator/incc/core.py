@@ -256,7 +256,7 @@ class Core:
             return None
         first = next(iter(self._in_flight.values()))
         trip = self._round_trip
-        deadline = max(first.sent_at, self._answered_at) + trip.timeout
+        deadline = max(first.sent_at, self._timed_from) + trip.timeout
         if first.order < self._newest:
             deadline = min(deadline, first.sent_at + (self._newest_took + trip.reordering()))
         if self.settings.timeout is not None and self._works:
@@ -292,7 +292,7 @@ class Core:
         self._newest = 0  # the latest of the packets that have been answered
         self._newest_took = 0.0  # how long that took
         self._reduced_at = 0.0  # when the window was last reduced
-        self._answered_at = 0.0  # an answer restarts the time of all the others (RFC 6298 section 5.3)
+        self._timed_from = 0.0  # an answer or a time-out restarts the time of all others (RFC 6298 sections 5.3, 5.6)
         self._progress_at = 0.0
         self._busy_since = 0.0
 
@@ -366,7 +366,7 @@ class Core:
     def _complete(self, flight: _Flight, scale: int, cookie: int, now: float) -> None:
         """The result of a chunk has come; it is expected no more."""
         self._in_flight.pop(flight.number, None)
-        self._progress_at = self._answered_at = now
+        self._progress_at = self._timed_from = now
         statistics = self.statistics
         statistics.results += 1
         self._window.result()
@@ -410,7 +410,7 @@ class Core:
         for flight in self._in_flight.values():
             if flight.order < self._newest and flight.sent_at + patience <= now:
                 again.append(flight)
-            elif max(flight.sent_at, self._answered_at) + trip.timeout <= now and probes < trip.probes:
+            elif max(flight.sent_at, self._timed_from) + trip.timeout <= now and probes < trip.probes:
                 again.append(flight)
                 probes += 1
             else:
@@ -423,6 +423,7 @@ class Core:
             self._reduced_at = now
         if probes:
             trip.back_off()
+            self._timed_from = now
         for flight in again:
             del self._in_flight[flight.number]
             flight.repeats += 1

@@ -168,6 +168,16 @@ def test_a_silent_member_is_a_time_out_that_names_the_chunk() -> None:
     assert world.cores[0].snapshot().repeated < 16 * 10  # it backs off
 
 
+def test_few_packets_are_repeated_however_long_nothing_answers() -> None:
+    world = World([2], slots=64, settings=Settings(longest_timeout=0.05))
+    everybody(world, lambda member: member.barrier())
+    Member(world, 0).all_reduce(np.ones(64 * 64, np.int32))
+    world.run(seconds=1.0, until=lambda: False)
+    statistics = world.cores[0].snapshot()
+    assert 100 < statistics.repeated <= 1 + 2 + 4 + 20 * 8  # not the window each time
+    assert statistics.window == 64
+
+
 def test_death_fails_everything_under_way_and_names_who() -> None:
     world = World([2])
     works = [member.all_reduce(np.ones(1000, np.int32)) for member in members(world)]
