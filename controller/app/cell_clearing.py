@@ -8,7 +8,7 @@ some: then cells go in pairs, each many times over, and a pair is done when fewe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from p4.v1 import p4runtime_pb2
 
@@ -21,8 +21,11 @@ CLEARS_AT_ONCE = 128
 # Where clears are lost: cells at once, and how often each is sent. Of 30 % loss, all copies are hit once in 10^8.
 CAREFUL_CELLS = 2
 CAREFUL_COPIES = 16
-# Seconds that the count has to stand still for what is missing to be lost.
+# Seconds that the count has to stand still for what is missing to be lost, and looks at it: of a process that has not
+# run for so long, a single one would say nothing. Where clears are lost, it has to be waited for again and again.
 STANDSTILL = 0.25
+CAREFUL_STANDSTILL = 0.05
+STANDSTILL_LOOKS = 25
 _POLL = 0.002
 
 
@@ -52,41 +55,40 @@ async def clear_cells(control: SwitchControl, cells: range, progress: Callable[[
             break
         at = batch.stop
         progress()
-    if at == cells.stop:
-        return
     while at < cells.stop:
         pair = range(at, min(at + CAREFUL_CELLS, cells.stop))
         # One after the other and again, so that a full queue does not take all those of one cell.
         wave = [*pair] * CAREFUL_COPIES
-        if await _send(control, wave, enough=len(wave) - CAREFUL_COPIES + 1) > len(wave) - CAREFUL_COPIES:
+        # Nothing of a wave may be counted with the next, which would seem to have arrived.
+        if await _send(control, wave, CAREFUL_STANDSTILL) > len(wave) - CAREFUL_COPIES:
             at = pair.stop
             progress()
-    await standstill(control)
 
 
 async def standstill(control: SwitchControl) -> None:
     """Returns when no clear that was sent earlier can be counted any more. Raises P4RuntimeError."""
-    found = await cleared(control)
-    while True:
-        await asyncio.sleep(STANDSTILL)
-        last, found = found, await cleared(control)
-        if found == last:
-            return
+    await _count(control, None, STANDSTILL)
 
 
-async def _send(control: SwitchControl, cells: Iterable[int], enough: int | None = None) -> int:
-    """Sends clears; how many the switch has counted when that is `enough`, by default all, or no more come."""
-    loop = asyncio.get_running_loop()
-    before = found = await cleared(control)
-    sent = 0
+async def _send(control: SwitchControl, cells: Sequence[int], still: float = STANDSTILL) -> int:
+    """Sends clears; how many the switch has counted when those are all, or no more come."""
+    before = await cleared(control)
     for cell in cells:
         control.packet_out(clear_packet(cell), mode=SUBMIT)
-        sent += 1
-    wanted = before + (sent if enough is None else enough)
-    moved = loop.time()
-    while found < wanted and loop.time() < moved + STANDSTILL:
+    return await _count(control, before + len(cells), still) - before
+
+
+async def _count(control: SwitchControl, wanted: int | None, still: float) -> int:
+    """What the switch has counted when that is `wanted`, or has not grown for `still` seconds."""
+    loop = asyncio.get_running_loop()
+    found = await cleared(control)
+    moved, looks = loop.time(), 0
+    while wanted is None or found < wanted:
+        if looks >= STANDSTILL_LOOKS and loop.time() >= moved + still:
+            break
         await asyncio.sleep(_POLL)
         last, found = found, await cleared(control)
+        looks += 1
         if found != last:
-            moved = loop.time()
-    return found - before
+            moved, looks = loop.time(), 0
+    return found

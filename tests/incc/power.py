@@ -43,15 +43,18 @@ def _look(fabric: Fabric, name: str) -> None:
 
 
 class _Mute:
-    """A stub none of whose calls is answered before its time is up."""
+    """A stub none of whose calls is answered: they end when their time is up, or the switch is heard again."""
+
+    def __init__(self, over: asyncio.Event) -> None:
+        self._over = over
 
     def __getattr__(self, name: str) -> Callable[..., _Unanswered]:
-        return lambda _, timeout=None: _Unanswered(timeout)
+        return lambda _, timeout=None: _Unanswered(self._over, timeout)
 
 
 class _Unanswered:
-    def __init__(self, timeout: float | None) -> None:
-        self._timeout = timeout
+    def __init__(self, over: asyncio.Event, timeout: float | None) -> None:
+        self._over, self._timeout = over, timeout
 
     def __await__(self) -> Generator[Any, None, None]:
         return self.__anext__().__await__()
@@ -60,11 +63,12 @@ class _Unanswered:
         return self
 
     async def __anext__(self) -> None:
+        code = grpc.StatusCode.UNAVAILABLE
         try:
-            await asyncio.wait_for(asyncio.Event().wait(), self._timeout)
+            await asyncio.wait_for(self._over.wait(), self._timeout)
         except TimeoutError:
-            nothing = grpc.aio.Metadata()
-            raise grpc.aio.AioRpcError(grpc.StatusCode.DEADLINE_EXCEEDED, nothing, nothing, "", "") from None
+            code = grpc.StatusCode.DEADLINE_EXCEEDED
+        raise grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), "", "")
 
     def cancel(self) -> None:
         """Nobody waits any more."""
@@ -73,10 +77,11 @@ class _Unanswered:
 @contextmanager
 def mute(fabric: Fabric, name: str) -> Iterator[None]:
     """A switch whose control plane hangs: its stream stays, no call is answered. Packets are forwarded all the same."""
-    client = fabric.controls[name].client
-    stub, client.stream._stub = client.stream._stub, _Mute()
+    client, over = fabric.controls[name].client, asyncio.Event()
+    stub, client.stream._stub = client.stream._stub, _Mute(over)
     timeout, client.timeout = client.timeout, 1.0
     try:
         yield
     finally:
         client.stream._stub, client.timeout = stub, timeout
+        over.set()

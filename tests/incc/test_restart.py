@@ -136,7 +136,7 @@ async def test_groups_are_taken_up_in_the_middle_of_a_collective(lives: Lives) -
     third = await programs.join("third", *PAIR)
     check_slots(lives.fabric)
     await asyncio.gather(sums(everybody), sums(pair), sums(third))
-    await until(lambda: all(member._rendezvous and member._rendezvous._ended is None for member in everybody))
+    await until(lambda: len(lives.fabric._methods._holders) == len(everybody) + len(pair) + len(third))
     await kill(everybody[4])
     await until(lambda: all(isinstance(one.error, MemberLostError) for one in everybody if one is not everybody[4]))
     survivors = [member for member in everybody if member is not everybody[4]]
