@@ -49,9 +49,9 @@ from controller.mapping import (
     pod_map_server,
 )
 from controller.mapping.content import Terms
-from controller.mapping.sqlite_log import Rows, body_of
-from controller.mapping.sqlite_rows import encode_change
 from controller.mapping.sqlite_store import SqliteStore
+from controller.mapping.store_log import Rows, body_of
+from controller.mapping.store_rows import encode_change
 
 REPEATS = 3  # the best counts: others may use the disk
 BATCH = 100

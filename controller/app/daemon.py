@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.app.event_log import EventLog
-from controller.app.map_server_settings import MapServerSettings, map_server_config
+from controller.app.map_server_settings import MapServerSettings, StoreSettings, map_server_config
 from controller.app.mapping_system import MappingSystem
 from controller.app.pauses import avoid_long_pauses
 from controller.app.process import MachineProcess
@@ -26,6 +26,8 @@ from controller.app.xtr_settings import DOMAINS, SwitchSettings, XtrSettings, xt
 from controller.dataplane.router_tables import RouterTables
 from controller.lisp import CONTROL_PORT, Endpoint, IPAddress
 from controller.mapping import MemoryStore, Share, Store
+from controller.mapping.etcd_cluster import Tls
+from controller.mapping.etcd_store import EtcdStore
 from controller.mapping.machine import Event
 from controller.mapping.sqlite_store import SqliteStore
 from controller.p4rt.pipeline import Pipeline
@@ -76,7 +78,8 @@ async def run_map_server(
 ) -> None:
     """Serve until a signal comes. Raises FileError, OSError when the address cannot be had, StoreError.
 
-    `share`: the instance-IDs that this process serves. What it stores has a file of its own for each such share.
+    `share`: the instance-IDs that this process serves. What it stores has a file, or a name in
+    etcd, of its own for each such share.
     `opened`: its socket, in place of one that is opened here.
     """
     settings, config = file.settings, replace(map_server_config(file), share=share)
@@ -86,8 +89,7 @@ async def run_map_server(
     with ExitStack() as stack:
         store: Store = MemoryStore()
         if settings.store is not None:
-            store = SqliteStore(file.folder / settings.store.file, power_safe=settings.store.power_safe)
-            stack.callback(store.close)
+            store = stack.enter_context(_open_store(settings.store, settings.name, file.folder))
         sockets = {config.address: opened} if opened is not None else None
         transport = stack.enter_context(UdpTransport(UdpOptions(path_mtu=settings.path_mtu), sockets))
         system = MappingSystem(settings.name, config, transport, store)
@@ -161,12 +163,26 @@ class _ControlPlane(MachineProcess[Xtr]):
                 log.info("%s: %s", self.name, output)
 
 
+def _open_store(settings: StoreSettings, name: str, folder: Path) -> SqliteStore | EtcdStore:
+    """The store of the Map-Server of that name, which is kept open. Raises StoreError."""
+    if settings.file is not None:
+        return SqliteStore(folder / settings.file, power_safe=settings.power_safe)
+    assert settings.etcd is not None
+    tls = None
+    if settings.ca_file is not None:
+        own = (None if one is None else folder / one for one in (settings.certificate_file, settings.key_file))
+        tls = Tls(folder / settings.ca_file, *own)
+    return EtcdStore(settings.etcd, settings.name or name, tls=tls)
+
+
 def _worker_settings(settings: MapServerSettings, share: Share) -> MapServerSettings:
-    """A worker's own name and file; another number of workers shares out differently, and uses other files."""
+    """A worker's own name and store; another number of workers shares out differently, and uses other stores."""
     store = settings.store
-    if store is not None:
-        own = store.file.with_name(f"{store.file.name}.{share.number}-of-{share.of}")
-        store = store.model_copy(update={"file": own})
+    suffix = f".{share.number}-of-{share.of}"
+    if store is not None and store.file is not None:
+        store = store.model_copy(update={"file": store.file.with_name(f"{store.file.name}{suffix}")})
+    elif store is not None:
+        store = store.model_copy(update={"name": f"{store.name or settings.name}{suffix}"})
     return settings.model_copy(update={"name": f"{settings.name}.{share.number}", "store": store})
 
 

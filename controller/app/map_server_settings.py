@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from controller.app.settings import (
     Address,
@@ -58,10 +58,32 @@ class SiteSettings(Settings):
 
 
 class StoreSettings(Settings):
-    """Where state survives a restart: an SQLite file, relative to the configuration file."""
+    """Where state survives a restart: an SQLite file, or members of an etcd cluster.
 
-    file: Path
+    `etcd` is HOST:PORT of each; there, `name` (by default the Map-Server's) tells stores from each other, and
+    `ca_file` has it speak TLS. Files are relative to the configuration file.
+    """
+
+    file: Path | None = None
     power_safe: bool = False
+    etcd: Annotated[tuple[Annotated[str, Field(pattern=r"^[^\s/?#@]+$")], ...], Field(min_length=1)] | None = None
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,100}$")] | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.file is None) == (self.etcd is None):
+            raise ValueError("exactly one of file and etcd is needed")
+        wrong = ("power_safe",) if self.etcd is not None else ("name", "ca_file", "certificate_file", "key_file")
+        for field in wrong:
+            if getattr(self, field):
+                raise ValueError(f"{field} is not for a store with {'file' if self.etcd is None else 'etcd'}")
+        for field, needed in (("key_file", "certificate_file"), ("certificate_file", "ca_file")):
+            if getattr(self, field) is not None and getattr(self, needed) is None:
+                raise ValueError(f"{field} needs {needed}")
+        return self
 
 
 class MapServerSettings(Settings):

@@ -7,38 +7,25 @@ a crash of the operating system or a power failure can lose the latest commits t
 xTRs register again within a minute, and what was captured in the lost moments could be replayed. `power_safe` rules
 this out with synchronous=FULL, which waits for the disk at every commit and is some fifty times slower.
 
-A commit is one row in the table `log` (see `sqlite_log`). When a stretch of the log has got long, each later commit
+A commit is one row in the table `log` (see `store_log`). When a stretch of the log has got long, each later commit
 takes a part of it over into the tables, so no commit is much slower than others; closing takes over the rest.
 """
 
 from __future__ import annotations
 
 import contextlib
-import heapq
 import logging
 import sqlite3
-import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, TypeVar
+from typing import Final
 
-from controller.lisp import DecodeOptions, LispError
-from controller.mapping.sqlite_log import TABLES, LogReader, Row, RowError, Rows, Stretch, Table, body_of
-from controller.mapping.sqlite_rows import (
-    checksummed,
-    decode_contribution,
-    decode_floor,
-    decode_receipt,
-    decode_subscription,
-    encode_change,
-    expand_receipt,
-    without_checksum,
-)
+from controller.lisp import DecodeOptions
 from controller.mapping.store import Change, Snapshot, StoreError
+from controller.mapping.store_log import TABLES, Body, DamagedRow, LogReader, Row, RowError, Rows, Stretch, Table
+from controller.mapping.store_rows import checksummed, encode_changes, expand_receipt, snapshot_of
 
 log = logging.getLogger(__name__)
 
@@ -67,20 +54,6 @@ _REASONS: Final = {
     sqlite3.SQLITE_NOTADB: "is not an SQLite database",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened or created",
 }
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class DamagedRow:
-    """A row that `load` could not use: its table, its key (in the log its number), and what is wrong."""
-
-    table: Table | Literal["log"]
-    key: bytes
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.table} {self.key.hex()}: {self.reason}"
 
 
 class SqliteStore:
@@ -122,12 +95,7 @@ class SqliteStore:
         """
         damaged = list(self._damaged_log)
         with self._reported():
-            snapshot = Snapshot(
-                tuple(self._rows("contribution", decode_contribution, damaged)),
-                tuple(self._rows("receipt", decode_receipt, damaged)),
-                tuple(self._rows("subscription", decode_subscription, damaged)),
-                tuple(self._rows("floor", decode_floor, damaged)),
-            )
+            snapshot = snapshot_of(self._stored, self._late, self._options, damaged)
         self.damaged = tuple(damaged)
         for row in damaged:
             log.error("%s: damaged row left out: %s", self._file, row)
@@ -138,11 +106,7 @@ class SqliteStore:
         if not self._old.last and self._is_long(self._recent):
             self._old, self._recent = self._recent, Stretch()
         rows = Rows(self._recent.patterns, self._next_pattern)
-        for change in changes:
-            try:
-                encode_change(change, rows)
-            except (LispError, struct.error, OverflowError) as error:
-                raise StoreError(f"{self._file}: cannot hold {change}: {error}") from error
+        encode_changes(changes, rows, str(self._file))
         if not rows:
             return
         octets = rows.joined()
@@ -249,21 +213,11 @@ class SqliteStore:
             else:
                 execute(_PUT[table], (key, checksummed(key, body)))
 
-    def _rows(
-        self, table: Table, decode: Callable[[bytes, bytes, DecodeOptions], T], damaged: list[DamagedRow]
-    ) -> Iterator[T]:
-        late = self._old.latest[table] | self._recent.latest[table]
-        logged = {key: body_of(body) for key, body in late.items()}
-        stored: Iterable[tuple[bytes, bytes]] = self._connection.execute(f"SELECT key, value FROM {table} ORDER BY key")
-        for key, value in heapq.merge(stored, sorted(logged.items(), key=itemgetter(0)), key=itemgetter(0)):
-            if key in logged and value is not logged[key]:
-                continue  # the table still has what was replaced
-            try:
-                if value is not None:
-                    body = value if key in logged else without_checksum(key, value)
-                    yield decode(key, body, self._options)
-            except RowError as error:
-                damaged.append(DamagedRow(table, key, str(error)))
+    def _stored(self, table: Table) -> Iterable[tuple[bytes, bytes]]:
+        return self._connection.execute(f"SELECT key, value FROM {table} ORDER BY key")
+
+    def _late(self, table: Table) -> dict[bytes, Body]:
+        return self._old.latest[table] | self._recent.latest[table]
 
     def _execute(self, statement: str) -> tuple[object, ...]:
         """The first row of what `statement` returns."""

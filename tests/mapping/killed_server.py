@@ -11,7 +11,8 @@ from random import Random
 from unittest.mock import patch
 
 from controller.lisp import Datagram, IPAddress, MapNotify, RlocRecord, decode
-from controller.mapping import sqlite_store
+from controller.mapping import etcd_store, sqlite_store
+from controller.mapping.etcd_store import EtcdStore
 from controller.mapping.sqlite_store import SqliteStore
 from tests.mapping.harness import Bench, Peer, eid, sends
 
@@ -32,12 +33,16 @@ class Answered:
     datagrams: tuple[Datagram, ...]
 
 
-def serve_until_killed(file: Path, seed: int, nonce: int, told: Connection) -> None:
-    """Receive registrations, withdrawals and subscriptions without end; their nonces begin above `nonce`."""
+def serve_until_killed(place: Path | tuple[str, str], seed: int, nonce: int, told: Connection) -> None:
+    """Receive registrations, withdrawals and subscriptions without end; their nonces begin above `nonce`.
+
+    `place`: an SQLite file, or endpoint and name in etcd.
+    """
     # Short stretches, so that the log is being taken over at most moments.
     patch.multiple(sqlite_store, _STRETCH_OCTETS=100_000).start()
+    patch.multiple(etcd_store, _STRETCH_OCTETS=10_000, _PART_OCTETS=2000, _TAKE_OVER_LEAST=3).start()
     told.send("ready")
-    bench = Bench(SqliteStore(file))
+    bench = Bench(SqliteStore(place) if isinstance(place, Path) else EtcdStore(place[:1], place[1]))
     peers = [bench.d1, bench.d2, bench.d3, bench.d4]
     for peer in peers:
         peer.nonce = nonce

@@ -30,12 +30,12 @@ class Life:
     answered: list[tuple[Datagram, ...]] = field(default_factory=list)
 
 
-def live(file: Path, seed: int, nonce: int, answers: int, seconds: float) -> Life:
+def live(place: Path | tuple[str, str], seed: int, nonce: int, answers: int, seconds: float) -> Life:
     """Let a Map-Server run until it gave so many answers and `seconds` passed, then kill it."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.mapping.killed_server"])
     receiving, sending = context.Pipe(duplex=False)
-    process = context.Process(target=serve_until_killed, args=(file, seed, nonce, sending), daemon=True)
+    process = context.Process(target=serve_until_killed, args=(place, seed, nonce, sending), daemon=True)
     process.start()
     sending.close()
     life = Life()

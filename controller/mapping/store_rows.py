@@ -2,16 +2,19 @@
 
 Every table has the same shape: a key, and a value. EIDs, RLOCs and RLOC-sets are encoded as they are on the wire, so
 that whatever can be registered can be stored, and one decoder checks both. Each value ends with a CRC-32 over key
-and value: SQLite has no checksums of its own, and an RLOC with a flipped bit is still an RLOC.
+and value: SQLite and etcd have none of rows, and an RLOC with a flipped bit is still an RLOC.
 """
 
 from __future__ import annotations
 
+import heapq
 import struct
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from ipaddress import ip_address
-from typing import Final, assert_never
+from operator import itemgetter
+from typing import Final, TypeVar, assert_never
 
 from controller.lisp import DecodeOptions, Eid, EidRecord, Endpoint, IPAddress, LispError, MacAddress, RequestRecord
 from controller.lisp.address_decode import decode_address
@@ -27,7 +30,6 @@ from controller.lisp.record_codec import (
 )
 from controller.lisp.records import RlocRecord
 from controller.mapping.content import Terms
-from controller.mapping.sqlite_log import RowError, Rows
 from controller.mapping.store import (
     Change,
     Contribution,
@@ -36,11 +38,16 @@ from controller.mapping.store import (
     NonceFloor,
     Receipt,
     Refresh,
+    Snapshot,
+    StoreError,
     Subscription,
     SubscriptionKind,
     Withdrawn,
     XtrKey,
 )
+from controller.mapping.store_log import Body, DamagedRow, RowError, Rows, Table, body_of
+
+T = TypeVar("T")
 
 _CONTRIBUTION: Final = struct.Struct("!dQ?")  # timeout, serial, proxy-reply; then the EID-record
 # Nonce, source port, whether replied, lengths of source RLOC and of the register; then these two and the reply.
@@ -88,6 +95,46 @@ def encode_change(change: Change, rows: Rows) -> None:
             rows.add("floor", _xtr(change.xtr), _FLOOR.pack(change.nonce))
         case _:
             assert_never(change)
+
+
+def encode_changes(changes: Iterable[Change], rows: Rows, place: str) -> None:
+    """Append the rows that `changes` make. Raises StoreError, which names the `place`, for what has no place there."""
+    for change in changes:
+        try:
+            encode_change(change, rows)
+        except (LispError, struct.error, OverflowError) as error:
+            raise StoreError(f"{place}: cannot hold {change}: {error}") from error
+
+
+def snapshot_of(
+    stored: Callable[[Table], Iterable[tuple[bytes, bytes]]],
+    late: Callable[[Table], dict[bytes, Body]],
+    options: DecodeOptions,
+    damaged: list[DamagedRow],
+) -> Snapshot:
+    """All rows as objects, in the order of their keys: those `stored` in a table, and those that came `late`.
+
+    `stored` gives keys and checksummed values, in the order of the keys. Appends to `damaged` what is left out.
+    """
+
+    def rows(table: Table, decode: Callable[[bytes, bytes, DecodeOptions], T]) -> Iterator[T]:
+        logged = {key: body_of(body) for key, body in late(table).items()}
+        for key, value in heapq.merge(stored(table), sorted(logged.items(), key=itemgetter(0)), key=itemgetter(0)):
+            if key in logged and value is not logged[key]:
+                continue  # the table still has what was replaced
+            try:
+                if value is not None:
+                    body = value if key in logged else without_checksum(key, value)
+                    yield decode(key, body, options)
+            except RowError as error:
+                damaged.append(DamagedRow(table, key, str(error)))
+
+    return Snapshot(
+        tuple(rows("contribution", decode_contribution)),
+        tuple(rows("receipt", decode_receipt)),
+        tuple(rows("subscription", decode_subscription)),
+        tuple(rows("floor", decode_floor)),
+    )
 
 
 def checksummed(key: bytes, body: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The change log of the SQLite store: what was committed lately, before it is folded into the tables.
+"""The change log of a store (SQLite, etcd): what was committed lately, before it is folded into the tables.
 
 A commit appends one row to the log, whatever number of changes it holds, and the row is the changes one after the
 other. Written to the tables instead, each change would cost a search in an index and pages of its own. Most changes
@@ -36,6 +36,21 @@ _LIKE: Final = 0x20  # added to the table: the body begins with the number of a 
 
 class RowError(Exception):
     """A row does not hold what was once written to it; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedRow:
+    """A row that `load` could not use: its table, its key (in the log its number), and what is wrong.
+
+    The table is `other` for what stands among the tables and belongs to none.
+    """
+
+    table: Table | Literal["log", "other"]
+    key: bytes
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.key.hex()}: {self.reason}"
 
 
 class Row(NamedTuple):
