@@ -56,6 +56,12 @@ system:
 	  if [ -n "$(ROOT)" ]; then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends $$missing >/dev/null; \
 	  else echo "MISSING: tests that need these do not run; install them with: apt-get install$$missing" >&2; fi; fi
 
+	@# The binary of etcd alone: installed, its package would start a service.
+	@command -v etcd >/dev/null || [ -x $(BIN)/etcd ] || { [ -n "$(ROOT)" ] && folder=$$(mktemp -d) && cd $$folder && apt-get -qq update \
+	  && apt-get -qq -o APT::Sandbox::User=root download etcd-server && dpkg-deb -x etcd-server_*.deb . \
+	  && install usr/bin/etcd $(CURDIR)/$(BIN)/etcd && rm -rf $$folder; } \
+	  || echo "NOT RUN: the tests of the etcd store need etcd: apt-get install etcd-server" >&2
+
 lint: $(STAMP) ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""How fast the SQLite store commits and loads, and what durability costs a Map-Server.
+"""How fast the stores (SQLite, etcd) commit and load, and what durability costs a Map-Server.
 
 Run `python bench/bench_store.py [--quick] [--folder F]`. The files are made in a temporary folder, by default where
 the system has such folders; the disk under it matters only to `power safe`.
@@ -7,6 +7,8 @@ the system has such folders; the disk under it matters only to `power safe`.
   is SQLite itself with the same settings, given the octets of the same rows; the ratio is to it.
 * Map-Server: Map-Registers a second, signed, verified and answered, of new EIDs and as refreshes. The peer is the
   memory store, which keeps nothing; the ratio is to it.
+* etcd: the same commits to a cluster of one on this machine, with its data beside the files. The peer is the SQLite
+  store, power safe, which waits for the disk as etcd does; the ratio is to it. Not run where `etcd` is not installed.
 * Opening: seconds from opening a file to its whole content as objects, for one contribution of each of many xTRs.
 """
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import IPv4Address
@@ -49,9 +52,14 @@ from controller.mapping import (
     pod_map_server,
 )
 from controller.mapping.content import Terms
+from controller.mapping.etcd_store import EtcdStore
 from controller.mapping.sqlite_store import SqliteStore
 from controller.mapping.store_log import Rows, body_of
 from controller.mapping.store_rows import encode_change
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.mapping.etcd_process import INSTALLED, MISSING, running_etcd
 
 REPEATS = 3  # the best counts: others may use the disk
 BATCH = 100
@@ -197,6 +205,31 @@ def compare_map_servers(files: Iterator[Path], total: int) -> None:
             )
 
 
+def compare_etcd(folder: Path, files: Iterator[Path], seconds: float) -> None:
+    """Print the table of commits to etcd."""
+    print()
+    if not INSTALLED:
+        print(MISSING)
+        return
+    print(f"{'etcd commits':30} {'commits/s':>11} {'rows/s':>11} {'longest ms':>11} {'SQLite/s':>11} {'ratio':>7}")
+    changes = list(all_changes(range(BATCH * 100)))
+    with running_etcd(folder) as etcd:
+        for registers_in_one in (1, BATCH):
+            size = 2 * registers_in_one
+            peers, founds = [], []
+            for number in range(REPEATS):
+                with SqliteStore(next(files), power_safe=True) as sqlite:
+                    peers.append(commits(sqlite.commit, changes, size, seconds))
+                with EtcdStore([etcd.endpoint], f"bench-{registers_in_one}-{number}") as store:
+                    founds.append(commits(store.commit, changes, size, seconds))
+            peer, found = max(peers), max(founds)
+            name = f"{registers_in_one} Map-Register{'s' * (size > 2)}"
+            print(
+                f"{name:30} {found.rate:11,.0f} {found.rate * size:11,.0f} {found.longest * 1e3:11.1f}"
+                f" {peer.rate:11,.0f} {found.rate / peer.rate:7.3f}"
+            )
+
+
 def opening(file: Path, total: int) -> float:
     """Seconds to open and load a file with `total` contributions and as many receipts."""
     with SqliteStore(file) as store:
@@ -212,7 +245,7 @@ def opening(file: Path, total: int) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="Speed of the SQLite store as ratios to SQLite and to memory.")
+    parser = argparse.ArgumentParser(description="Speed of the stores as ratios to SQLite and to memory.")
     parser.add_argument("--quick", action="store_true", help="measure a tenth as long")
     parser.add_argument("--folder", type=Path, help="where the files are made")
     arguments = parser.parse_args()
@@ -221,6 +254,7 @@ def main() -> None:
         files = (Path(folder) / f"{number}.db" for number in count())
         compare_commits(files, seconds)
         compare_map_servers(files, total)
+        compare_etcd(Path(folder), files, seconds)
         file = next(files)
         took = opening(file, total)
         octets = file.stat().st_size / total

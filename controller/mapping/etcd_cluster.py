@@ -26,8 +26,7 @@ _READING_SECONDS: Final = 30.0  # for a page
 _SYSTEM_ERROR: Final = re.compile(r"\[Errno -?\d+\] ([^'\")]+)")
 _ADVICE: Final = {
     "database space exceeded": "compact and defragment etcd, disarm its alarm, and have it compact by itself",
-    "user name is empty": "etcd wants users to authenticate: use certificates (store.certificate_file)",
-    "permission denied": "give the user of the certificate a role that may read and write these keys",
+    "user name is empty": "users of etcd are not supported: have etcd ask for certificates (store.certificate_file)",
 }
 
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +16,14 @@ from pathlib import Path
 
 import pytest
 
-ETCD = shutil.which("etcd")
+ETCD = shutil.which("etcd") or shutil.which("etcd", path=str(Path(sys.executable).parent))
 MISSING = (
     "NOT RUN: etcd is not installed (apt-get install etcd-server)"
     if ETCD is None
     else "NOT RUN: etcd3gw is not installed (pip install '.[etcd]')"
 )
-needs_etcd = pytest.mark.skipif(ETCD is None or find_spec("etcd3gw") is None, reason=MISSING)
+INSTALLED = ETCD is not None and find_spec("etcd3gw") is not None
+needs_etcd = pytest.mark.skipif(not INSTALLED, reason=MISSING)
 
 
 @dataclass(slots=True)
@@ -31,11 +33,12 @@ class Etcd:
     folder: Path
     endpoint: str
     peer: str
+    tls: Path | None = None
     child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         assert ETCD is not None
-        client, peer = f"http://{self.endpoint}", f"http://{self.peer}"
+        client, peer = f"http{'s' if self.tls else ''}://{self.endpoint}", f"http://{self.peer}"
         options = {
             "data-dir": self.folder / "data",
             "listen-client-urls": client,
@@ -47,6 +50,9 @@ class Etcd:
             "election-timeout": 100,
             "log-level": "error",
         }
+        if self.tls is not None:
+            files = {"cert-file": "cert.pem", "key-file": "key.pem", "trusted-ca-file": "cert.pem"}
+            options |= {option: self.tls / file for option, file in files.items()} | {"client-cert-auth": "true"}
         with (self.folder / "log").open("ab") as log:
             self.child = subprocess.Popen(
                 [ETCD, *(f"--{name}={value}" for name, value in options.items())], stdout=log, stderr=log
@@ -75,13 +81,21 @@ class Etcd:
         self.child.send_signal(signal.SIGCONT)
 
 
+def make_certificate(folder: Path) -> None:
+    """`cert.pem`, which signs itself, and `key.pem`: of etcd, and of its clients."""
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=etcd"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "extendedKeyUsage=serverAuth,clientAuth"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
 @contextmanager
-def running_etcd(folder: Path) -> Iterator[Etcd]:
+def running_etcd(folder: Path, tls: Path | None = None) -> Iterator[Etcd]:
     with socket.socket() as one, socket.socket() as other:
         for each in (one, other):
             each.bind(("127.0.0.1", 0))
         ports = [each.getsockname()[1] for each in (one, other)]
-    etcd = Etcd(folder, *(f"127.0.0.1:{port}" for port in ports))
+    etcd = Etcd(folder, *(f"127.0.0.1:{port}" for port in ports), tls=tls)
     try:
         etcd.start()
         yield etcd

@@ -114,7 +114,7 @@ def limited(most: float) -> Any:
             "database space exceeded: compact and defragment etcd",
         ),
         (400, b'{"error":"etcdserver: user name is empty","code":3}', "user name is empty: .*store.certificate_file"),
-        (403, b'{"error":"etcdserver: permission denied","code":7}', "permission denied: give the user"),
+        (403, b'{"error":"etcdserver: permission denied","code":7}', "/ms: etcdserver: permission denied$"),
     ],
 )
 def test_what_another_server_or_a_sick_etcd_says(gateway: str, status: int, answer: bytes, says: str) -> None:

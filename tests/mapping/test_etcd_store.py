@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from base64 import b64decode
@@ -20,12 +21,12 @@ from hypothesis import strategies as st
 
 from controller.lisp import Datagram, MapNotify, MapReply
 from controller.mapping import Change, MemoryStore, NonceFloor, Snapshot, StoreError, XtrKey, etcd_owner, etcd_store
-from controller.mapping.etcd_cluster import EtcdCluster, delete, put
+from controller.mapping.etcd_cluster import EtcdCluster, Tls, delete, put
 from controller.mapping.etcd_store import EtcdStore
 from tests.interop.processes import daemon, write
 from tests.interop.test_processes import D1, peer, server_settings
 from tests.interop.test_processes import HOST as DAEMON_HOST
-from tests.mapping.etcd_process import Etcd, needs_etcd, running_etcd
+from tests.mapping.etcd_process import Etcd, make_certificate, needs_etcd, running_etcd
 from tests.mapping.harness import Bench, Fabric, assert_synchronised, events, messages, sends
 from tests.mapping.test_killed_server import contents as known
 from tests.mapping.test_killed_server import live, nonce_of, remembered
@@ -465,6 +466,19 @@ def test_a_map_server_sends_nothing_that_etcd_did_not_take(etcd: Etcd, tmp_path:
         own.thaw()
         assert messages(bench.register(bench.d1, HOST), MapNotify, to=bench.d1)
         assert [found.eid for found in store.load().contributions] == [HOST]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="NOT RUN: openssl is not installed")
+def test_etcd_over_tls_knows_its_clients_by_their_certificates(tmp_path: Path) -> None:
+    make_certificate(tmp_path)
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    with running_etcd(tmp_path, tls=tmp_path) as etcd:
+        with opened(etcd, "ms", tls=Tls(certificate, certificate, key)) as store:
+            store.commit(ONE_OF_EACH)
+            assert len(store.load().receipts) == 1
+        for tls in (None, Tls(certificate)):
+            with pytest.raises(StoreError, match=place(etcd, "ms")):
+                opened(etcd, "ms", tls=tls)
 
 
 def test_another_member_is_asked_when_one_is_gone(etcd: Etcd, name: str) -> None:
