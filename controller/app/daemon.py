@@ -89,7 +89,8 @@ async def run_map_server(
     with ExitStack() as stack:
         store: Store = MemoryStore()
         if settings.store is not None:
-            store = stack.enter_context(_open_store(settings.store, settings.name, file.folder))
+            store = kept = _open_store(settings.store, settings.name, file.folder)
+            stack.callback(kept.close)
         sockets = {config.address: opened} if opened is not None else None
         transport = stack.enter_context(UdpTransport(UdpOptions(path_mtu=settings.path_mtu), sockets))
         system = MappingSystem(settings.name, config, transport, store)

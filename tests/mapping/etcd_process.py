@@ -95,7 +95,8 @@ def running_etcd(folder: Path, tls: Path | None = None) -> Iterator[Etcd]:
         for each in (one, other):
             each.bind(("127.0.0.1", 0))
         ports = [each.getsockname()[1] for each in (one, other)]
-    etcd = Etcd(folder, *(f"127.0.0.1:{port}" for port in ports), tls=tls)
+    endpoint, peer = (f"127.0.0.1:{port}" for port in ports)
+    etcd = Etcd(folder, endpoint, peer, tls)
     try:
         etcd.start()
         yield etcd
