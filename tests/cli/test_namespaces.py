@@ -42,6 +42,11 @@ def answered(commands: Commands, source: str, address: str, count: int = 5) -> i
     return int(said.split(" received")[0].rpartition(" ")[2])
 
 
+def recovers(commands: Commands, source: str, address: str) -> bool:
+    """Whether all pings are answered soon: routers turn to another link after they have heard of a failure."""
+    return any(answered(commands, source, address) == 5 for _ in range(10))
+
+
 def prefix_of(commands: Commands, accelerator: str) -> list[str]:
     with ControlClient(commands.control) as client:
         found: list[str] = client.call("host", {"accelerator": accelerator})["prefix"]
@@ -53,11 +58,11 @@ def test_a_core_link_fails_and_heals(outside: Commands) -> None:
     assert answered(outside, "acc1", "40.0.0.7") == 5
     assert outside.ok("fail", "link", "A3-F1").startswith("A3-F1 is down\n")
     assert outside.json("status")["ports_down"] == ["A3:F1", "F1:A3"]
-    assert answered(outside, "acc1", "40.0.0.7") == 5
+    assert recovers(outside, "acc1", "40.0.0.7")
     assert "A3-F1 is down already" in outside.error("fail", "link", "A3-F1")
     assert outside.ok("heal", "link", "A3-F1").startswith("A3-F1 is up again\n")
     assert outside.json("status")["ports_down"] == []
-    assert answered(outside, "acc7", "10.0.0.1") == 5
+    assert recovers(outside, "acc7", "10.0.0.1")
 
 
 def test_an_xtr_and_a_map_server_fail_and_heal(outside: Commands) -> None:
@@ -67,7 +72,7 @@ def test_an_xtr_and_a_map_server_fail_and_heal(outside: Commands) -> None:
     outside.ok("fail", "map-server", "SU-MS-D")
     outside.ok("heal", "map-server", "SU-MS-D")
     assert outside.json("status")["failed"] == []
-    assert answered(outside, "acc1", "40.0.0.7") == 5
+    assert recovers(outside, "acc1", "40.0.0.7")
 
 
 def test_state_is_shown(outside: Commands) -> None:
