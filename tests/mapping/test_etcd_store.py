@@ -27,7 +27,7 @@ from tests.interop.processes import daemon, write
 from tests.interop.test_processes import D1, peer, server_settings
 from tests.interop.test_processes import HOST as DAEMON_HOST
 from tests.mapping.etcd_process import Etcd, make_certificate, needs_etcd, running_etcd
-from tests.mapping.harness import Bench, Fabric, assert_synchronised, events, messages, sends
+from tests.mapping.harness import Bench, assert_restarts, events, messages, sends
 from tests.mapping.test_killed_server import contents as known
 from tests.mapping.test_killed_server import live, nonce_of, remembered
 from tests.mapping.test_sqlite_store import (
@@ -289,18 +289,7 @@ def test_a_fabric_restarts_its_mapping_systems_from_etcd(etcd: Etcd) -> None:
             stores.append(stack.enter_context(opened(etcd, f"fabric-{next(_numbers)}")))
             return stores[-1]
 
-        fabric = Fabric(store=next_store)
-        fabric.start()
-        fabric.attach("A1", "10.0.0.1")
-        fabric.attach("D2", "40.0.0.7")
-        fabric.net.run(5.0)
-        for server in ("SU-A", "SU-D", "SO"):
-            before = fabric.registered(server)
-            assert before
-            fabric.restart_server(server)
-            assert fabric.registered(server) == before
-        fabric.net.run(200.0)
-        assert_synchronised(fabric)
+        assert_restarts(next_store)
         assert not any(store.damaged for store in stores)
 
 

@@ -40,7 +40,7 @@ from controller.mapping import (
 from controller.mapping.content import Terms
 from controller.mapping.sqlite_store import SqliteStore
 from tests.lisp.strategies import U16, U32, U64, eids, ip_addresses, rloc_records, tuples_of
-from tests.mapping.harness import Bench, Fabric, assert_synchronised, eid, events, ip, messages, sends
+from tests.mapping.harness import Bench, assert_restarts, eid, events, ip, messages, sends
 
 XTR = XtrKey(40, bytes(range(16)))
 HOST = eid("40.0.0.7")
@@ -305,18 +305,7 @@ def test_a_fabric_restarts_its_mapping_systems_from_their_files(tmp_path: Path) 
         stores.append(SqliteStore(tmp_path / f"{len(stores)}.db"))
         return stores[-1]
 
-    fabric = Fabric(store=next_store)
-    fabric.start()
-    fabric.attach("A1", "10.0.0.1")
-    fabric.attach("D2", "40.0.0.7")
-    fabric.net.run(5.0)
-    for name in ("SU-A", "SU-D", "SO"):
-        before = fabric.registered(name)
-        assert before
-        fabric.restart_server(name)
-        assert fabric.registered(name) == before
-    fabric.net.run(200.0)
-    assert_synchronised(fabric)
+    assert_restarts(next_store)
     for store in stores:
         assert not store.damaged
         store.close()

@@ -208,6 +208,22 @@ def assert_synchronised(fabric: Fabric) -> None:
             assert known == said, f"{name} and its {subscription.link} Map-Server disagree about {subscription.eid}"
 
 
+def assert_restarts(store: Callable[[], Store]) -> None:
+    """Map-Servers on such stores know after a restart what was registered, and the fabric goes on."""
+    fabric = Fabric(store=store)
+    fabric.start()
+    fabric.attach("A1", "10.0.0.1")
+    fabric.attach("D2", "40.0.0.7")
+    fabric.net.run(5.0)
+    for name in ("SU-A", "SU-D", "SO"):
+        before = fabric.registered(name)
+        assert before
+        fabric.restart_server(name)
+        assert fabric.registered(name) == before
+    fabric.net.run(200.0)
+    assert_synchronised(fabric)
+
+
 def server_of(fabric: Fabric, xtr: Xtr, link: str) -> MapServer:
     address = xtr.config.link(link).address
     (server,) = [
