@@ -34,6 +34,10 @@
 // The action has to say that it counts.
 #define DIRECT_COUNTER(name) DirectCounter<bit<64>>(CounterType_t.PACKETS_AND_BYTES) name;
 #define COUNT_DIRECT(name) name.count();
+// By number.
+#define INDEXED_COUNTER(name, index, size) Counter<bit<64>, index>(size, CounterType_t.PACKETS_AND_BYTES) name;
+#define COUNT_AT(name, number) name.count(number);
+
 #define DIRECT_METER(name) DirectMeter(MeterType_t.BYTES) name;
 #define READ_METER(name, result) result = (color_t) name.execute();
 
@@ -42,6 +46,21 @@ typedef bit<31> child_set_t;
 
 #define RANDOM_SOURCE(name, bits) Random<bit<bits>>() name;
 #define RANDOM(name, result, most) result = name.get();
+
+#define HASH(name, bits, algorithm) Hash<bit<bits>>(HashAlgorithm_t.algorithm) name;
+#define HASH_PART(name, result, high, low, ...) result[high:low] = name.get(__VA_ARGS__)[high:low];
+
+// A register, and a program that a packet may run on the cell that a hash chooses: a body over the cell and what it tells
+// the packet.
+#define REGISTER(name, bits, index_bits, size) Register<bit<bits>, bit<index_bits>>(size, 0) name;
+#define REGISTER_PROGRAM(name, of, bits, index_bits, cell, answer_type, answer, ...)    \
+    RegisterAction<bit<bits>, bit<index_bits>, answer_type>(of) name = {                \
+        void apply(inout bit<bits> cell, out answer_type answer) { __VA_ARGS__ }        \
+    };
+#define REGISTER_RUN(name, answer, hash_name, ...) answer = name.execute(hash_name.get(__VA_ARGS__));
+
+#define PACKET_METER(name, index_bits, size) Meter<bit<index_bits>>(size, MeterType_t.PACKETS) name;
+#define MEASURE(name, color, number) color = name.execute(number);
 
 #define SMALLER(number, other) number = min(number, other);
 
@@ -116,6 +135,11 @@ typedef bit<31> child_set_t;
     name.subtract({ header.version, header.ihl, header.dscp, header.ecn });            \
     name.subtract({ header.ttl, header.protocol });                                    \
     meta.inner_residual = name.get();
+
+// Where the chip puts what it knows of a packet: in front of it.
+#define PARSED out
+#define EXTRACT_INTRINSIC(packet, header) packet.extract(header);
+#define SKIP_PORT_METADATA(packet) packet.advance(PORT_METADATA_SIZE);
 
 // Fields of different headers that one action copies to the same metadata must lie alike in containers, all of them, which
 // leaves the compiler nothing to choose. So the parser copies: the outermost packet to meta.payload, the one in a tunnel

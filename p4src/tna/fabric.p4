@@ -67,13 +67,13 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
     RANDOM_SOURCE(random_share, 16)
 
     // Packets and octets dropped in ingress, by drop_reason_t.
-    Counter<bit<64>, bit<8>>(DROP_COUNTER_SIZE, CounterType_t.PACKETS_AND_BYTES) drops;
+    INDEXED_COUNTER(drops, bit<8>, DROP_COUNTER_SIZE)
 
     // A sample is taken where the number drawn is below the share.
     bit<16> chance = 0;
 
     action draw() {
-        chance = random_share.get();
+        RANDOM(random_share, chance, 16w0xFFFF)
     }
 
     action weigh() {
@@ -96,7 +96,7 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
     }
 
     action drop() {
-        drops.count(meta.drop_reason);
+        COUNT_AT(drops, meta.drop_reason)
         ig_dprsr_md.drop_ctl = 1;
     }
 
@@ -201,7 +201,7 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, in egress_intri
     PacketIn()      punt_header;
 
     // Copies that were not made, by drop_reason_t.
-    Counter<bit<64>, bit<8>>(DROP_COUNTER_SIZE, CounterType_t.PACKETS_AND_BYTES) pruned_copies;
+    INDEXED_COUNTER(pruned_copies, bit<8>, DROP_COUNTER_SIZE)
 
     action cross_bridge() {
         meta.terminated = (bool) hdr.bridge_flags.terminated;
@@ -216,7 +216,7 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, in egress_intri
 
     action prune(drop_reason_t reason) {
         meta.verdict = verdict_t.DROP;
-        pruned_copies.count(reason);
+        COUNT_AT(pruned_copies, reason)
         eg_dprsr_md.drop_ctl = 1;
     }
 
@@ -243,7 +243,9 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, in egress_intri
     }
 }
 
+#ifndef FABRIC_ON_V1MODEL
 Pipeline(FabricIngressParser(), FabricIngress(), FabricIngressDeparser(),
          FabricEgressParser(), FabricEgress(), FabricEgressDeparser()) pipe;
 
 Switch(pipe) main;
+#endif

@@ -4,18 +4,54 @@
 #define FABRIC_TNA_PARSER_P4_
 
 #define EMIT_BRIDGE(kind, name, field)  packet.emit(hdr.bridge_##name);
+#define EMIT_TO_EGRESS              \
+    packet.emit(hdr.bridge);        \
+    packet.emit(hdr.bridge_flags);  \
+    BRIDGE_VALUES(EMIT_BRIDGE)      \
+    packet.emit(hdr.ethernet);      \
+    packet.emit(hdr.scale_up);      \
+    packet.emit(hdr.ipv4);          \
+    packet.emit(hdr.ipv6);          \
+    packet.emit(hdr.udp);           \
+    packet.emit(hdr.ports);         \
+    packet.emit(hdr.bth);           \
+    packet.emit(hdr.tunnel);        \
+    packet.emit(hdr.inner_ethernet);\
+    packet.emit(hdr.inner_scale_up);\
+    packet.emit(hdr.inner_ipv4);    \
+    packet.emit(hdr.inner_ipv6);    \
+    packet.emit(hdr.inner_udp);     \
+    packet.emit(hdr.inner_ports);   \
+    packet.emit(hdr.inner_bth);
+#define EMIT_TO_LINK                \
+    packet.emit(hdr.packet_in);     \
+    packet.emit(hdr.link);          \
+    packet.emit(hdr.encap_ipv4);    \
+    packet.emit(hdr.encap_ipv6);    \
+    packet.emit(hdr.encap_udp);     \
+    packet.emit(hdr.encap_tunnel);  \
+    packet.emit(hdr.encap_ethernet);\
+    packet.emit(hdr.ethernet);      \
+    packet.emit(hdr.inner_ethernet);
 #define CROSS_BRIDGE(kind, name, field)     \
     packet.extract(hdr.bridge_##name);      \
     meta.field = hdr.bridge_##name.value;
 
+// What a checksum is made of: of a whole header; of one that was only rewritten, with what the parser remembers of it.
+#define IPV4_FIELDS(ip)                                                                     \
+    { ip.version, ip.ihl, ip.dscp, ip.ecn, ip.total_len, ip.identification, ip.flags,       \
+      ip.frag_offset, ip.ttl, ip.protocol, ip.src, ip.dst }
+#define IPV4_REWRITTEN(ip, residual)                                                        \
+    { ip.version, ip.ihl, ip.dscp, ip.ecn, ip.ttl, ip.protocol, residual }
+
 parser FabricIngressParser(packet_in packet, out headers_t hdr, out metadata_t meta,
-                           out ingress_intrinsic_metadata_t ig_intr_md) {
+                           PARSED ingress_intrinsic_metadata_t ig_intr_md) {
     Frame() frame;
 
     state start {
-        packet.extract(ig_intr_md);
+        EXTRACT_INTRINSIC(packet, ig_intr_md)
         meta.port = ig_intr_md.ingress_port;
-        packet.advance(PORT_METADATA_SIZE);
+        SKIP_PORT_METADATA(packet)
         transition select(ig_intr_md.ingress_port) {
             CPU_PORT : parse_packet_out;
             default  : parse_frame;
@@ -45,41 +81,19 @@ control FabricIngressDeparser(packet_out packet, inout headers_t hdr, in metadat
             sample.emit<sample_h>(meta.sample_session, { ORIGIN_SAMPLE, meta.ingress_port, meta.iid });
         }
         if (hdr.ipv4.isValid()) {
-            hdr.ipv4.checksum = ipv4_checksum.update({
-                hdr.ipv4.version, hdr.ipv4.ihl, hdr.ipv4.dscp, hdr.ipv4.ecn, hdr.ipv4.total_len,
-                hdr.ipv4.identification, hdr.ipv4.flags, hdr.ipv4.frag_offset, hdr.ipv4.ttl,
-                hdr.ipv4.protocol, hdr.ipv4.src, hdr.ipv4.dst });
+            hdr.ipv4.checksum = ipv4_checksum.update(IPV4_FIELDS(hdr.ipv4));
         }
         if (hdr.inner_ipv4.isValid()) {
-            hdr.inner_ipv4.checksum = inner_checksum.update({
-                hdr.inner_ipv4.version, hdr.inner_ipv4.ihl, hdr.inner_ipv4.dscp, hdr.inner_ipv4.ecn,
-                hdr.inner_ipv4.ttl, hdr.inner_ipv4.protocol, meta.inner_residual });
+            hdr.inner_ipv4.checksum = inner_checksum.update(IPV4_REWRITTEN(hdr.inner_ipv4, meta.inner_residual));
         }
-        packet.emit(hdr.bridge);
-        packet.emit(hdr.bridge_flags);
-        BRIDGE_VALUES(EMIT_BRIDGE)
-        packet.emit(hdr.ethernet);
-        packet.emit(hdr.scale_up);
-        packet.emit(hdr.ipv4);
-        packet.emit(hdr.ipv6);
-        packet.emit(hdr.udp);
-        packet.emit(hdr.ports);
-        packet.emit(hdr.bth);
-        packet.emit(hdr.tunnel);
-        packet.emit(hdr.inner_ethernet);
-        packet.emit(hdr.inner_scale_up);
-        packet.emit(hdr.inner_ipv4);
-        packet.emit(hdr.inner_ipv6);
-        packet.emit(hdr.inner_udp);
-        packet.emit(hdr.inner_ports);
-        packet.emit(hdr.inner_bth);
+        EMIT_TO_EGRESS
     }
 }
 
 parser FabricEgressParser(packet_in packet, out headers_t hdr, out metadata_t meta,
-                          out egress_intrinsic_metadata_t eg_intr_md) {
+                          PARSED egress_intrinsic_metadata_t eg_intr_md) {
     state start {
-        packet.extract(eg_intr_md);
+        EXTRACT_INTRINSIC(packet, eg_intr_md)
         transition select(packet.lookahead<bit<8>>()) {
             ORIGIN_SAMPLE : parse_sample;
             default       : parse_bridge;
@@ -120,21 +134,9 @@ control FabricEgressDeparser(packet_out packet, inout headers_t hdr, in metadata
 
     apply {
         if (hdr.encap_ipv4.isValid()) {
-            hdr.encap_ipv4.checksum = encap_checksum.update({
-                hdr.encap_ipv4.version, hdr.encap_ipv4.ihl, hdr.encap_ipv4.dscp, hdr.encap_ipv4.ecn,
-                hdr.encap_ipv4.total_len, hdr.encap_ipv4.identification, hdr.encap_ipv4.flags,
-                hdr.encap_ipv4.frag_offset, hdr.encap_ipv4.ttl, hdr.encap_ipv4.protocol, hdr.encap_ipv4.src,
-                hdr.encap_ipv4.dst });
+            hdr.encap_ipv4.checksum = encap_checksum.update(IPV4_FIELDS(hdr.encap_ipv4));
         }
-        packet.emit(hdr.packet_in);
-        packet.emit(hdr.link);
-        packet.emit(hdr.encap_ipv4);
-        packet.emit(hdr.encap_ipv6);
-        packet.emit(hdr.encap_udp);
-        packet.emit(hdr.encap_tunnel);
-        packet.emit(hdr.encap_ethernet);
-        packet.emit(hdr.ethernet);
-        packet.emit(hdr.inner_ethernet);
+        EMIT_TO_LINK
     }
 }
 

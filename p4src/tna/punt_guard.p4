@@ -3,14 +3,14 @@
 #define FABRIC_TNA_PUNT_GUARD_P4_
 
 control PuntGuard(inout headers_t hdr, inout metadata_t meta) {
-    Hash<bit<32>>(HashAlgorithm_t.CRC32) destination_hash;
-    Hash<bit<12>>(HashAlgorithm_t.CRC16) cell_hash;
+    HASH(destination_hash, 32, CRC32)
+    HASH(cell_hash, 12, CRC16)
 
     // What was punted last, by a hash of the destination: signature (16 bits), time in ticks (16 bits).
-    Register<bit<32>, bit<12>>(PUNT_FILTER_SIZE, 0) punt_filter;
+    REGISTER(punt_filter, 32, 12, PUNT_FILTER_SIZE)
 
     // Packets to the controller, by ingress port.
-    Meter<bit<9>>(PORT_CONTEXT_SIZE, MeterType_t.PACKETS) punt_meter;
+    PACKET_METER(punt_meter, 9, PORT_CONTEXT_SIZE)
 
     bit<32> newest = 0;   // the cell as this packet would write it
     bit<32> oldest = 0;   // the oldest cell that makes this packet a repeat
@@ -19,19 +19,17 @@ control PuntGuard(inout headers_t hdr, inout metadata_t meta) {
 
     // With the signature above the time, both are compared in one subtraction. A window in which the clock wraps costs a
     // second punt.
-    RegisterAction<bit<32>, bit<12>, bit<1>>(punt_filter) remember = {
-        void apply(inout bit<32> cell, out bit<1> is_repeat) {
-            if (cell > oldest && cell <= newest) {
-                is_repeat = 1;
-            } else {
-                cell = newest;
-                is_repeat = 0;
-            }
+    REGISTER_PROGRAM(remember, punt_filter, 32, 12, cell, bit<1>, is_repeat,
+        if (cell > oldest && cell <= newest) {
+            is_repeat = 1;
+        } else {
+            cell = newest;
+            is_repeat = 0;
         }
-    };
+    )
 
     action sign() {
-        newest[31:16] = destination_hash.get({ meta.iid, meta.payload.kind, meta.payload.dst })[31:16];
+        HASH_PART(destination_hash, newest, 31, 16, { meta.iid, meta.payload.kind, meta.payload.dst })
         newest[15:0] = meta.now;
     }
 
@@ -40,11 +38,11 @@ control PuntGuard(inout headers_t hdr, inout metadata_t meta) {
     }
 
     action look_up() {
-        repeated = remember.execute(cell_hash.get({ meta.iid, meta.payload.kind, meta.payload.dst }));
+        REGISTER_RUN(remember, repeated, cell_hash, { meta.iid, meta.payload.kind, meta.payload.dst })
     }
 
     action measure() {
-        color = punt_meter.execute(meta.ingress_port[8:0]);
+        MEASURE(punt_meter, color, meta.ingress_port[8:0])
     }
 
     action suppress() {
