@@ -16,6 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -43,14 +44,19 @@ def compiler() -> str:
     return found
 
 
-def compile_v1model(out: Path, root: Path = HERE, program: str = "v1model/fabric.p4") -> str:
-    """Compiles a program for v1model into `out` (fabric.json, fabric.p4info.txtpb); returns p4c's version."""
+def compile_v1model(
+    out: Path, root: Path = HERE, program: str = "v1model/fabric.p4", include: Iterable[str] = ()
+) -> str:
+    """Compiles a program for v1model into `out` (fabric.json, fabric.p4info.txtpb); returns p4c's version.
+
+    `include`: folders within the source folder that the compiler looks for system headers in.
+    """
     p4c = compiler()
     out.mkdir(parents=True, exist_ok=True)
     # Compiled from within the source folder, so that the source locations in the JSON are relative to it.
     command = [p4c, "--std", "p4-16", "--p4runtime-files", str(out / "fabric.p4info.txtpb")]
-    if include := os.environ.get("P4C_INCLUDE"):
-        command += ["-I", include]
+    folders = [*include, *filter(None, [os.environ.get("P4C_INCLUDE")])]
+    command += [argument for folder in folders for argument in ("-I", folder)]
     command += ["-o", str(out / "fabric.json"), program]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     sys.stderr.write(done.stderr)

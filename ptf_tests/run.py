@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the switch is stopped too
     try:
-        return _run(options.target, options.ports, options.pattern, options.program)
+        return _run(options.target, options.ports, options.pattern, options.program, options.without)
     except SetupError as error:
         print(f"PTF NOT RUN on {options.target}: {error}", file=sys.stderr)
         return 2
@@ -54,6 +54,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--target", choices=sorted(targets.TARGETS), default="softswitch")
     parser.add_argument("--ports", choices=("unix", "veth"), help="default: unix sockets for softswitch, veth for bmv2")
     parser.add_argument("-k", dest="pattern", help="only tests whose module.Class contains this, in any case")
+    parser.add_argument("--without", metavar="PATTERN", help="no tests whose module.Class contains this, in any case")
     parser.add_argument(
         "--program",
         type=Path,
@@ -68,8 +69,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _run(target: str, ports: str, pattern: str | None, program: Path) -> int:
-    full = pattern is None and program == PROGRAM
+def _run(target: str, ports: str, pattern: str | None, program: Path, without: str | None) -> int:
+    full = pattern is None and without is None and program == PROGRAM
     output = ROOT / "build" / "conformance" / f"ptf-{target}-{ports}.json"
     if full:
         output.unlink(missing_ok=True)  # a run that breaks off must not leave the results of an earlier one
@@ -90,7 +91,7 @@ def _run(target: str, ports: str, pattern: str | None, program: Path) -> int:
             *_suite_options(ports, ends, work),
             *("--test-params", _parameters(grpc=address, target=target, records=records, program=program.resolve())),
         ]
-        selected = _select(suite, pattern)
+        selected = _select(suite, pattern, without)
         with targets.running(switch, ends, address, work / "switch.log"):
             passed = _passes([*suite, *selected])
     results = [json.loads(line) for line in records.read_text(encoding="utf-8").splitlines()]
@@ -136,17 +137,21 @@ def _parameters(**values: object) -> str:
     return ";".join(f"{name}={str(value)!r}" for name, value in values.items())
 
 
-def _select(suite: Sequence[str], pattern: str | None) -> list[str]:
+def _select(suite: Sequence[str], pattern: str | None, without: str | None) -> list[str]:
     """The tests to run, as arguments of `ptf`; none means all."""
-    if pattern is None:
+    if pattern is None and without is None:
         return []
     listing = subprocess.run([*suite, "--list-test-names"], capture_output=True, text=True, check=False)
     if listing.returncode:
         raise SetupError(f"ptf cannot list the tests:\n{listing.stderr}")
-    names = [name for name in listing.stdout.split() if re.fullmatch(r"\w+\.\w+", name)]
-    found = [name for name in names if pattern.lower() in name.lower()]
+    modules = {path.stem for path in TESTS.glob("*.py")}  # ptf names modules of its own as well
+    words = listing.stdout.split()
+    names = [word for word in words if re.fullmatch(r"\w+\.\w+", word) and word.partition(".")[0] in modules]
+    found = [name for name in names if (pattern or "").lower() in name.lower()]
+    if without is not None:
+        found = [name for name in found if without.lower() not in name.lower()]
     if not found:
-        raise SetupError(f"-k {pattern}: no test has that in its name")
+        raise SetupError(f"-k {pattern} --without {without}: no test is left")
     return found
 
 

@@ -209,6 +209,7 @@ typedef bit<31> child_set_t;
     bit<16>         traffic_class;  \
     bit<16>         entropy;        \
     bit<16>         inner_residual; \
+    bit<1>          rewritten;      \
     objections_t    objections;     \
     wishes_t        wishes;         \
     drop_reason_t   negative;       \

@@ -80,7 +80,8 @@ control FabricIngressDeparser(packet_out packet, inout headers_t hdr, in metadat
         if (ig_dprsr_md.mirror_type == MIRROR_SAMPLE) {
             sample.emit<sample_h>(meta.sample_session, { ORIGIN_SAMPLE, meta.ingress_port, meta.iid });
         }
-        if (hdr.ipv4.isValid()) {
+        // Only of what this router has changed: the controller gets and gives packets as they are.
+        if (meta.rewritten == 1) {
             hdr.ipv4.checksum = ipv4_checksum.update(IPV4_FIELDS(hdr.ipv4));
         }
         if (hdr.inner_ipv4.isValid()) {

@@ -36,6 +36,7 @@ control PayloadRewrite(inout headers_t hdr, inout metadata_t meta) {
                 }
             } else if (hdr.ipv4.isValid()) {
                 hdr.ipv4.ttl = hdr.ipv4.ttl - 1;
+                meta.rewritten = 1;
             } else if (hdr.ipv6.isValid()) {
                 hdr.ipv6.hop_limit = hdr.ipv6.hop_limit - 1;
             } else {

@@ -17,6 +17,7 @@ control Verdict(inout metadata_t meta) {
     action punt(punt_reason_t reason) {
         meta.verdict = verdict_t.PUNT;
         meta.punt_reason = reason;
+        meta.encapsulate = false;
     }
 
     action replicate() {
