@@ -22,13 +22,19 @@ MININET_TOOLS := mn:mininet ping:iputils-ping iperf3:iperf3 ethtool:ethtool ip:i
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-$(STAMP): pyproject.toml
+# Compiled where there are a C compiler and Python's headers: `optional` in pyproject.toml.
+COMPILED := controller/lisp/_hmac.c controller/mapping/_refresh.c controller/app/_udp_batch.c
+
+$(STAMP): pyproject.toml $(COMPILED) controller/lisp/_named_tuple.h
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "lispfabric needs Python 3.11 or newer; $$($(PYTHON) --version) is $(PYTHON). Set PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(if $(ROOT),apt-get -qq update && apt-get install -yqq python3-venv >/dev/null,\
 	  { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; })
 	$(PYTHON) -m venv $(VENV)
+	@rm -f $(COMPILED:.c=.*.so)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@for part in $(subst /,.,$(COMPILED:.c=)); do $(BIN)/python -c "import $$part" 2>/dev/null || missing="$$missing $$part"; done; \
+	[ -z "$$missing" ] || echo "NOT COMPILED, for want of a C compiler or of Python.h:$$missing; Python does the same, a third slower" >&2
 	@# PTF's declared dependency netifaces needs a compiler and is used by nothing we call.
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps 'ptf==0.12.0'
 	@touch $@
@@ -120,4 +126,4 @@ conformance: $(STAMP) ## the conformance matrix from the last test runs
 	@$(BIN)/python -m tests.conformance.matrix
 
 clean: ## remove what the build made
-	rm -rf $(VENV) $(SHELL_VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(SHELL_VENV) $(COMPILED:.c=.*.so) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

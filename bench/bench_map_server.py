@@ -10,7 +10,8 @@ HMAC-SHA-1, without replay check and without store, is measured in the same run 
 the PATH and the user is root (`oor_peer.py`); elsewhere an earlier figure stands for it, 47 000 Map-Registers a second.
 OpenDaylight published 88 000 Map-Requests a second.
 
-* refreshes: Map-Registers that change nothing, with one record and with 20 (path MTU 1500).
+* refreshes: Map-Registers that change nothing, with one record and with 20 (path MTU 1500). Those with one record are
+  measured with what is compiled here (`controller/lisp/compiled.py`), and in Python alone.
 * changes: every record has another priority than before.
 * publication: from a change to the last of the Map-Notifies to 1 024 subscribers.
 * population: memory, time and longest pauses for many registrations; a million with --million, which takes a minute.
@@ -59,6 +60,7 @@ from controller.lisp import (
     encode,
     sign,
 )
+from controller.lisp.compiled import VARIABLE, compiled
 from controller.mapping import AuthorisedXtr, MapServer, MapServerConfig, Pod, Send, pod_map_server
 from controller.mapping.sqlite_store import SqliteStore
 
@@ -70,6 +72,7 @@ SERVER = IPv4Address("127.2.0.1")
 CLIENT = IPv4Address("127.2.1.0")
 FIRST_HOST = int(IPv4Address("40.0.0.0"))
 
+COMPILED = ("controller.lisp._hmac", "controller.mapping._refresh", "controller.app._udp_batch")
 PER_MESSAGE = 20  # records; their Map-Notify has 832 octets
 PATH_MTU = 1500
 OOR_REGISTERS = 47_000
@@ -303,6 +306,25 @@ def told(server: MapServer, client: Client, hosts: range, priority: int = 1) -> 
     return spent
 
 
+def rate_of_python(rounds: int) -> Rates:
+    """Refreshes with one record in another process, in which nothing that is compiled is used."""
+    command = [sys.executable, str(Path(__file__)), "--refreshes", str(rounds)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=True, env={**os.environ, VARIABLE: "0"}
+    )
+    best, median = map(float, done.stdout.split())
+    return Rates(best, median)
+
+
+async def refreshes(rounds: int) -> None:
+    """Print the two rates of refreshes with one record."""
+    with TemporaryDirectory() as folder:
+        rig = Rig([Client(number) for number in range(64)], Path(folder) / "small.db")
+        avoid_long_pauses()
+        print(*await registers(rig, 1, rounds))
+        rig.close()
+
+
 def peer_rate(rounds: int) -> tuple[int, str]:
     """Map-Registers a second of OpenOverlayRouter, and where that is from."""
     if shutil.which("oor") is None or shutil.which("unshare") is None or os.geteuid() != 0:
@@ -319,13 +341,19 @@ async def measure(quick: bool) -> None:
     """Print what goes over UDP."""
     rounds = 30 if quick else 300
     registers_of_oor, oor = peer_rate(rounds)
+    form = "compiled" if all(map(compiled, COMPILED)) else "Python"
+    in_python = rate_of_python(rounds) if form == "compiled" else None
     with TemporaryDirectory() as folder:
         rig = Rig([Client(number) for number in range(64)], Path(folder) / "small.db")
         avoid_long_pauses()
         print(f"{'one core':34} {'best/s':>11} {'median/s':>11} {'peer or aim':>32} {'ratio':>7}")
         single = await registers(rig, 1, rounds)
-        row("refreshes, 1 record", single, registers_of_oor, oor)
+        row(f"refreshes, 1 record ({form})", single, registers_of_oor, oor)
         row("", single, 2 * OOR_REGISTERS, "aim: twice the stated")
+        if in_python is not None:
+            row("refreshes, 1 record (Python)", in_python, registers_of_oor, oor)
+        else:
+            print("NOT RUN: refreshes by compiled code need a C compiler and Python.h")
         many = await registers(rig, PER_MESSAGE, rounds // 3)
         row(
             f"refreshed records, {PER_MESSAGE} together",
@@ -355,7 +383,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Speed of a Map-Server on one core.")
     parser.add_argument("--quick", action="store_true", help="measure a tenth as long")
     parser.add_argument("--million", action="store_true", help="a million registrations instead of fifty thousand")
+    parser.add_argument("--refreshes", type=int, metavar="ROUNDS", help="refreshes only: best and median a second")
     arguments = parser.parse_args()
+    if arguments.refreshes:
+        asyncio.run(refreshes(arguments.refreshes))
+        return
     asyncio.run(measure(arguments.quick))
     total = 1_000_000 if arguments.million else 50_000
     with TemporaryDirectory() as folder:

@@ -9,7 +9,6 @@ there.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 from collections import deque
@@ -20,7 +19,8 @@ from types import TracebackType
 from typing import Final, TypeAlias
 
 from controller.app.network import BatchReceiver, Receiver
-from controller.app.udp_batch import SEND_ROOM, ReceiveBatch, SendBatch, endpoint_of, socket_address
+from controller.app.udp_addresses import KernelAddresses, Peers, socket_address
+from controller.app.udp_batch import SEND_ROOM, receive, send
 from controller.app.udp_socket import kernel_drops, open_control_socket
 from controller.lisp import CONTROL_PORT, Datagram, Endpoint, IPAddress
 from controller.lisp.constants import UNFRAGMENTED_IPV4, UNFRAGMENTED_IPV6
@@ -29,9 +29,6 @@ log = logging.getLogger(__name__)
 
 _IPV4_HEADERS: Final = 20 + 8  # octets of IP and UDP
 _IPV6_HEADERS: Final = 40 + 8
-_RECEIVE_AT_ONCE: Final = 256
-_SEND_AT_ONCE: Final = 128
-_ADDRESSES_KEPT: Final = 1 << 16
 
 _SocketAddress: TypeAlias = tuple[str, int]
 
@@ -216,7 +213,8 @@ class _BoundAddress:
         self._longest = (options.path_mtu or mtu) - headers
         self._batchable = min(self._longest, SEND_ROOM)
         self._address_length = len(socket_address(self._endpoint))
-        self._addresses = _KernelAddresses(options.port)
+        self._addresses = KernelAddresses(options.port)
+        self._peers = Peers(options.port)
         self._queue: deque[tuple[bytes, _SocketAddress]] = deque()
         self._loop = asyncio.get_running_loop()
         self._socket = opened or open_control_socket(
@@ -235,22 +233,17 @@ class _BoundAddress:
         self._socket.close()
 
     def send_all(self, datagrams: Sequence[Datagram]) -> None:
-        longest, address_length, kernel_address = self._batchable, self._address_length, self._addresses.of
+        together = list(datagrams)
         at = 0
-        while at < len(datagrams):
-            ready: list[tuple[bytes, bytes]] = []
-            for _, destination, payload in datagrams[at : at + _SEND_AT_ONCE]:
-                address = kernel_address(destination)
-                if len(payload) > longest or len(address) != address_length:
-                    break
-                ready.append((payload, address))
+        while at < len(together):
             sent = 0
-            if ready and not self._queue:
-                with contextlib.suppress(OSError):  # what is wrong with the first of them comes out below
-                    sent = _send_batch().send(self._socket.fileno(), ready)
+            if not self._queue:  # else it would overtake what waits
+                addresses = self._addresses
+                how = self._batchable, self._address_length, addresses.known, addresses.find
+                sent = send(self._socket.fileno(), together, at, *how)
                 self._counters.sent += sent
-            if not sent:
-                self.send(datagrams[at])
+            if not sent:  # what is wrong with the first of them comes out here
+                self.send(together[at])
                 sent = 1
             at += sent
 
@@ -299,9 +292,10 @@ class _BoundAddress:
             self._loop.remove_writer(self._socket)
 
     def _receive(self) -> None:
-        counters, port = self._counters, self._options.port
+        counters, peers = self._counters, self._peers
         try:
-            received = _receive_batch().receive(self._socket.fileno(), self._options.budget)
+            limit = self._options.budget
+            received = receive(self._socket.fileno(), limit, self._endpoint, peers.known, peers.meet, Datagram)
         except BlockingIOError:
             return
         except OSError as error:  # such as an ICMP message about something sent; the socket is as good as before
@@ -309,9 +303,7 @@ class _BoundAddress:
             _warn(counters.failed, "%s: %s", self._endpoint, error)
             return
         counters.received += len(received)
-        here = self._endpoint
-        # As Datagram(...) does it, in half of its time.
-        self._receiver([tuple.__new__(Datagram, (_endpoint(peer, port), here, payload)) for payload, peer in received])
+        self._receiver(received)
 
 
 def _warn(count: int, text: str, *values: object) -> None:
@@ -320,43 +312,6 @@ def _warn(count: int, text: str, *values: object) -> None:
         log.warning(text + " (%d so far)", *values, count)
 
 
-# The same peers speak again and again; making and printing address objects costs more than the system call.
-@lru_cache(maxsize=1 << 16)
-def _endpoint(peer: bytes, control_port: int) -> Endpoint:
-    endpoint = endpoint_of(peer)
-    return endpoint._replace(port=CONTROL_PORT) if endpoint.port == control_port else endpoint
-
-
 @lru_cache(maxsize=1 << 13)
 def _text(address: IPAddress) -> str:
     return str(address)
-
-
-class _KernelAddresses:
-    """The kernel's form of endpoints, found by the identity of the object: hashing an address takes longer."""
-
-    def __init__(self, control_port: int) -> None:
-        self._control_port = control_port
-        self._known: dict[int, tuple[Endpoint, bytes]] = {}  # while an endpoint is in here, its identity is its own
-
-    def of(self, endpoint: Endpoint) -> bytes:
-        found = self._known.get(id(endpoint))
-        if found is not None:
-            return found[1]
-        port = self._control_port if endpoint.port == CONTROL_PORT else endpoint.port
-        address = socket_address(endpoint._replace(port=port))
-        if len(self._known) >= _ADDRESSES_KEPT:
-            self._known.clear()
-        self._known[id(endpoint)] = (endpoint, address)
-        return address
-
-
-# One set of buffers serves every socket: nothing stays in them between two calls.
-@lru_cache(maxsize=1)
-def _receive_batch() -> ReceiveBatch:
-    return ReceiveBatch(_RECEIVE_AT_ONCE)
-
-
-@lru_cache(maxsize=1)
-def _send_batch() -> SendBatch:
-    return SendBatch(_SEND_AT_ONCE)

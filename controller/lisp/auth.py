@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, Literal, TypeAlias
 
+from controller.lisp.compiled import compiled
 from controller.lisp.constants import XTR_IDENTITY_LENGTH, MessageType
 from controller.lisp.errors import AuthenticationError, EncodeError
 from controller.lisp.message_encode import authenticated_parts
@@ -21,6 +22,8 @@ MacScope: TypeAlias = Literal["records", "whole"]
 _AUTH_DATA_OFFSET: Final = 16
 _INNER_PAD: Final = bytes(octet ^ 0x36 for octet in range(256))
 _OUTER_PAD: Final = bytes(octet ^ 0x5C for octet in range(256))
+_HASHES: Final = {"SHA1": hashlib.sha1, "SHA256": hashlib.sha256}
+_compiled: Final = compiled("controller.lisp._hmac")
 # HKDF salt by message type (RFC 9301 §5.6): the strings keep the derived keys of the three messages apart.
 _SALTED: Final = {
     kind: hmac.new(salt, digestmod=hashlib.sha256)
@@ -50,30 +53,32 @@ _LENGTHS: Final = {
 }
 
 
-class PreparedHmac:
-    """HMAC (RFC 2104) of many messages with one key.
+def prepared_hmac(secret: bytes, hash_function: Literal["SHA1", "SHA256"]) -> Callable[[bytes], bytes]:
+    """Return the function from octets to their whole HMAC (RFC 2104), for many messages with one key.
 
     Hashing the padded key is most of the work for a short message: it is done once, and the two hash states are
     copied. That takes half the time of copying an object of the standard library, which is one more layer.
+    `_hmac.c` does the same in a third of that.
     """
+    new = _HASHES[hash_function]
+    size = new(b"").block_size
+    padded = (new(secret).digest() if len(secret) > size else secret).ljust(size, b"\0")
+    inner_copy = new(padded.translate(_INNER_PAD)).copy
+    outer_copy = new(padded.translate(_OUTER_PAD)).copy
 
-    __slots__ = ("digest",)
+    def digest(message: bytes) -> bytes:
+        inner = inner_copy()
+        inner.update(message)
+        outer = outer_copy()
+        outer.update(inner.digest())
+        return outer.digest()
 
-    def __init__(self, secret: bytes, hash_function: Callable[[bytes], hashlib._Hash]) -> None:
-        size = hash_function(b"").block_size
-        padded = (hash_function(secret).digest() if len(secret) > size else secret).ljust(size, b"\0")
-        inner_copy = hash_function(padded.translate(_INNER_PAD)).copy
-        outer_copy = hash_function(padded.translate(_OUTER_PAD)).copy
+    return digest
 
-        def digest(message: bytes) -> bytes:
-            inner = inner_copy()
-            inner.update(message)
-            outer = outer_copy()
-            outer.update(inner.digest())
-            return outer.digest()
 
-        self.digest: Final[Callable[[bytes], bytes]] = digest
-        """Return the whole MAC of a message."""
+_prepare: Final[Callable[[bytes, Literal["SHA1", "SHA256"]], Callable[[bytes], bytes]]] = (
+    _compiled.prepare if _compiled is not None else prepared_hmac
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ class Key:
     key_id: int
     algorithm: Algorithm
     secret: bytes = field(repr=False)
-    _hmac: PreparedHmac | None = field(init=False, repr=False, compare=False)
+    _hmac: Callable[[bytes], bytes] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.key_id >> 8:
@@ -97,9 +102,9 @@ class Key:
             raise EncodeError("key.secret", "(empty)", f"{self.algorithm.name} needs a secret")
         prepared = None
         if self.algorithm is Algorithm.HMAC_SHA1_96:
-            prepared = PreparedHmac(self.secret, hashlib.sha1)
+            prepared = _prepare(self.secret, "SHA1")
         elif self.algorithm is Algorithm.HMAC_SHA256_128:
-            prepared = PreparedHmac(self.secret, hashlib.sha256)
+            prepared = _prepare(self.secret, "SHA256")
         object.__setattr__(self, "_hmac", prepared)
 
     def __reduce__(self) -> tuple[type[Key], tuple[int, Algorithm, bytes]]:
@@ -109,7 +114,7 @@ class Key:
     def digest(self) -> Callable[[bytes], bytes] | None:
         """The function from octets to their untruncated MAC; None if that depends on the message (algorithm 3)."""
         if self._hmac is not None:
-            return self._hmac.digest
+            return self._hmac
         return None if self.algorithm is Algorithm.HMAC_SHA256_128_HKDF else _no_mac
 
     def mac(self, kind: MessageType, nonce: int, covered: bytes) -> bytes:

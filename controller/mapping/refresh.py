@@ -17,11 +17,12 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from controller.lisp import CONTROL_PORT, Datagram, Endpoint, Key, MapRegister
+from controller.lisp.compiled import compiled
 from controller.lisp.constants import XTR_IDENTITY_LENGTH, MessageType
 from controller.mapping.leases import Lease
 from controller.mapping.machine import Send
 from controller.mapping.state import Account, MapServerState
-from controller.mapping.store import Receipt, Refresh, XtrKey
+from controller.mapping.store import Change, Receipt, Refresh, XtrKey
 
 # A Map-Register and its Map-Notify: first word, nonce, Key ID with algorithm and length of the MAC, MAC, records.
 _NONCE: Final = slice(4, 12)
@@ -30,6 +31,7 @@ _MAC: Final = 16
 _REGISTER: Final = int(MessageType.MAP_REGISTER)
 _NUMBER: Final = Struct("!Q")
 _ZEROS: Final = bytes(255)
+_compiled = compiled("controller.mapping._refresh")
 _new: Final = tuple.__new__  # what a NamedTuple calls in the end, in half of its time
 
 
@@ -64,8 +66,29 @@ class _Known(NamedTuple):
     reply: _Reply | None
 
 
+class _Workings(NamedTuple):
+    """What the compiled form of `RefreshTable.refresh` works with; see `_refresh.c`, which knows the order."""
+
+    known: dict[bytes, _Known]
+    journal: list[Change]
+    endpoint: Endpoint
+    to_control_port: bool
+    receipt: type[Receipt] = Receipt
+    refresh: type[Refresh] = Refresh
+    datagram: type[Datagram] = Datagram
+    send: type[Send] = Send
+    register_kind: MessageType = MessageType.MAP_REGISTER
+    notify_kind: MessageType = MessageType.MAP_NOTIFY
+
+
 class RefreshTable:
     """The Map-Registers to recognize; beyond `size` the oldest is forgotten."""
+
+    refresh: Callable[[Datagram, float], tuple[()] | tuple[Send] | None]
+    """Process a datagram if it is a Map-Register that renews what an earlier one registered; else None.
+
+    There is no event: nothing has happened. What `_refresh` says, in Python or compiled.
+    """
 
     def __init__(self, state: MapServerState, size: int) -> None:
         self._state = state
@@ -73,12 +96,13 @@ class RefreshTable:
         self._endpoint = state.endpoint
         self._to_control_port = state.config.ack_port == "control"
         self._known: dict[bytes, _Known] = {}
+        self.refresh = self._refresh
+        if _compiled is not None:
+            self.refresh = _compiled.prepare(
+                _Workings(self._known, state.journal, self._endpoint, self._to_control_port)
+            )
 
-    def refresh(self, datagram: Datagram, now: float) -> tuple[()] | tuple[Send] | None:
-        """Process a datagram if it is a Map-Register that renews what an earlier one registered; else None.
-
-        There is no event: nothing has happened.
-        """
+    def _refresh(self, datagram: Datagram, now: float) -> tuple[()] | tuple[Send] | None:
         source, _, payload = datagram
         if len(payload) <= _MAC or payload[0] >> 4 != _REGISTER:
             return None

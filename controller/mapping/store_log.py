@@ -95,10 +95,6 @@ class Rows:
         self._parts.append(key)
         self._parts += parts
 
-    def is_known(self, like: object) -> bool:
-        """Whether there is a pattern for rows that are `like` this."""
-        return id(like) in self._known or id(like) in self.patterns
-
     def begin_pattern(self, table: Table, key: bytes, like: object, pattern: bytes, length: int) -> None:
         """Rows of this key that are `like` this are from now on written as what is their own: octets of that length."""
         number = _NUMBER.pack(self._next_number + len(self.patterns))
@@ -106,11 +102,15 @@ class Rows:
         head = _ENTRY.pack(_LIKE | _CODES[table], len(key), len(number) + length) + key + number
         self.patterns[id(like)] = (like, key, head)
 
-    def add_like(self, table: Table, like: object, own: bytes, body: Callable[[], bytes]) -> None:
-        """Append a row that is known to be `like` others, from which its `own` octets tell it."""
-        _, key, head = self._known.get(id(like)) or self.patterns[id(like)]
+    def add_like(self, table: Table, like: object, own: bytes, body: Callable[[], bytes]) -> bool:
+        """Append a row from whose pattern its `own` octets tell it; whether there is a pattern for rows `like` this."""
+        pattern = self._known.get(id(like)) or self.patterns.get(id(like))
+        if pattern is None:
+            return False
+        _, key, head = pattern
         self._parts += (head, own)
         self.latest[table][key] = body
+        return True
 
     def __len__(self) -> int:
         return sum(map(len, self.latest.values()))

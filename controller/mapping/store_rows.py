@@ -74,13 +74,16 @@ _KIND_OF: Final = {code: kind for kind, code in _KINDS.items()}
 
 def encode_change(change: Change, rows: Rows) -> None:
     """Append the rows that `change` makes. Raises EncodeError or struct.error for values without a place in them."""
-    if isinstance(change, Receipt):  # by far the most frequent
-        rows.add_parts("receipt", _receipt_key(change.xtr, change.key_id), _receipt(change), partial(_body, change))
-        return
-    if isinstance(change, Refresh):
-        _add_refresh(change, rows)
+    if isinstance(change, Refresh):  # by far the most frequent
+        receipt, like, own = change
+        body = partial(_body, receipt)
+        if not rows.add_like("receipt", like, own, body):
+            rows.begin_pattern("receipt", _receipt_key(receipt.xtr, receipt.key_id), like, body(), len(own))
+            rows.add_like("receipt", like, own, body)
         return
     match change:
+        case Receipt():
+            rows.add_parts("receipt", _receipt_key(change.xtr, change.key_id), _receipt(change), partial(_body, change))
         case Contributions():
             _add_contributions(change, rows)
         case Contribution():
@@ -250,14 +253,6 @@ def _receipt(change: Receipt) -> tuple[bytes, ...]:
 
 def _body(change: Receipt) -> bytes:
     return b"".join(_receipt(change))
-
-
-def _add_refresh(change: Refresh, rows: Rows) -> None:
-    receipt, like, own = change
-    if not rows.is_known(like):
-        key = _receipt_key(receipt.xtr, receipt.key_id)
-        rows.begin_pattern("receipt", key, like, _body(receipt), len(own))
-    rows.add_like("receipt", like, own, partial(_body, receipt))
 
 
 def expand_receipt(pattern: bytes, own: bytes) -> bytes:

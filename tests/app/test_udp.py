@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from ipaddress import IPv4Address, IPv6Address
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from controller.app import udp, udp_batch
 from controller.app.udp import UdpOptions, UdpTransport
 from controller.lisp import CONTROL_PORT, Datagram, Endpoint, IPAddress
 from tests.app.own_network import in_own_network, ip, needs_own_network
@@ -30,6 +31,18 @@ from tests.app.udp_support import (
     local,
     plain_socket,
 )
+from tests.compiled import FORMS, compiled_part
+
+
+@pytest.fixture(scope="module", params=FORMS, autouse=True)
+def form(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Everything once with the system calls made by Python, and once by compiled code."""
+    part = compiled_part("controller.app._udp_batch") if request.param == "compiled" else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(udp, "receive", part.receive if part is not None else udp_batch.receive_in_python)
+        patch.setattr(udp, "send", part.send if part is not None else udp_batch.send_in_python)
+        yield request.param
+
 
 # ---- addresses and ports ----------------------------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ import pickle
 from dataclasses import replace
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from controller.lisp import (
     Algorithm,
@@ -25,7 +27,9 @@ from controller.lisp import (
     sign,
     verify,
 )
+from controller.lisp.auth import prepared_hmac
 from controller.lisp.constants import MessageType
+from tests.compiled import compiled_part, needs_compiled
 from tests.lisp.vectors import MAPPING, SECRET, SIGNED, XTR, octets_of
 
 REGISTER = MapRegister(7, (MAPPING,), want_notify=True, xtr=XTR)
@@ -185,3 +189,43 @@ def test_copied_keys_still_sign(algorithm: Algorithm) -> None:
 def test_requests_have_no_authentication_data() -> None:
     assert not isinstance(decode(octets_of("V7")), Authenticated)
     assert isinstance(decode(octets_of("V7")), MapRequest)
+
+
+# ---- HMAC with one key, in Python and compiled -------------------------------------------------------------------
+
+HASHES = {"SHA1": "sha1", "SHA256": "sha256"}
+COMPILED = compiled_part("controller.lisp._hmac")
+secrets = st.binary(max_size=200)
+
+
+@given(secrets, st.lists(st.binary(max_size=300), max_size=4))
+@example(bytes(64), [b"", bytes(55), bytes(56), bytes(64)])  # around the ends of blocks
+@example(b"k" * 65, [bytes(10_000)])
+def test_a_prepared_hmac_is_the_hmac(secret: bytes, texts: list[bytes]) -> None:
+    for name, standard in HASHES.items():
+        digest = prepared_hmac(secret, name)  # type: ignore[arg-type]
+        assert [digest(text) for text in texts] == [hmac.digest(secret, text, standard) for text in texts]
+
+
+@needs_compiled
+@given(secrets, st.lists(st.binary(max_size=300), max_size=4))
+@example(bytes(64), [b"", bytes(55), bytes(56), bytes(64)])
+@example(b"k" * 65, [bytes(10_000)])
+def test_a_compiled_hmac_is_the_hmac(secret: bytes, texts: list[bytes]) -> None:
+    assert COMPILED is not None
+    for name, standard in HASHES.items():
+        digest = COMPILED.prepare(secret, name)
+        assert [digest(text) for text in texts] == [hmac.digest(secret, text, standard) for text in texts]
+
+
+@needs_compiled
+def test_a_compiled_hmac_takes_nothing_else() -> None:
+    assert COMPILED is not None
+    with pytest.raises(ValueError, match="no hash function MD5"):
+        COMPILED.prepare(b"secret", "MD5")
+    with pytest.raises(TypeError):
+        COMPILED.prepare("secret", "SHA1")
+    digest = COMPILED.prepare(b"secret", "SHA256")
+    with pytest.raises(TypeError):
+        digest("text")
+    assert "secret" not in repr(digest)

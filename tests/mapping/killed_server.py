@@ -11,7 +11,7 @@ from random import Random
 from unittest.mock import patch
 
 from controller.lisp import Datagram, IPAddress, MapNotify, RlocRecord, decode
-from controller.mapping import etcd_store, sqlite_store
+from controller.mapping import etcd_store, refresh, sqlite_store
 from controller.mapping.etcd_store import EtcdStore
 from controller.mapping.sqlite_store import SqliteStore
 from tests.mapping.harness import Bench, Peer, eid, sends
@@ -36,8 +36,11 @@ class Answered:
 def serve_until_killed(place: Path | tuple[str, str], seed: int, nonce: int, told: Connection) -> None:
     """Receive registrations, withdrawals and subscriptions without end; their nonces begin above `nonce`.
 
-    `place`: an SQLite file, or endpoint and name in etcd.
+    `place`: an SQLite file, or endpoint and name in etcd. Lives with an even seed are led by compiled code where there
+    is some, the others by Python: each goes on with what the other left.
     """
+    if seed % 2:
+        patch.object(refresh, "_compiled", None).start()
     # Short stretches, so that the log is being taken over at most moments.
     patch.multiple(sqlite_store, _STRETCH_OCTETS=100_000).start()
     patch.multiple(etcd_store, _STRETCH_OCTETS=10_000, _PART_OCTETS=2000, _TAKE_OVER_LEAST=3).start()
@@ -66,7 +69,8 @@ def endless_traffic(random: Random, bench: Bench, peers: list[Peer]) -> Iterator
         some = random.sample(HOSTS, random.randrange(1, 4))
         kind = random.random()
         if kind < 0.3:
-            yield peer.register(bench.endpoint, *some[:1])  # often repeats an earlier one
+            again = some[: random.randrange(1, 3)]
+            yield from (peer.register(bench.endpoint, *again) for _ in range(2))  # the second repeats the first
         elif kind < 0.7:
             locators = [RlocRecord(peer.address, priority=random.randrange(1, 200), local=True)]
             yield peer.register(bench.endpoint, *some, locators=locators)
