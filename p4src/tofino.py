@@ -1,4 +1,4 @@
-"""Compiles the profiles of the TNA program with the open Tofino back end of p4c, and keeps what its reports say.
+"""Compiles the profiles of the TNA program, of one pipe or several, with the open Tofino back end of p4c, and keeps what its reports say.
 
 A profile is a main file in tna/profiles/ that names the sizes of its tables and includes the program. Of the compiler's
 output P4Info is committed, and one short report for each profile and chip; the binaries are not, but the report says
@@ -40,10 +40,11 @@ TOFINO_2 = Chip("Tofino 2", 2, "tofino2", "t2na", 20)
 
 @dataclass(frozen=True)
 class Build:
-    """One profile on one chip."""
+    """One profile on one chip; `options` of the compiler beside those of all. Its pipes are the program's."""
 
     profile: str
     chip: Chip
+    options: tuple[str, ...] = ()
 
     @property
     def main(self) -> str:
@@ -55,7 +56,14 @@ class Build:
         return root / "compiled" / "tna" / f"{self.profile}-{self.chip.target}"
 
 
-BUILDS = (Build("forwarding", TOFINO_2),)
+# Egress of the cells' pipe takes apart more of a packet than Tofino 1's parser does at the full rate of all its ports.
+DEEP_PARSER = "--disable-parse-max-depth-limit"
+
+BUILDS = (
+    Build("forwarding", TOFINO_2),
+    Build("collectives", TOFINO_1, (DEEP_PARSER,)),
+    Build("collectives", TOFINO_2),
+)
 
 P4INFO = "fabric.p4info.txtpb"
 REPORT = "report.json"
@@ -110,25 +118,24 @@ def compile_profile(each: Build, out: Path, found: tuple[str, str], root: Path) 
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         command = [compiler, "--std", "p4-16", "--target", each.chip.target, "--arch", each.chip.architecture]
-        command += [f"-D__TARGET_TOFINO__={each.chip.number}", *OPTIONS]
+        command += [f"-D__TARGET_TOFINO__={each.chip.number}", *OPTIONS, *each.options]
         for folder in filter(None, os.environ.get("P4C_BAREFOOT_INCLUDE", "").split(":")):
             command += ["-I", folder]
         command += ["--p4runtime-files", str(work / "fabric.p4info.txt"), "-o", str(work / "out"), each.main]
         run(command, root)
-        pipe = work / "out" / "pipe"
-        run([assembler, "--target", each.chip.target, "-o", str(pipe), str(next(pipe.glob("*.bfa")))], root)
-        binaries = sorted(pipe.glob("*.bin"))
-        if not binaries:
-            raise BuildError(f"{assembler} has written no binary for {each.main}")
+        assemblies = sorted((work / "out").glob("*/*.bfa"))
+        pipes = {}
+        for assembly in assemblies:
+            pipe = assembly.parent
+            run([assembler, "--target", each.chip.target, "-o", str(pipe), str(assembly)], root)
+            binaries = sorted(pipe.glob("*.bin"))
+            if not binaries:
+                raise BuildError(f"{assembler} has written no binary for {pipe.name} of {each.main}")
+            pipes[pipe.name] = {"binaries": {path.name: path.stat().st_size for path in binaries}, **reduce(pipe)}
         out.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(work / "fabric.p4info.txt", out / P4INFO)
-        found_report = {
-            "profile": each.profile,
-            "chip": each.chip.name,
-            "binaries": {path.name: path.stat().st_size for path in binaries},
-            **reduce(pipe),
-        }
-        (out / REPORT).write_text(json.dumps(found_report, indent=1) + "\n")
+        report = {"profile": each.profile, "chip": each.chip.name, "pipes": pipes}
+        (out / REPORT).write_text(json.dumps(report, indent=1) + "\n")
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
     text = (version.stdout + version.stderr).split("Version", 1)[-1].strip()
     manifest.write(out, {"p4c-barefoot": text}, sources(each, root), (P4INFO, REPORT))
@@ -220,16 +227,27 @@ TITLES = {
 
 
 def fit_table(root: Path) -> str:
-    """The table of docs/tofino.md, in Markdown, from the committed reports."""
+    """The table of docs/tofino.md, in Markdown, from the committed reports: a column for each pipe."""
     reports = [json.loads((each.out(root) / REPORT).read_text()) for each in BUILDS]
-    lines = [row(["", *(f"{each['profile']}, {each['chip']}" for each in reports)])]
-    lines.append("|---|" + "---|" * len(reports))
-    lines.append(row(["stages", *(f"{each['stages']} of {chip_stages(each['chip'])}" for each in reports)]))
-    for name, title in TITLES.items():
-        lines.append(row([title, *(of_all(each, name) for each in reports)]))
+    columns = [(each, name, pipe) for each in reports for name, pipe in each["pipes"].items()]
+    chips = [each["chip"] for each, _, _ in columns]
+    pipes = [pipe for _, _, pipe in columns]
+    lines = [row(["", *(title(each, name) for each, name, _ in columns)])]
+    lines.append("|---|" + "---|" * len(columns))
+    lines.append(
+        row(["stages", *(f"{pipe['stages']} of {chip_stages(chip)}" for chip, pipe in zip(chips, pipes, strict=True))])
+    )
+    for name, line in TITLES.items():
+        lines.append(row([line, *(of_all(pipe, name, chip) for chip, pipe in zip(chips, pipes, strict=True))]))
     for width in (8, 16, 32):
-        lines.append(row([f"{width}-bit containers", *(of_containers(each, width) for each in reports)]))
+        lines.append(row([f"{width}-bit containers", *(of_containers(pipe, width) for pipe in pipes)]))
     return "\n".join(lines) + "\n"
+
+
+def title(report: dict[str, Any], pipe: str) -> str:
+    """Head of a pipe's column: the pipe is named where the program has several."""
+    names = [report["profile"], report["chip"]]
+    return ", ".join([*names, pipe.replace("_", " ")] if len(report["pipes"]) > 1 else names)
 
 
 def row(cells: Iterable[str]) -> str:
@@ -242,15 +260,15 @@ def chip_stages(name: str) -> int:
     return next(chip.stages for chip in (TOFINO_1, TOFINO_2) if chip.name == name)
 
 
-def of_all(report: dict[str, Any], name: str) -> str:
-    """`used of available` over all stages of the chip."""
-    used = sum(stage[name] for stage in report["by_stage"].values())
-    return f"{used} of {report['capacity_of_a_stage'][name] * chip_stages(report['chip'])}"
+def of_all(pipe: dict[str, Any], name: str, chip: str) -> str:
+    """`used of available` over all stages of a pipe of the chip called `chip`."""
+    used = sum(stage[name] for stage in pipe["by_stage"].values())
+    return f"{used} of {pipe['capacity_of_a_stage'][name] * chip_stages(chip)}"
 
 
-def of_containers(report: dict[str, Any], width: int) -> str:
+def of_containers(pipe: dict[str, Any], width: int) -> str:
     """`used of available` containers of a width, of every kind."""
-    kinds = [counts for kind, counts in report["containers"].items() if kind.endswith(f" {width}")]
+    kinds = [counts for kind, counts in pipe["containers"].items() if kind.endswith(f" {width}")]
     return f"{sum(used for used, _ in kinds)} of {sum(units for _, units in kinds)}"
 
 

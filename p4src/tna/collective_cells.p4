@@ -21,12 +21,13 @@ const bit<32> CHILDREN = 0x7FFFFFFF;
     V(0)  V(1)  V(2)  V(3)  V(4)  V(5)  V(6)  V(7)  V(8)  V(9)  V(10) V(11) V(12) V(13) V(14) V(15) \
     V(16) V(17) V(18) V(19) V(20) V(21) V(22) V(23) V(24) V(25) V(26) V(27) V(28) V(29) V(30)
 
-control CollectiveSets(inout headers_t hdr, out collective_program_t program) {
+control CollectiveSets(inout headers_t hdr, out collective_program_t program, out collective_selector_t selector) {
     SALU_REGISTER(collective_rounds, int<32>, -1)
     SALU_REGISTER(collective_missing, bit<32>, 0)
 
     collective_turn_t turn = 0;
     bit<32> missing = 0;         // before this packet came
+    bit<32> rest = 0;            // everyone but its sender; bit 31: it brings no values
 
     // Rounds are serial numbers (RFC 1982): their difference as a signed number, of the high half alone.
     SALU_PROGRAM(take_turn, collective_rounds, int<32>, collective_turn_t,
@@ -41,7 +42,7 @@ control CollectiveSets(inout headers_t hdr, out collective_program_t program) {
         rv = 0;)
 
     SALU_PROGRAM(begin_set, collective_missing, bit<32>, bit<32>,
-        value = hdr.work.rest;
+        value = rest;
         rv = value;)
     SALU_PROGRAM(leave_set, collective_missing, bit<32>, bit<32>,
         rv = value;
@@ -89,29 +90,29 @@ control CollectiveSets(inout headers_t hdr, out collective_program_t program) {
     }
 
     action visit(collective_visit_t done) {
-        hdr.work.visit = done;
+        hdr.state.visit = done;
     }
 
     action visit_full(collective_visit_t done) {
-        hdr.work.visit = done;
-        hdr.work.full = 1;
+        hdr.state.visit = done;
+        hdr.state.full = 1;
     }
 
     action visit_repeated() {
-        hdr.work.repeated = 1;
+        hdr.state.repeated = 1;
     }
 
     action harvest_values() {
-        hdr.work.visit = collective_visit_t.READ;
-        hdr.work.full = 1;
-        hdr.work.values = 1;
+        hdr.state.visit = collective_visit_t.READ;
+        hdr.state.full = 1;
+        hdr.incc.flags = 0;
         hdr.incc_values.setValid();
     }
 
     action harvest_nothing() {
-        hdr.work.visit = collective_visit_t.READ;
-        hdr.work.full = 1;
-        hdr.work.values = 0;
+        hdr.state.visit = collective_visit_t.READ;
+        hdr.state.full = 1;
+        hdr.incc.flags = COLLECTIVE_EMPTY;
         hdr.incc_values.setInvalid();
     }
 
@@ -122,7 +123,7 @@ control CollectiveSets(inout headers_t hdr, out collective_program_t program) {
             turn           : ternary;
             missing        : ternary;
             hdr.work.child : ternary;
-            hdr.work.rest  : ternary;
+            rest  : ternary;
         }
         actions = { visit; visit_full; visit_repeated; harvest_values; harvest_nothing; NoAction; }
         const default_action = NoAction();
@@ -160,6 +161,8 @@ control CollectiveSets(inout headers_t hdr, out collective_program_t program) {
         const entries = {
             (collective_step_t.VISIT, TURN_LATER, _, BRINGS_VALUES, _)                 : run(PROGRAM_WRITE);
             (collective_step_t.REPLACE, TURN_SAME, _, BRINGS_VALUES, _)                : run(PROGRAM_WRITE);
+            (collective_step_t.HARVEST, TURN_SAME, 0 &&& CHILDREN, BRINGS_VALUES, collective_operation_t.MAXIMUM) : run(PROGRAM_HARVEST_COMPLEMENT);
+            (collective_step_t.HARVEST, TURN_SAME, 0 &&& CHILDREN, BRINGS_VALUES, collective_operation_t.OR)      : run(PROGRAM_HARVEST_COMPLEMENT);
             (collective_step_t.HARVEST, TURN_SAME, 0 &&& CHILDREN, BRINGS_VALUES, _)   : run(PROGRAM_HARVEST);
             (collective_step_t.CLEAR, _, _, _, _)                                      : run(PROGRAM_WRITE);
             (collective_step_t.VISIT, TURN_SAME, 0 &&& CHILDREN, _, _)                 : run(PROGRAM_NONE);
@@ -173,7 +176,29 @@ control CollectiveSets(inout headers_t hdr, out collective_program_t program) {
         size = 48;
     }
 
+    action operand(collective_selector_t chosen) {
+        selector = chosen;
+    }
+
+    @hidden table operands {
+        key = {
+            hdr.work.step      : ternary;
+            hdr.incc.operation : ternary;
+        }
+        actions = { operand; }
+        const default_action = operand(SELECT_FIRST);
+        const entries = {
+            (collective_step_t.HARVEST, _)                              : operand(SELECT_READ);
+            (collective_step_t.VISIT, collective_operation_t.XOR)       : operand(SELECT_XOR);
+            (collective_step_t.REPLACE, collective_operation_t.MAXIMUM) : operand(SELECT_COMPLEMENT);
+            (collective_step_t.REPLACE, collective_operation_t.OR)      : operand(SELECT_COMPLEMENT);
+        }
+        size = 4;
+    }
+
     apply {
+        rest = hdr.work.everyone ^ hdr.work.child;
+        operands.apply();
         rounds.apply();
         sets.apply();
         decide.apply();

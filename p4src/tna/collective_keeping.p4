@@ -3,29 +3,33 @@
 #ifndef FABRIC_TNA_COLLECTIVE_KEEPING_P4_
 #define FABRIC_TNA_COLLECTIVE_KEEPING_P4_
 
-// Purpose, scale, flags, whether there are values, and whether the parent's result is there. A pass that combines learns the purpose, one that
-// harvests the rest: a stateful ALU of Tofino 1 has one result.
+// Operation, signature, scale, flags (among them whether there are values), and whether the parent's result is there. A
+// pass that combines learns what was there first, one that harvests whether all agreed: a stateful ALU of Tofino 1 has one
+// result.
 control CollectiveKeeping(inout headers_t hdr) {
     // What the slot is for, and beside it the flag that somebody thought otherwise.
-    SALU_PAIR_REGISTER(collective_purposes)
+    SALU_PAIR_REGISTER(collective_operations, 8)
+    SALU_PAIR_REGISTER(collective_signatures, 16)
     SALU_REGISTER(collective_scales, int<32>, 0)
-    SALU_REGISTER(collective_overflows, bit<8>, 0)
+    SALU_REGISTER(collective_flags, bit<8>, 0)
     SALU_REGISTER(collective_results, bit<8>, 0)
-    SALU_REGISTER(collective_held, bit<8>, 0)
 
-    SALU_PAIR_PROGRAM(set_purpose, collective_purposes, bit<32>,
-        value.lo = hdr.work.purpose;
-        value.hi = 0;
-        rv = hdr.work.purpose;)
-    SALU_PAIR_PROGRAM(agree_purpose, collective_purposes, bit<32>,
-        rv = value.lo;
-        if (value.lo != hdr.work.purpose) {
-            value.hi = 4;
-        })
-    SALU_PAIR_PROGRAM(see_purpose, collective_purposes, bit<32>,
-        rv = value.lo;)
-    SALU_PAIR_PROGRAM(see_mismatch, collective_purposes, bit<32>,
+#define PURPOSE(name, register, width, field)                       \
+    SALU_PAIR_PROGRAM(set_##name, register, width,                  \
+        value.lo = (bit<width>) field;                              \
+        value.hi = 0;                                               \
+        rv = value.lo;)                                             \
+    SALU_PAIR_PROGRAM(agree_##name, register, width,                \
+        rv = value.lo;                                              \
+        if (value.lo != (bit<width>) field) {                       \
+            value.hi = 1;                                           \
+        })                                                          \
+    SALU_PAIR_PROGRAM(see_##name, register, width,                  \
+        rv = value.lo;)                                             \
+    SALU_PAIR_PROGRAM(see_mismatch_of_##name, register, width,      \
         rv = value.hi;)
+    PURPOSE(operation, collective_operations, 8, hdr.incc.operation)
+    PURPOSE(signature, collective_signatures, 16, hdr.incc.signature)
 
     SALU_PROGRAM(set_scale, collective_scales, int<32>, int<32>,
         value = (int<32>) hdr.incc.scale;
@@ -36,13 +40,13 @@ control CollectiveKeeping(inout headers_t hdr) {
     SALU_PROGRAM(see_scale, collective_scales, int<32>, int<32>,
         rv = value;)
 
-    SALU_PROGRAM(set_overflow, collective_overflows, bit<8>, bit<8>,
-        value = hdr.work.overflow;
+    SALU_PROGRAM(set_flags, collective_flags, bit<8>, bit<8>,
+        value = hdr.state.flags;
         rv = value;)
-    SALU_PROGRAM(join_overflow, collective_overflows, bit<8>, bit<8>,
-        value = value | hdr.work.overflow;
+    SALU_PROGRAM(join_flags, collective_flags, bit<8>, bit<8>,
+        value = value | hdr.state.flags;
         rv = value;)
-    SALU_PROGRAM(see_overflow, collective_overflows, bit<8>, bit<8>,
+    SALU_PROGRAM(see_flags, collective_flags, bit<8>, bit<8>,
         rv = value;)
 
     SALU_PROGRAM(drop_result, collective_results, bit<8>, bit<8>,
@@ -54,35 +58,54 @@ control CollectiveKeeping(inout headers_t hdr) {
     SALU_PROGRAM(see_result, collective_results, bit<8>, bit<8>,
         rv = value;)
 
-    SALU_PROGRAM(set_held, collective_held, bit<8>, bit<8>,
-        value = hdr.work.held;
-        rv = value;)
-    SALU_PROGRAM(join_held, collective_held, bit<8>, bit<8>,
-        value = value | hdr.work.held;
-        rv = value;)
-    SALU_PROGRAM(see_held, collective_held, bit<8>, bit<8>,
-        rv = value;)
+    // RESULT: that is not for the packet to have.
+#define KEEPING_ENTRIES(name)                                                    \
+        const entries = {                                                        \
+            (collective_step_t.RESULT, _)    : NoAction();                       \
+            (_, collective_visit_t.TAKEN)    : name##_first();                   \
+            (_, collective_visit_t.REPLACED) : name##_first();                   \
+            (_, collective_visit_t.ADDED)    : name##_joins();                   \
+            (_, collective_visit_t.READ)     : name##_read();                    \
+        }
+#define PURPOSE_ENTRIES(name)                                                    \
+        const entries = {                                                        \
+            (collective_step_t.RESULT, _)    : NoAction();                       \
+            (collective_step_t.HARVEST, collective_visit_t.READ) : name##_differs(); \
+            (_, collective_visit_t.TAKEN)    : name##_first();                   \
+            (_, collective_visit_t.REPLACED) : name##_first();                   \
+            (_, collective_visit_t.ADDED)    : name##_joins();                   \
+            (_, collective_visit_t.READ)     : name##_read();                    \
+        }
 
-    action purpose_first()   { SALU_RUN(set_purpose, hdr.work.purpose) }
-    action purpose_joins()   { SALU_RUN(agree_purpose, hdr.work.purpose) }
-    action purpose_read()    { SALU_RUN(see_purpose, hdr.work.purpose) }
-    action purpose_differs() { SALU_RUN(see_mismatch, hdr.work.mismatch) }
+    action operation_first()   { bit<8> kept; SALU_RUN(set_operation, kept) hdr.incc.operation = (collective_operation_t) kept; }
+    action operation_joins()   { bit<8> kept; SALU_RUN(agree_operation, kept) hdr.incc.operation = (collective_operation_t) kept; }
+    action operation_read()    { bit<8> kept; SALU_RUN(see_operation, kept) hdr.incc.operation = (collective_operation_t) kept; }
+    action operation_differs() { SALU_RUN(see_mismatch_of_operation, hdr.state.mismatch_of_operation) }
 
-    @hidden table purposes {
+    @hidden table operations {
         key = {
-            hdr.work.step  : ternary;
-            hdr.work.visit : ternary;
+            hdr.work.step   : ternary;
+            hdr.state.visit : ternary;
         }
-        actions = { purpose_first; purpose_joins; purpose_read; purpose_differs; NoAction; }
+        actions = { operation_first; operation_joins; operation_read; operation_differs; NoAction; }
         const default_action = NoAction();
-        const entries = {
-            (collective_step_t.RESULT, _)    : NoAction();      // that is not for the packet to have
-            (collective_step_t.HARVEST, collective_visit_t.READ) : purpose_differs();
-            (_, collective_visit_t.TAKEN)    : purpose_first();
-            (_, collective_visit_t.REPLACED) : purpose_first();
-            (_, collective_visit_t.ADDED)    : purpose_joins();
-            (_, collective_visit_t.READ)     : purpose_read();
+        PURPOSE_ENTRIES(operation)
+        size = 8;
+    }
+
+    action signature_first()   { SALU_RUN(set_signature, hdr.incc.signature) }
+    action signature_joins()   { SALU_RUN(agree_signature, hdr.incc.signature) }
+    action signature_read()    { SALU_RUN(see_signature, hdr.incc.signature) }
+    action signature_differs() { SALU_RUN(see_mismatch_of_signature, hdr.state.mismatch) }
+
+    @hidden table signatures {
+        key = {
+            hdr.work.step   : ternary;
+            hdr.state.visit : ternary;
         }
+        actions = { signature_first; signature_joins; signature_read; signature_differs; NoAction; }
+        const default_action = NoAction();
+        PURPOSE_ENTRIES(signature)
         size = 8;
     }
 
@@ -92,48 +115,36 @@ control CollectiveKeeping(inout headers_t hdr) {
 
     @hidden table scales {
         key = {
-            hdr.work.step  : ternary;
-            hdr.work.visit : ternary;
+            hdr.work.step   : ternary;
+            hdr.state.visit : ternary;
         }
         actions = { scale_first; scale_joins; scale_read; NoAction; }
         const default_action = NoAction();
-        const entries = {
-            (collective_step_t.RESULT, _)    : NoAction();
-            (_, collective_visit_t.TAKEN)    : scale_first();
-            (_, collective_visit_t.REPLACED) : scale_first();
-            (_, collective_visit_t.ADDED)    : scale_joins();
-            (_, collective_visit_t.READ)     : scale_read();
-        }
+        KEEPING_ENTRIES(scale)
         size = 8;
     }
 
-    action overflow_first()  { SALU_RUN(set_overflow, hdr.work.overflow) }
-    action overflow_joins()  { SALU_RUN(join_overflow, hdr.work.overflow) }
-    action overflow_read()   { SALU_RUN(see_overflow, hdr.work.overflow) }
+    action flags_first()  { SALU_RUN(set_flags, hdr.state.flags) }
+    action flags_joins()  { SALU_RUN(join_flags, hdr.state.flags) }
+    action flags_read()   { SALU_RUN(see_flags, hdr.state.flags) }
 
-    @hidden table overflows {
+    @hidden table flags {
         key = {
-            hdr.work.step  : ternary;
-            hdr.work.visit : ternary;
+            hdr.work.step   : ternary;
+            hdr.state.visit : ternary;
         }
-        actions = { overflow_first; overflow_joins; overflow_read; NoAction; }
+        actions = { flags_first; flags_joins; flags_read; NoAction; }
         const default_action = NoAction();
-        const entries = {
-            (collective_step_t.RESULT, _)    : NoAction();
-            (_, collective_visit_t.TAKEN)    : overflow_first();
-            (_, collective_visit_t.REPLACED) : overflow_first();
-            (_, collective_visit_t.ADDED)    : overflow_joins();
-            (_, collective_visit_t.READ)     : overflow_read();
-        }
+        KEEPING_ENTRIES(flags)
         size = 8;
     }
 
-    action result_absent()  { SALU_RUN(drop_result, hdr.work.result) }
-    action result_present() { SALU_RUN(keep_result, hdr.work.result) }
-    action result_read()    { SALU_RUN(see_result, hdr.work.result) }
+    action result_absent()  { SALU_RUN(drop_result, hdr.state.result) }
+    action result_present() { SALU_RUN(keep_result, hdr.state.result) }
+    action result_read()    { SALU_RUN(see_result, hdr.state.result) }
 
     @hidden table results {
-        key = { hdr.work.visit : exact; }
+        key = { hdr.state.visit : exact; }
         actions = { result_absent; result_present; result_read; NoAction; }
         const default_action = NoAction();
         const entries = {
@@ -144,32 +155,11 @@ control CollectiveKeeping(inout headers_t hdr) {
         size = 4;
     }
 
-    action held_first() { SALU_RUN(set_held, hdr.work.held) }
-    action held_joins() { SALU_RUN(join_held, hdr.work.held) }
-    action held_read()  { SALU_RUN(see_held, hdr.work.held) }
-
-    @hidden table held {
-        key = {
-            hdr.work.step  : ternary;
-            hdr.work.visit : ternary;
-        }
-        actions = { held_first; held_joins; held_read; NoAction; }
-        const default_action = NoAction();
-        const entries = {
-            (collective_step_t.RESULT, _)    : NoAction();
-            (_, collective_visit_t.TAKEN)    : held_first();
-            (_, collective_visit_t.REPLACED) : held_first();
-            (_, collective_visit_t.ADDED)    : held_joins();
-            (_, collective_visit_t.READ)     : held_read();
-        }
-        size = 8;
-    }
-
     apply {
-        held.apply();
-        purposes.apply();
+        operations.apply();
+        signatures.apply();
         scales.apply();
-        overflows.apply();
+        flags.apply();
         results.apply();
     }
 }

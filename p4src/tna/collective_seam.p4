@@ -2,10 +2,12 @@
 #ifndef FABRIC_TNA_COLLECTIVE_SEAM_P4_
 #define FABRIC_TNA_COLLECTIVE_SEAM_P4_
 
-// The port that recirculates: of pipe 0, 68 on Tofino 1, 6 on Tofino 2. All collectives of the switch pass it.
+// The port that loops back, of the pipe that has the cells; that pipe must not be the one with the port of the CPU. On
+// Tofino 1, whose PCIe port belongs to pipe 1 or 2, the recirculation port of pipe 0; on Tofino 2, where it belongs to
+// pipe 0, that of pipe 1.
 #ifndef COLLECTIVE_PORT
 #if __TARGET_TOFINO__ == 2
-#define COLLECTIVE_PORT 6
+#define COLLECTIVE_PORT 134
 #else
 #define COLLECTIVE_PORT 68
 #endif
@@ -17,10 +19,12 @@
 // Ingress does not look at values. A frame that ends before their end is dropped by the parser of egress.
 #define VALUES_ARE_CUT_OFF(hdr) false
 
-// Egress needs the work order still.
-#define WORK_IS_DONE(hdr)
-
 #undef ARCHITECTURE_HEADERS
-#define ARCHITECTURE_HEADERS work_h work;
+#define ARCHITECTURE_HEADERS \
+    BRIDGE_HEADERS           \
+    sample_h sample;         \
+    work_h   work;           \
+    state_h  state;          \
+    result_h result;
 
 #endif  // FABRIC_TNA_COLLECTIVE_SEAM_P4_

@@ -1,7 +1,8 @@
 // collective_values: the values of a cell, each in a register of its own, four to a stage. A stateful ALU has four programs,
 // and each of them room for two operations that a second operand chooses between. That is enough for six operations,
 // for writing and for reading, because maximum and or are minimum and and of complements: a packet of theirs is
-// complemented before the registers, and once more behind them.
+// complemented before the registers, and what is read is complemented again; a result of the parent, which goes on as it
+// came, is complemented on its way into them.
 //
 // A sum is not read where it is made: the program tells instead whether it has changed its sign, from which and the
 // packet's own sign it follows whether it was saturated.
@@ -24,18 +25,22 @@ struct collective_sums_t {
 #define VALUE(n)                                                                                                \
     SALU_REGISTER(collective_value_##n, int<32>, 0)                                                             \
     SALU_PROGRAM(write_##n, collective_value_##n, int<32>, bit<32>,                                             \
-        value = (int<32>) hdr.incc_values.v##n;                                                                 \
+        if (selector == SELECT_COMPLEMENT) {                                                                    \
+            value = ~(int<32>) hdr.incc_values.v##n;                                                            \
+        } else {                                                                                                \
+            value = (int<32>) hdr.incc_values.v##n;                                                             \
+        }                                                                                                       \
         rv = 0;)                                                                                                \
     SALU_PROGRAM(add_##n, collective_value_##n, int<32>, bit<4>,                                                \
         rv = SALU_PREDICATE(value < 0, value + (int<32>) hdr.incc_values.v##n < 0);                             \
         value = value |+| (int<32>) hdr.incc_values.v##n;)                                                      \
     SALU_PROGRAM(least_##n, collective_value_##n, int<32>, int<32>,                                             \
-        if (hdr.work.selector == SELECT_FIRST) {                                                                \
+        if (selector == SELECT_FIRST) {                                                                \
             value = SALU_MIN(value, (int<32>) hdr.incc_values.v##n);                                                 \
         }                                                                                                       \
         rv = value;)                                                                                            \
     SALU_PROGRAM(bits_##n, collective_value_##n, int<32>, int<32>,                                              \
-        if (hdr.work.selector == SELECT_FIRST) {                                                                \
+        if (selector == SELECT_FIRST) {                                                                \
             value = value & (int<32>) hdr.incc_values.v##n;                                                     \
         } else {                                                                                                \
             value = value ^ (int<32>) hdr.incc_values.v##n;                                                     \
@@ -45,10 +50,11 @@ struct collective_sums_t {
     action sum_##n()     { SALU_RUN(add_##n, sums.sum##n) }                                                 \
     action compare_##n() { int<32> held; SALU_RUN(least_##n, held) }                                            \
     action harvest_##n() { int<32> held; SALU_RUN(least_##n, held) hdr.incc_values.v##n = (bit<32>) held; }     \
+    action harvest_complement_##n() { int<32> held; SALU_RUN(least_##n, held) hdr.incc_values.v##n = ~(bit<32>) held; } \
     action combine_##n() { int<32> none; SALU_RUN(bits_##n, none) }                                             \
     @hidden table value_##n {                                                                                   \
         key = { program : exact; }                                                                              \
-        actions = { keep_##n; sum_##n; compare_##n; combine_##n; harvest_##n; NoAction; }                       \
+        actions = { keep_##n; sum_##n; compare_##n; combine_##n; harvest_##n; harvest_complement_##n; NoAction; }                       \
         const default_action = NoAction();                                                                      \
         const entries = {                                                                                       \
             PROGRAM_WRITE   : keep_##n();                                                                       \
@@ -56,6 +62,7 @@ struct collective_sums_t {
             PROGRAM_LEAST   : compare_##n();                                                                    \
             PROGRAM_BITS    : combine_##n();                                                                    \
             PROGRAM_HARVEST : harvest_##n();                                                                    \
+            PROGRAM_HARVEST_COMPLEMENT : harvest_complement_##n();                                              \
         }                                                                                                       \
         size = 8;                                                                                               \
     }
@@ -87,8 +94,7 @@ struct collective_sums_t {
         size = 8;                                           \
     }
 
-// Before the registers (`step`), or on the way out.
-control CollectiveComplement(inout headers_t hdr, in collective_step_t step, in collective_outcome_t outcome) {
+control CollectiveComplement(inout headers_t hdr) {
     action complement() {
         EACH_VALUE(COMPLEMENT)
     }
@@ -101,25 +107,17 @@ control CollectiveComplement(inout headers_t hdr, in collective_step_t step, in 
 
     @hidden table turn_over {
         key = {
-            step               : ternary;
-            outcome            : ternary;
+            hdr.work.step      : ternary;
             hdr.incc.operation : ternary;
         }
         actions = { complement; zero; NoAction; }
         const default_action = NoAction();
         const entries = {
-            (collective_step_t.VISIT, _, collective_operation_t.MAXIMUM)        : complement();
-            (collective_step_t.VISIT, _, collective_operation_t.OR)             : complement();
-            (collective_step_t.REPLACE, _, collective_operation_t.MAXIMUM)      : complement();
-            (collective_step_t.REPLACE, _, collective_operation_t.OR)           : complement();
-            (collective_step_t.HARVEST, _, _)                                   : NoAction();
-            (collective_step_t.RESULT, _, _)                                    : NoAction();
-            (collective_step_t.CLEAR, _, _)                                     : zero();
-            (_, collective_outcome_t.NONE, _)                                   : NoAction();
-            (_, _, collective_operation_t.MAXIMUM)                              : complement();
-            (_, _, collective_operation_t.OR)                                   : complement();
+            (collective_step_t.VISIT, collective_operation_t.MAXIMUM) : complement();
+            (collective_step_t.VISIT, collective_operation_t.OR)      : complement();
+            (collective_step_t.CLEAR, _)                              : zero();
         }
-        size = 16;
+        size = 4;
     }
 
     apply {
@@ -127,13 +125,13 @@ control CollectiveComplement(inout headers_t hdr, in collective_step_t step, in 
     }
 }
 
-control CollectiveValues(inout headers_t hdr, in collective_program_t program) {
+control CollectiveValues(inout headers_t hdr, in collective_program_t program, in collective_selector_t selector) {
     collective_sums_t sums;
 
     EACH_VALUE(VALUE)
 
     action raise() {
-        hdr.work.overflow = COLLECTIVE_OVERFLOW;
+        hdr.state.flags = hdr.state.flags | COLLECTIVE_OVERFLOW;
     }
 
     FOUR_SUMS(0, 1, 2, 3)

@@ -1,10 +1,10 @@
-// The work order of a packet of a collective, in front of it between the passes that it takes (collective_passes.p4).
+// The work order of a packet of a collective, in front of it between the passes that it takes (collective_passes.p4), and
+// what comes of them.
 #ifndef FABRIC_TNA_COLLECTIVE_WORK_P4_
 #define FABRIC_TNA_COLLECTIVE_WORK_P4_
 
-// First octet, as in bridge.p4: between passes; before the copies of a result.
-const bit<8> ORIGIN_WORK   = 2;
-const bit<8> ORIGIN_RESULT = 3;
+// First octet of the bridge header, as in bridge.p4, of what comes back from the cells.
+const bit<8> ORIGIN_RESULT = 2;
 
 typedef bit<16> cell_t;             // index of a cell
 
@@ -36,23 +36,40 @@ const collective_program_t PROGRAM_ADD     = 2;
 const collective_program_t PROGRAM_LEAST   = 3;     // of itself and the packet's
 const collective_program_t PROGRAM_BITS    = 4;     // and, exclusive or
 const collective_program_t PROGRAM_HARVEST = 5;
+const collective_program_t PROGRAM_HARVEST_COMPLEMENT = 6;
 
 // Second operand of these programs.
-const bit<32> SELECT_FIRST  = 0;    // minimum; and
-const bit<32> SELECT_SECOND = 1;    // exclusive or
-const bit<32> SELECT_READ   = 2;    // none, only read
+typedef bit<32> collective_selector_t;
+const collective_selector_t SELECT_FIRST      = 0;  // the packet's value; minimum; and
+const collective_selector_t SELECT_XOR        = 1;
+const collective_selector_t SELECT_READ       = 2;  // no minimum, only the cell
+const collective_selector_t SELECT_COMPLEMENT = 3;  // of the packet's value
 
-// In the purpose: whoever contributes has been told already that not all have the same.
-const bit<32> COLLECTIVE_TAINT = 0x04000000;
+// In the place of EMPTY, its contrary, so that all flags of a cell are joined by or.
+const bit<8> COLLECTIVE_HELD = 1;
 
+// What the pipe with the groups' tables tells the one with the cells about a packet; that one knows no group by itself.
 header work_h {
-    bit<8>             origin;
-    collective_step_t  step;
+    collective_step_t step;
+    @padding bit<6>   pad;
+    bit<1>            root;
+    bit<1>            terminated;       // it came through a tunnel
+    cell_t            cell;
+    bit<32>           round;            // in the high half
+    bit<32>           child;
+    bit<32>           everyone;         // the other children, once `child` is taken out: bit 31 is set
+    group_id_t        replicas;
+    bit<16>           rank;             // of this switch, at its parent
+    @padding bit<7>   pad1;
+    bit<9>            parent_port;
+    @padding bit<7>   pad2;
+    bit<9>            ingress_port;
+}
+
+// What the passes tell each other. Behind the work order from the first pass on.
+header state_h {
     collective_visit_t visit;           // what the pass has done
-    collective_outcome_t outcome;       // ORIGIN_RESULT
-    payload_kind_t     kind;
-    bit<8>             overflow;        // flags of the packet, then of the cell
-    bit<8>             held;            // 1: the packet brings values; then: the cell has some
+    bit<8>             flags;           // those of the packet, then of the cell; with values where they say EMPTY
     bit<8>             result;          // 1: the cell has the parent's
     // Each flag in an octet of its own: what shares one has to be made by one action alone.
     @padding bit<7>    pad0;
@@ -61,32 +78,26 @@ header work_h {
     bit<1>             repeated;
     @padding bit<7>    pad2;
     bit<1>             asks;            // the packet was a repeat: only its sender gets an answer
-    @padding bit<7>    pad3;
-    bit<1>             values;          // they follow
-    @padding bit<7>    pad4;
-    bit<1>             terminated;
-    @padding bit<7>    pad5;
-    bit<1>             rloc_is_ipv6;
-    @padding bit<7>    pad6;
-    bit<1>             reorder;
-    cell_t             cell;
-    replica_id_t       replica;
-    bit<32>            round;           // in the high half
-    bit<32>            child;
-    bit<32>            rest;            // everyone else
-    bit<32>            selector;
-    bit<32>            purpose;         // COLLECTIVE_TAINT, operation, signature; of the packet, then of the cell
-    bit<32>            mismatch;        // flag, of the cell
-    flow_hash_t        hash;
-    fabric_port_t      ingress_port;
-    iid_t              iid;
-    bit<6>             dscp;
-    bit<2>             ecn;
-    bit<16>            entropy;
-    encapsulation_t    encapsulation;   // of the Instance-ID
-    eid_t              eid;             // of the group
-    eid_t              rloc;            // it came from there
-    eid_t              own_rloc;        // to there
+    bit<16>            mismatch;        // of the cell: somebody has another signature
+    bit<8>             mismatch_of_operation;
+    @padding bit<8>    pad3;
+}
+
+// What egress is to make of a packet that comes back from the cells, behind what ingress told it when the packet came in.
+header result_h {
+    collective_outcome_t outcome;
+    @padding bit<7>      pad;
+    bit<1>               reorder;
+    replica_id_t         replica;       // the child that asked, or completed the round
+    bit<16>              entropy;       // of the packet
+}
+
+// What becomes of a packet behind a pass.
+struct collective_next_t {
+    drop_reason_t        reason;        // NONE: it is not dropped
+    bit<9>               port;
+    group_id_t           replicas;      // 0: one packet, to the port
+    bool                 again;
 }
 
 #endif  // FABRIC_TNA_COLLECTIVE_WORK_P4_

@@ -17,12 +17,12 @@
         reg.write((bit<32>) hdr.work.cell, (bit<32>) value);                \
     }
 // Two cells side by side that one program has at once: `value.lo` and `value.hi`.
-#define SALU_PAIR_REGISTER(name) register<bit<64>>(COLLECTIVE_CELLS) name;
-#define SALU_PAIR_PROGRAM(name, reg, result, ...)                           \
-    @atomic action name(out result rv) {                                    \
-        bit<64> raw;                                                        \
+#define SALU_PAIR_REGISTER(name, width) register<bit<(2 * width)>>(COLLECTIVE_CELLS) name;
+#define SALU_PAIR_PROGRAM(name, reg, width, ...)                            \
+    @atomic action name(out bit<width> rv) {                                \
+        bit<(2 * width)> raw;                                               \
         reg.read(raw, (bit<32>) hdr.work.cell);                             \
-        salu_pair_t value = { raw[31:0], raw[63:32] };                      \
+        salu_pair_##width##_t value = { raw[width - 1:0], raw[2 * width - 1:width] }; \
         __VA_ARGS__                                                         \
         reg.write((bit<32>) hdr.work.cell, value.hi ++ value.lo);           \
     }
@@ -40,10 +40,11 @@
     RegisterAction<type, cell_t, result>(reg) name = {                      \
         void apply(inout type value, out result rv) { __VA_ARGS__ }         \
     };
-#define SALU_PAIR_REGISTER(name) Register<salu_pair_t, cell_t>(COLLECTIVE_CELLS, { 0, 0 }) name;
-#define SALU_PAIR_PROGRAM(name, reg, result, ...)                           \
-    RegisterAction<salu_pair_t, cell_t, result>(reg) name = {               \
-        void apply(inout salu_pair_t value, out result rv) { __VA_ARGS__ }  \
+#define SALU_PAIR_REGISTER(name, width) \
+    Register<salu_pair_##width##_t, cell_t>(COLLECTIVE_CELLS, { 0, 0 }) name;
+#define SALU_PAIR_PROGRAM(name, reg, width, ...)                                           \
+    RegisterAction<salu_pair_##width##_t, cell_t, bit<width>>(reg) name = {                \
+        void apply(inout salu_pair_##width##_t value, out bit<width> rv) { __VA_ARGS__ }   \
     };
 #define SALU_RUN(name, result) result = name.execute(hdr.work.cell);
 #define SALU_MIN(a, b) min(a, b)
@@ -52,9 +53,14 @@
 
 #endif
 
-struct salu_pair_t {
-    bit<32> lo;
-    bit<32> hi;
+struct salu_pair_8_t {
+    bit<8> lo;
+    bit<8> hi;
+}
+
+struct salu_pair_16_t {
+    bit<16> lo;
+    bit<16> hi;
 }
 
 #endif  // FABRIC_TNA_SALU_P4_

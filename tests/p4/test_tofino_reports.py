@@ -72,16 +72,19 @@ def test_a_failure_of_the_compiler_is_an_error(copy: Path, monkeypatch: pytest.M
 class TestReport:
     def test_the_program_fits_the_chip(self, build: tofino.Build) -> None:
         report = json.loads((build.out(P4SRC) / tofino.REPORT).read_text())
-        assert 0 < report["stages"] <= build.chip.stages
-        for number, stage in report["by_stage"].items():
-            for name, available in report["capacity_of_a_stage"].items():
-                assert stage[name] <= available, (number, name)
-        assert all(used <= units for used, units in report["containers"].values())
+        for pipe in report["pipes"].values():
+            assert 0 < pipe["stages"] <= build.chip.stages
+            for number, stage in pipe["by_stage"].items():
+                for name, available in pipe["capacity_of_a_stage"].items():
+                    assert stage[name] <= available, (number, name)
+            assert all(used <= units for used, units in pipe["containers"].values())
 
     def test_the_assembler_has_written_a_binary(self, build: tofino.Build) -> None:
         report = json.loads((build.out(P4SRC) / tofino.REPORT).read_text())
-        assert report["binaries"]
-        assert all(size > 100_000 for size in report["binaries"].values())
+        assert report["pipes"]
+        for pipe in report["pipes"].values():
+            assert pipe["binaries"]
+            assert all(size > 100_000 for size in pipe["binaries"].values())
 
     def test_the_controller_finds_the_tables_that_it_knows(self, build: tofino.Build) -> None:
         mine = text_format.Parse((build.out(P4SRC) / tofino.P4INFO).read_text(), p4info_pb2.P4Info())
