@@ -161,8 +161,6 @@ control CollectiveSets(inout headers_t hdr, out collective_program_t program, ou
         const entries = {
             (collective_step_t.VISIT, TURN_LATER, _, BRINGS_VALUES, _)                 : run(PROGRAM_WRITE);
             (collective_step_t.REPLACE, TURN_SAME, _, BRINGS_VALUES, _)                : run(PROGRAM_WRITE);
-            (collective_step_t.HARVEST, TURN_SAME, 0 &&& CHILDREN, BRINGS_VALUES, collective_operation_t.MAXIMUM) : run(PROGRAM_HARVEST_COMPLEMENT);
-            (collective_step_t.HARVEST, TURN_SAME, 0 &&& CHILDREN, BRINGS_VALUES, collective_operation_t.OR)      : run(PROGRAM_HARVEST_COMPLEMENT);
             (collective_step_t.HARVEST, TURN_SAME, 0 &&& CHILDREN, BRINGS_VALUES, _)   : run(PROGRAM_HARVEST);
             (collective_step_t.CLEAR, _, _, _, _)                                      : run(PROGRAM_WRITE);
             (collective_step_t.VISIT, TURN_SAME, 0 &&& CHILDREN, _, _)                 : run(PROGRAM_NONE);
@@ -190,8 +188,6 @@ control CollectiveSets(inout headers_t hdr, out collective_program_t program, ou
         const entries = {
             (collective_step_t.HARVEST, _)                              : operand(SELECT_READ);
             (collective_step_t.VISIT, collective_operation_t.XOR)       : operand(SELECT_XOR);
-            (collective_step_t.REPLACE, collective_operation_t.MAXIMUM) : operand(SELECT_COMPLEMENT);
-            (collective_step_t.REPLACE, collective_operation_t.OR)      : operand(SELECT_COMPLEMENT);
         }
         size = 4;
     }

@@ -15,9 +15,10 @@
 #include "collective_keeping.p4"
 
 control CollectivePass(inout headers_t hdr) {
-    CollectiveComplement() complement;
-    CollectiveSets()       sets;
-    CollectiveValues()     values;
+    CollectiveComplement()      complement;
+    CollectiveSets()            sets;
+    CollectiveValues()          values;
+    CollectiveComplementAgain() complement_again;
 
     collective_program_t  program = PROGRAM_NONE;
     collective_selector_t selector = SELECT_FIRST;
@@ -41,6 +42,7 @@ control CollectivePass(inout headers_t hdr) {
         complement.apply(hdr);
         sets.apply(hdr, program, selector);
         values.apply(hdr, program, selector);
+        complement_again.apply(hdr);
     }
 }
 

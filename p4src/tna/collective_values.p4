@@ -1,8 +1,7 @@
 // collective_values: the values of a cell, each in a register of its own, four to a stage. A stateful ALU has four programs,
 // and each of them room for two operations that a second operand chooses between. That is enough for six operations,
 // for writing and for reading, because maximum and or are minimum and and of complements: a packet of theirs is
-// complemented before the registers, and what is read is complemented again; a result of the parent, which goes on as it
-// came, is complemented on its way into them.
+// complemented before the registers, and what goes on from here once more behind them.
 //
 // A sum is not read where it is made: the program tells instead whether it has changed its sign, from which and the
 // packet's own sign it follows whether it was saturated.
@@ -25,11 +24,7 @@ struct collective_sums_t {
 #define VALUE(n)                                                                                                \
     SALU_REGISTER(collective_value_##n, int<32>, 0)                                                             \
     SALU_PROGRAM(write_##n, collective_value_##n, int<32>, bit<32>,                                             \
-        if (selector == SELECT_COMPLEMENT) {                                                                    \
-            value = ~(int<32>) hdr.incc_values.v##n;                                                            \
-        } else {                                                                                                \
-            value = (int<32>) hdr.incc_values.v##n;                                                             \
-        }                                                                                                       \
+        value = (int<32>) hdr.incc_values.v##n;                                                                 \
         rv = 0;)                                                                                                \
     SALU_PROGRAM(add_##n, collective_value_##n, int<32>, bit<4>,                                                \
         rv = SALU_PREDICATE(value < 0, value + (int<32>) hdr.incc_values.v##n < 0);                             \
@@ -50,11 +45,10 @@ struct collective_sums_t {
     action sum_##n()     { SALU_RUN(add_##n, sums.sum##n) }                                                 \
     action compare_##n() { int<32> held; SALU_RUN(least_##n, held) }                                            \
     action harvest_##n() { int<32> held; SALU_RUN(least_##n, held) hdr.incc_values.v##n = (bit<32>) held; }     \
-    action harvest_complement_##n() { int<32> held; SALU_RUN(least_##n, held) hdr.incc_values.v##n = ~(bit<32>) held; } \
     action combine_##n() { int<32> none; SALU_RUN(bits_##n, none) }                                             \
     @hidden table value_##n {                                                                                   \
         key = { program : exact; }                                                                              \
-        actions = { keep_##n; sum_##n; compare_##n; combine_##n; harvest_##n; harvest_complement_##n; NoAction; }                       \
+        actions = { keep_##n; sum_##n; compare_##n; combine_##n; harvest_##n; NoAction; }                       \
         const default_action = NoAction();                                                                      \
         const entries = {                                                                                       \
             PROGRAM_WRITE   : keep_##n();                                                                       \
@@ -62,7 +56,6 @@ struct collective_sums_t {
             PROGRAM_LEAST   : compare_##n();                                                                    \
             PROGRAM_BITS    : combine_##n();                                                                    \
             PROGRAM_HARVEST : harvest_##n();                                                                    \
-            PROGRAM_HARVEST_COMPLEMENT : harvest_complement_##n();                                              \
         }                                                                                                       \
         size = 8;                                                                                               \
     }
@@ -113,15 +106,43 @@ control CollectiveComplement(inout headers_t hdr) {
         actions = { complement; zero; NoAction; }
         const default_action = NoAction();
         const entries = {
-            (collective_step_t.VISIT, collective_operation_t.MAXIMUM) : complement();
-            (collective_step_t.VISIT, collective_operation_t.OR)      : complement();
-            (collective_step_t.CLEAR, _)                              : zero();
+            (collective_step_t.VISIT, collective_operation_t.MAXIMUM)   : complement();
+            (collective_step_t.VISIT, collective_operation_t.OR)        : complement();
+            (collective_step_t.REPLACE, collective_operation_t.MAXIMUM) : complement();
+            (collective_step_t.REPLACE, collective_operation_t.OR)      : complement();
+            (collective_step_t.CLEAR, _)                                : zero();
+        }
+        size = 8;
+    }
+
+    apply {
+        turn_over.apply();
+    }
+}
+
+control CollectiveComplementAgain(inout headers_t hdr) {
+    action complement() {
+        EACH_VALUE(COMPLEMENT)
+    }
+
+    @hidden table turn_back {
+        key = {
+            hdr.work.step      : ternary;
+            hdr.incc.operation : ternary;
+        }
+        actions = { complement; NoAction; }
+        const default_action = NoAction();
+        const entries = {
+            (collective_step_t.HARVEST, collective_operation_t.MAXIMUM) : complement();
+            (collective_step_t.HARVEST, collective_operation_t.OR)      : complement();
+            (collective_step_t.REPLACE, collective_operation_t.MAXIMUM) : complement();
+            (collective_step_t.REPLACE, collective_operation_t.OR)      : complement();
         }
         size = 4;
     }
 
     apply {
-        turn_over.apply();
+        turn_back.apply();
     }
 }
 

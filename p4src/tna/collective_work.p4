@@ -36,14 +36,12 @@ const collective_program_t PROGRAM_ADD     = 2;
 const collective_program_t PROGRAM_LEAST   = 3;     // of itself and the packet's
 const collective_program_t PROGRAM_BITS    = 4;     // and, exclusive or
 const collective_program_t PROGRAM_HARVEST = 5;
-const collective_program_t PROGRAM_HARVEST_COMPLEMENT = 6;
 
 // Second operand of these programs.
 typedef bit<32> collective_selector_t;
-const collective_selector_t SELECT_FIRST      = 0;  // the packet's value; minimum; and
-const collective_selector_t SELECT_XOR        = 1;
-const collective_selector_t SELECT_READ       = 2;  // no minimum, only the cell
-const collective_selector_t SELECT_COMPLEMENT = 3;  // of the packet's value
+const collective_selector_t SELECT_FIRST = 0;  // minimum; and
+const collective_selector_t SELECT_XOR   = 1;
+const collective_selector_t SELECT_READ  = 2;  // no minimum, only the cell
 
 // In the place of EMPTY, its contrary, so that all flags of a cell are joined by or.
 const bit<8> COLLECTIVE_HELD = 1;

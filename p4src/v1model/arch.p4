@@ -61,11 +61,13 @@ typedef bit<64> child_set_t;
 #define REMEMBER_IPV4(name, header, meta)
 
 #ifdef FABRIC_ON_V1MODEL
-#define ARCHITECTURE_HEADERS work_h work;
-#define IS_RESUMED(hdr) hdr.work.isValid()
+#define ARCHITECTURE_HEADERS work_h work; state_h state; result_h result;
+#define IS_ORDERED(meta) (meta.collective.outcome == collective_outcome_t.VISIT && meta.verdict == verdict_t.FORWARD)
+#define KEPT_BY_PASS @field_list(FIELDS_OF_PASS)
+#define KEPT_BY_SAMPLE_AND_PASS @field_list(FIELDS_OF_SAMPLE, FIELDS_OF_PASS)
 #else
 #define ARCHITECTURE_HEADERS
-#define IS_RESUMED(hdr) false
+#define IS_ORDERED(meta) false
 #endif
 
 // Header fields are copied to metadata by the stage that wants them, not by the parser.

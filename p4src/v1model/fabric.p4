@@ -61,10 +61,11 @@
 #include "../stages/replication.p4"
 #include "../stages/collective_group.p4"
 #include "../stages/collective_check.p4"
-#include "../stages/collective_outcome.p4"
 #ifdef FABRIC_ON_V1MODEL
+#include "../tna/collective_order.p4"
 #include "../tna/collective_passes.p4"
 #else
+#include "../stages/collective_outcome.p4"
 #include "collective_cells.p4"
 #include "collective_values.p4"
 #include "../stages/collective.p4"
@@ -79,6 +80,9 @@
 #include "../stages/decapsulation.p4"
 #include "../stages/payload_rewrite.p4"
 #include "../stages/collective_rewrite.p4"
+#ifdef FABRIC_ON_V1MODEL
+#include "../tna/collective_result.p4"
+#endif
 #include "../stages/encapsulation.p4"
 #include "../stages/packet_in.p4"
 #include "punt_guard.p4"
@@ -97,9 +101,9 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
     CollectiveGroup()   collective_group;
     CollectiveCheck()   collective_check;
 #ifdef FABRIC_ON_V1MODEL
-    CollectiveBegin()   collective;
-    CollectiveRecall()  collective_recall;
-    CollectiveResume()  collective_resume;
+    CollectiveWay()     collective;
+    CollectiveOrder()   collective_order;
+    CollectiveNext()    collective_next;
 #else
     Collective()        collective;
 #endif
@@ -124,23 +128,35 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
         if (meta.from_cpu && hdr.packet_out.mode != PACKET_OUT_SUBMIT) {
             meta.egress_port = hdr.packet_out.port;
             meta.verdict = verdict_t.FORWARD;
-        } else {
 #ifdef FABRIC_ON_V1MODEL
-            if (hdr.work.isValid()) {
-                collective_recall.apply(hdr, meta);
+        } else if (hdr.work.isValid()) {
+            // What the pipe that has the cells does in ingress.
+            collective_next_t next = { drop_reason_t.NONE, 0, 0, false };
+            collective_next.apply(hdr, next);
+            if (next.reason != drop_reason_t.NONE) {
+                meta.verdict = verdict_t.DROP;
+                meta.drop_reason = next.reason;
+            } else if (next.replicas != 0) {
+                FABRIC_REPLICATE(meta, next.replicas)
             } else {
-                port_context.apply(hdr, meta);
+                meta.egress_port = (fabric_port_t) next.port;
+                FABRIC_FORWARD(meta)
             }
-#else
-            port_context.apply(hdr, meta);
+            if (!next.again) {
+                meta.encapsulate = hdr.result.outcome == collective_outcome_t.CONTRIBUTE;
+                hdr.work.setInvalid();
+                hdr.state.setInvalid();
+            }
 #endif
-            if (meta.verdict == verdict_t.UNDECIDED && !IS_RESUMED(hdr)) {
+        } else {
+            port_context.apply(hdr, meta);
+            if (meta.verdict == verdict_t.UNDECIDED) {
                 membership.apply(hdr, meta);
             }
-            if (meta.verdict == verdict_t.UNDECIDED && !IS_RESUMED(hdr)) {
+            if (meta.verdict == verdict_t.UNDECIDED) {
                 frame_check.apply(hdr, meta);
             }
-            if (meta.verdict == verdict_t.UNDECIDED && !IS_RESUMED(hdr)) {
+            if (meta.verdict == verdict_t.UNDECIDED) {
                 if (meta.role == port_role_t.ACCESS) {
                     meta.overlay = true;
                 } else {
@@ -150,19 +166,18 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                     meta.overlay = meta.terminated;
                 }
             }
-            if (meta.verdict == verdict_t.UNDECIDED && !IS_RESUMED(hdr)) {
+            if (meta.verdict == verdict_t.UNDECIDED) {
                 payload.apply(hdr, meta);
             }
             if (meta.verdict == verdict_t.UNDECIDED && meta.overlay) {
-                if (!meta.terminated && !meta.from_cpu && !IS_RESUMED(hdr)) {
+                if (!meta.terminated && !meta.from_cpu) {
                     domain.apply(hdr, meta);
                 }
                 if (meta.verdict == verdict_t.UNDECIDED && meta.payload.collective) {
                     collective_group.apply(hdr, meta);
                 }
                 // What the controller clears is no tenant's, and no tenant's limit may get in its way.
-                if (meta.verdict == verdict_t.UNDECIDED && meta.collective.outcome != collective_outcome_t.CLEAR
-                    && !IS_RESUMED(hdr)) {
+                if (meta.verdict == verdict_t.UNDECIDED && meta.collective.outcome != collective_outcome_t.CLEAR) {
                     instance.apply(hdr, meta);
                 }
                 if (meta.sample_share != 0) {
@@ -173,11 +188,6 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                     }
                 }
                 if (meta.verdict == verdict_t.UNDECIDED) {
-#ifdef FABRIC_ON_V1MODEL
-                    if (hdr.work.isValid()) {
-                        collective_resume.apply(hdr, meta);
-                    } else
-#endif
                     if (meta.collective.outcome != collective_outcome_t.NONE) {
                         collective_check.apply(hdr, meta);
                         if (meta.verdict == verdict_t.UNDECIDED) {
@@ -189,7 +199,7 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                         replication.apply(hdr, meta);
                     }
                 }
-                if (meta.encapsulate || meta.verdict == verdict_t.REPLICATE) {
+                if (meta.encapsulate || meta.verdict == verdict_t.REPLICATE || IS_ORDERED(meta)) {
                     tunnel.apply(hdr, meta);
                 }
                 // A collective has chosen its locator, and is smaller than any MTU.
@@ -214,6 +224,11 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
             if (meta.verdict == verdict_t.UNDECIDED) {
                 underlay.apply(hdr, meta);
             }
+#ifdef FABRIC_ON_V1MODEL
+            if (meta.collective.outcome != collective_outcome_t.NONE && meta.verdict == verdict_t.FORWARD) {
+                collective_order.apply(hdr, meta);
+            }
+#endif
             if (meta.verdict == verdict_t.PUNT) {
                 punt_guard.apply(hdr, meta);
             }
@@ -234,8 +249,10 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
 
 control FabricEgress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
     Replica()           replica;
+#ifndef FABRIC_ON_V1MODEL
     CollectiveCopy()    collective_copy;
     CollectiveRewrite() collective_rewrite;
+#endif
     Link()              link;
     Decapsulation()  decapsulation;
     PayloadRewrite() payload_rewrite;
@@ -243,8 +260,8 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, inout standard_
     Encapsulation()  encapsulation;
     PacketIn()       punt_header;
 #ifdef FABRIC_ON_V1MODEL
-    CollectivePass() collective_pass;
-    CollectiveComplement() complement;
+    CollectivePass()   collective_pass;
+    CollectiveResult() collective_result;
 #endif
 
     // A packet of a collective has one set of headers, whatever it came in.
@@ -272,12 +289,24 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, inout standard_
         } else if (hdr.work.isValid()) {
             collective_pass.apply(hdr);
             recirculate_preserving_field_list(FIELDS_OF_PASS);
+        } else if (hdr.result.isValid()) {
+            collective_result.apply(hdr, meta, standard_metadata.egress_rid);
+            if (meta.verdict == verdict_t.DROP) {
+                pruned_copies.count((bit<32>) (bit<8>) meta.drop_reason);
+                mark_to_drop(standard_metadata);
+            } else {
+                link.apply(hdr, meta);
+                encapsulation.apply(hdr, meta);
+            }
 #endif
         } else if (!meta.from_cpu || hdr.packet_out.mode == PACKET_OUT_SUBMIT) {
             eid_t collective_eid = meta.payload.dst;
+#ifndef FABRIC_ON_V1MODEL
             if (meta.collective.outcome != collective_outcome_t.NONE) {
                 collective_copy.apply(hdr, meta, standard_metadata.egress_rid);
-            } else if (meta.verdict == verdict_t.REPLICATE) {
+            } else
+#endif
+            if (meta.verdict == verdict_t.REPLICATE) {
                 meta.egress_port = (fabric_port_t) standard_metadata.egress_port;
                 replica.apply(hdr, meta, standard_metadata.egress_rid);
             }
@@ -294,16 +323,15 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, inout standard_
                 if (meta.terminated && meta.payload_found && hdr.inner_ipv4.isValid()) {
                     inner_checksum.apply(hdr, tos_word, ttl_word);
                 }
+#ifndef FABRIC_ON_V1MODEL
                 if (meta.collective.outcome != collective_outcome_t.NONE) {
-#ifdef FABRIC_ON_V1MODEL
-                    complement.apply(hdr, collective_step_t.NONE, meta.collective.outcome);
-#endif
                     begin_anew();
                     if (hdr.inner_ethernet.isValid()) {
                         move_frame();
                     }
                     collective_rewrite.apply(hdr, meta, collective_eid);
                 }
+#endif
                 encapsulation.apply(hdr, meta);
                 punt_header.apply(hdr, meta);
             }

@@ -19,11 +19,13 @@ parser FabricParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
 
     state parse_work {
         packet.extract(hdr.work);
+        packet.extract(hdr.state);
         packet.extract(hdr.ethernet);
+        packet.extract(hdr.result);
         packet.extract(hdr.incc);
-        transition select(hdr.work.values) {
-            1       : parse_values;
-            default : accept;
+        transition select(hdr.incc.flags) {
+            0 &&& COLLECTIVE_EMPTY : parse_values;
+            default                : accept;
         }
     }
 
@@ -54,6 +56,7 @@ control FabricDeparser(packet_out packet, in headers_t hdr) {
     apply {
 #ifdef FABRIC_ON_V1MODEL
         packet.emit(hdr.work);
+        packet.emit(hdr.state);
 #endif
         packet.emit(hdr.packet_in);
         packet.emit(hdr.link);
@@ -77,6 +80,9 @@ control FabricDeparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.inner_udp);
         packet.emit(hdr.inner_ports);
         packet.emit(hdr.inner_bth);
+#ifdef FABRIC_ON_V1MODEL
+        packet.emit(hdr.result);
+#endif
         packet.emit(hdr.incc);
         packet.emit(hdr.incc_values);
     }

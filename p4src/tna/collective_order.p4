@@ -1,0 +1,98 @@
+// collective_order: a packet of a collective that has passed the check goes to the pipe that has the cells, with a work
+// order in front of header and values. What it was carried in is left behind, but for the header of its link.
+//
+// The group is known here alone, and so are routes: whatever may be wanted of both goes along. On a switch that has a
+// parent, every packet is routed to it, though most will be absorbed.
+#ifndef FABRIC_TNA_COLLECTIVE_ORDER_P4_
+#define FABRIC_TNA_COLLECTIVE_ORDER_P4_
+
+// Behind the check, which compares where the packet came from; before the underlay.
+control CollectiveWay(inout headers_t hdr, inout metadata_t meta) {
+    action go_up() {
+        meta.encapsulate = true;
+        meta.rloc_is_ipv6 = meta.collective.parent_is_ipv6;
+        meta.rloc = meta.collective.parent;
+        meta.source_rloc = meta.collective.source_rloc;
+        meta.underlay_dst = meta.collective.parent;
+        FABRIC_LOCATOR_CHOSEN(meta)
+    }
+
+    // The root has no further to send it.
+    action stay() {
+        meta.encapsulate = false;
+        FABRIC_FORWARD(meta)
+    }
+
+    apply {
+        if (meta.collective.root || meta.collective.outcome == collective_outcome_t.CLEAR) {
+            stay();
+        } else {
+            go_up();
+        }
+    }
+}
+
+control CollectiveOrder(inout headers_t hdr, inout metadata_t meta) {
+    action order() {
+        hdr.work.setValid();
+        hdr.work.step = collective_step_t.VISIT;
+        hdr.work.root = (bit<1>) meta.collective.root;
+        hdr.work.terminated = (bit<1>) meta.terminated;
+        hdr.work.cell = meta.collective.cell[15:0];
+        hdr.work.round = hdr.incc.round ++ 16w0;
+        hdr.work.child = 1w1 ++ meta.collective.child;
+        hdr.work.everyone = 1w1 ++ meta.collective.everyone;
+        hdr.work.replicas = meta.group;
+        hdr.work.rank = meta.collective.rank;
+        hdr.work.parent_port = meta.egress_port[8:0];
+        hdr.work.ingress_port = meta.ingress_port[8:0];
+        hdr.result.setValid();
+        hdr.result.outcome = collective_outcome_t.NONE;
+        hdr.result.reorder = (bit<1>) meta.payload.reorder;
+        hdr.result.replica = meta.collective.replica;
+        hdr.result.entropy = meta.payload.src_port;
+        meta.payload.src = meta.payload.dst;        // of the group, which it comes from if it comes back
+    }
+
+    action clear() {
+        hdr.work.step = collective_step_t.CLEAR;
+    }
+
+    action bring_result() {
+        hdr.work.step = collective_step_t.RESULT;
+    }
+
+    action without_values() {
+        hdr.work.child[31:31] = 0;
+    }
+
+    action strip() {
+        hdr.packet_out.setInvalid();
+        hdr.scale_up.setInvalid();
+        hdr.ipv4.setInvalid();
+        hdr.ipv6.setInvalid();
+        hdr.udp.setInvalid();
+        hdr.tunnel.setInvalid();
+        hdr.inner_ethernet.setInvalid();
+        hdr.inner_scale_up.setInvalid();
+        hdr.inner_ipv4.setInvalid();
+        hdr.inner_ipv6.setInvalid();
+        hdr.inner_udp.setInvalid();
+    }
+
+    apply {
+        order();
+        if (meta.collective.outcome == collective_outcome_t.CLEAR) {
+            clear();
+        } else if (hdr.incc.kind == collective_kind_t.RESULT) {
+            bring_result();
+        }
+        if (hdr.incc.flags & COLLECTIVE_EMPTY != 0) {
+            without_values();
+        }
+        strip();
+        meta.egress_port = COLLECTIVE_PORT;
+    }
+}
+
+#endif  // FABRIC_TNA_COLLECTIVE_ORDER_P4_
