@@ -1,8 +1,9 @@
-"""Compiles the profiles of the TNA program, of one pipe or several, with the open Tofino back end of p4c, and keeps what its reports say.
+"""Compiles the profiles of the TNA program with the open Tofino back end of p4c, and keeps what its reports say.
 
-A profile is a main file in tna/profiles/ that names the sizes of its tables and includes the program. Of the compiler's
-output P4Info is committed, and one short report for each profile and chip; the binaries are not, but the report says
-which there were, so that a build that ends before the assembler's output cannot pass for one that does not.
+A profile is a main file in tna/profiles/ that names the sizes of its tables and includes the program, of one pipe or
+several. Of the compiler's output P4Info is committed, and one short report for each profile and chip; the binaries are
+not, but the report says which there were, so that a build that ends before the assembler's output cannot pass for one
+that does not.
 """
 
 from __future__ import annotations
