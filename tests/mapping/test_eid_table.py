@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.lisp import NO_ADDRESS, DistinguishedName, Eid
-from controller.mapping.machine import EidTable
+from controller.mapping.machine import EidTable, wide_dict
+from controller.mapping.machine.wide_dict import WideDict
 
 # Few distinct bits, so that prefixes nest, touch and repeat.
 octet = st.sampled_from([0, 1, 2, 64, 127, 128, 192, 255])
@@ -17,6 +20,44 @@ ipv6 = st.builds(lambda a, b, n: IPv6Network(((a << 120) | b, n), strict=False),
 names = st.builds(DistinguishedName, st.sampled_from(["", "a", "ab", "pETR"]))
 eids = st.builds(Eid, st.sampled_from([1, 2]), st.one_of(ipv4, ipv6, names, st.just(NO_ADDRESS)))
 prefixes = st.builds(Eid, st.sampled_from([1, 2]), st.one_of(ipv4, ipv6))
+
+
+@pytest.fixture(scope="module", params=["one dictionary", "many"], autouse=True)
+def size(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tables in one dictionary, and in so many as only very large tables have."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "many":
+            patch.setattr(wide_dict, "_FIRST", 2)
+            patch.setattr(wide_dict, "_OTHERS", 3)
+        yield
+
+
+@given(st.lists(st.tuples(st.sampled_from(["set", "pop", "delete"]), st.integers(-3, 9)), max_size=40))
+def test_a_wide_dictionary_is_a_dictionary(steps: list[tuple[str, int]]) -> None:
+    wide: WideDict[int, int] = WideDict()
+    model: dict[int, int] = {}
+    for number, (step, key) in enumerate(steps):
+        if step == "set":
+            wide[key] = model[key] = number
+        elif key not in model:
+            with pytest.raises(KeyError):
+                wide.pop(key)
+        elif step == "pop":
+            assert wide.pop(key) == model.pop(key)
+        else:
+            del wide[key], model[key]
+        assert len(wide) == len(model)
+        for one in range(-3, 10):
+            assert (one in wide, wide.get(one)) == (one in model, model.get(one))
+        assert sorted(wide.items()) == sorted(model.items())
+        assert sorted(wide) == sorted(model)
+
+
+def test_few_keys_keep_their_order() -> None:
+    wide: WideDict[str, int] = WideDict()
+    for key in "zbya"[: wide_dict._FIRST]:
+        wide[key] = 1
+    assert "".join(wide) == "zbya"[: wide_dict._FIRST]
 
 
 @settings(max_examples=150, deadline=None)

@@ -12,11 +12,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.lisp import Algorithm, Datagram, Endpoint, Key, MapNotify, MapRegister, RlocRecord, decode, sign
+from controller.lisp import (
+    CONTROL_PORT,
+    Algorithm,
+    Datagram,
+    Endpoint,
+    Key,
+    MapNotify,
+    MapRegister,
+    RlocRecord,
+    decode,
+    sign,
+)
 from controller.lisp.auth import MacScope
 from controller.mapping import MemoryStore, refresh
 from controller.mapping.config import SiteConfig
-from controller.mapping.store import Change, Refresh
+from controller.mapping.store import Change, Refresh, XtrKey
 from tests.compiled import FORMS, compiled_part
 from tests.mapping.harness import Bench, Peer, drop_reason, eid, events, messages, secret_key, sends
 
@@ -33,7 +44,7 @@ class Registers:
     priority: int
     ttl: int
     key_id: int
-    flags: tuple[tuple[str, bool], ...]
+    flags: tuple[tuple[str, int], ...]
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -182,9 +193,14 @@ def without_acceptance(outputs: list[Any]) -> list[Any]:
 def compare(fast: Bench, slow: Bench) -> None:
     assert fast.state() == slow.state()
     assert fast.store.load() == slow.store.load()
+    for peer in (fast.d1, fast.d2, fast.d3):  # whose last message says with which key, and where
+        xtr = XtrKey(40, peer.identity.xtr_id)
+        assert fast.server._state.account(xtr).latest == slow.server._state.account(xtr).latest
 
 
 def same_journal(one: Bench, other: Bench) -> None:
+    """What was committed, and what is recognized from now on."""
+    assert list(one.server._refreshes._known) == list(other.server._refreshes._known)
     assert isinstance(one.store, Remembering)
     assert isinstance(other.store, Remembering)
     assert one.store.commits == other.store.commits
@@ -193,7 +209,9 @@ def same_journal(one: Bench, other: Bench) -> None:
 @st.composite
 def mutations(draw: st.DrawFn) -> list[tuple[str, int, int, bytes]]:
     """What happens to Map-Registers on their way: kind, place, number, octets."""
-    kinds = st.sampled_from(["whole", "cut", "longer", "flip", "replace", "length", "nonce", "records", "twice"])
+    kinds = st.sampled_from(
+        ["whole", "cut", "longer", "flip", "replace", "length", "nonce", "records", "twice", "from d2"]
+    )
     one = st.tuples(kinds, st.integers(0, 255), st.integers(0, 255), st.binary(max_size=20))
     return draw(st.lists(one, max_size=12))
 
@@ -219,15 +237,28 @@ def mutated(payload: bytes, kind: str, place: int, number: int, inserted: bytes)
             return payload
 
 
-@given(mutations(), st.sampled_from([1, 2, 3]), st.booleans(), st.sampled_from(["records", "whole"]))
+@given(
+    mutations(),
+    st.sampled_from([1, 2, 3]),
+    st.booleans(),
+    st.sampled_from(["records", "whole"]),
+    st.sampled_from(["control", "source"]),
+    st.sampled_from([CONTROL_PORT, 50000]),
+)
 @settings(max_examples=150, deadline=None)
 def test_whatever_comes_is_taken_alike(
-    history: list[tuple[str, int, int, bytes]], key_id: int, want_notify: bool, scope: MacScope
+    history: list[tuple[str, int, int, bytes]],
+    key_id: int,
+    want_notify: bool,
+    scope: MacScope,
+    ack_port: str,
+    port: int,
 ) -> None:
     """Hostile, cut, lengthened, repeated: compiled, in Python, or read, the answers, the journal and the state."""
-    fast, *others = recognizers()
-    slow = Bench(Remembering(), refresh_table=0, sites=sites())
-    said = Registers(0, (0, 1), 1, 1440, key_id, (("merge", True), ("want_notify", want_notify)))
+    fast, *others = recognizers(ack_port=ack_port)
+    slow = Bench(Remembering(), refresh_table=0, sites=sites(), ack_port=ack_port)
+    fields = (("merge", True), ("want_notify", want_notify), ("port", port))
+    said = Registers(0, (0, 1), 1, 1440, key_id, fields)
     changed = [("whole", 0, 0, b""), ("whole", 0, 0, b"")]
     for now, mutation in enumerate([*changed, *history, *changed]):
         fast.d1.nonce += 1
@@ -235,6 +266,8 @@ def test_whatever_comes_is_taken_alike(
         payload = mutated(datagram.payload, *mutation)
         for _ in range(2 if mutation[0] == "twice" else 1):
             one = datagram._replace(payload=payload)
+            if mutation[0] == "from d2":
+                one = one._replace(source=Endpoint(fast.d2.address, port))
             outputs = fast.server.receive(one, float(now))
             assert without_acceptance(outputs) == without_acceptance(slow.server.receive(one, float(now)))
             compare(fast, slow)

@@ -11,6 +11,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 from controller.lisp import Eid, MulticastInfo, NoAddress, Prefix
 from controller.mapping.machine.group_table import GroupTable
 from controller.mapping.machine.sorted_numbers import SortedNumbers
+from controller.mapping.machine.wide_dict import WideDict
 
 V = TypeVar("V")
 Family: TypeAlias = tuple[int, int]
@@ -28,7 +29,7 @@ class _Prefixes:
     an address stand next to it.
     """
 
-    eids: dict[int, Eid] = field(default_factory=dict)
+    eids: WideDict[int, Eid] = field(default_factory=WideDict)
     counts: dict[int, int] = field(default_factory=dict)
     lengths: list[int] = field(default_factory=list)
     order: SortedNumbers = field(default_factory=SortedNumbers)
@@ -60,7 +61,7 @@ class EidTable(Generic[V]):
     """
 
     def __init__(self) -> None:
-        self._values: dict[Eid, V] = {}
+        self._values: WideDict[Eid, V] = WideDict()
         self._whole: dict[int, Eid] = {}
         self._families: dict[Family, _Prefixes] = {}
         self._groups = GroupTable()
@@ -82,8 +83,8 @@ class EidTable(Generic[V]):
         return self._values.get(eid)
 
     def items(self) -> Iterator[tuple[Eid, V]]:
-        """All entries, in the order in which they came."""
-        return iter(self._values.items())
+        """All entries, in the order in which they came, unless there are very many."""
+        return self._values.items()
 
     def __setitem__(self, eid: Eid, value: V) -> None:
         new = eid not in self._values
