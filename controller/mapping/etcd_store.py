@@ -2,8 +2,8 @@
 
 Everything is below one prefix, `/lispfabric/NAME/`:
 
-* `contribution/`, `receipt/`, `subscription/`, `floor/`, each with a key: the tables, with checksummed values as in
-  SQLite (see `store_rows`);
+* `contribution/`, `receipt/`, `subscription/`, `floor/`, `gone/`, each with a key: the tables, with checksummed values
+  as in SQLite (see `store_rows`);
 * `log/NUMBER`: a commit (see `store_log`). A commit too long for one value has its first parts in `log/NUMBER/PART`,
   and counts from the transaction on that writes `log/NUMBER`: parts without it are what a killed process left;
 * `owner`: the process that may write (see `etcd_owner`);
@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 
 LEASE_SECONDS: Final = 9  # after which another machine may take the place of one that died
 
-_FORMAT: Final = b"1"
+_FORMAT: Final = b"2"
+_OLDER_FORMATS: Final = (b"1",)  # without gone/
 _NAME: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _LOG_NAME: Final = re.compile(rb"([0-9a-f]{16})(?:/([0-9a-f]{8}))?")
 _COUNT: Final = struct.Struct("!I")  # of the parts before the last; then the last
@@ -168,7 +169,7 @@ class EtcdStore:
     def _check_format(self) -> None:
         key = self._prefix + b"format"
         found = [one.value for one in self._cluster.scan(key, key + b"\0")]
-        if not found:
+        if not found or found[0] in _OLDER_FORMATS:
             self._owner.transact([put(key, _FORMAT)])
         elif found != [_FORMAT]:
             raise StoreError(f"{self._place}: has format {found[0][:20]!r}, this program uses {_FORMAT!r}")

@@ -27,6 +27,7 @@ from controller.mapping.answers import Answers
 from controller.mapping.audience import Audience
 from controller.mapping.content import Content
 from controller.mapping.delivery import Channel, ChannelKey, Delivery, Flight, FlightKey
+from controller.mapping.gone import GoneTable
 from controller.mapping.machine import Event, NonceUse, Pace, Packing, Send, dropped
 from controller.mapping.registry import JointChange, MappingChange, joined
 from controller.mapping.state import MapServerState, control_endpoint
@@ -36,7 +37,10 @@ from controller.mapping.store import Subscription, SubscriptionKind, XtrKey
 class Publisher:
     """Keeps subscribers and members of RLOC-sets up to date."""
 
-    def __init__(self, state: MapServerState, answers: Answers, packing: Packing, now: float) -> None:
+    def __init__(
+        self, state: MapServerState, answers: Answers, packing: Packing, now: float, gone: Iterable[Eid] = ()
+    ) -> None:
+        """`gone`: EIDs that were withdrawn in an earlier life, which subscribers may not know."""
         limits = state.config.limits
         self._state = state
         self._audience = Audience(state, answers)
@@ -44,6 +48,7 @@ class Publisher:
         self._answers = answers
         self._packing = packing
         self._delivery = Delivery(state.endpoint, state.config.notify_delays)
+        self._gone = GoneTable(state.journal, gone, state.config.notify_delays)
         self._ready: dict[ChannelKey, None] = {}
         self._member_nonces: dict[XtrKey, int] = {}
 
@@ -77,6 +82,10 @@ class Publisher:
             subscribed = [subscription for subscription in subscribed if subscription.eid == change.eid]
             for hole in self._audience.holes(change):
                 self._mark(ChannelKey(hole.xtr, hole.eid), hole.eid)
+        if change.before is None:
+            self._gone.discard(change.eid)
+        elif change.after is None and subscribed:
+            self._gone.add(change.eid)
         for subscription in subscribed:
             if subscription.kind is SubscriptionKind.TEMPORARY and subscription.eid == change.eid:
                 state.keep_subscription(replace(subscription, kind=SubscriptionKind.MAPPING))
@@ -131,6 +140,12 @@ class Publisher:
         for record in self._inside(subscription):
             self._mark(key, record.key)
 
+    def recall(self) -> None:
+        """After a restart: tell again of every EID that was withdrawn not long ago."""
+        for eid in self._gone:
+            for subscription in self._state.subscriptions.following(eid):
+                self._mark(ChannelKey(subscription.xtr, subscription.eid), eid)
+
     def acknowledge(self, datagram: Datagram, message: MapNotifyAck) -> Event:
         """Take a Map-Notify-Ack: it must fit a flight, and carry a MAC of that xTR's site."""
         eids = frozenset(record.key for record in message.records)
@@ -153,6 +168,7 @@ class Publisher:
 
     def flush(self, now: float) -> list[Send | Event]:
         """Send what is marked, as far as the windows and the pace allow: who got nothing is first the next time."""
+        self._gone.settle(now)
         outputs: list[Send | Event] = []
         for key in list(self._ready):
             if self._pace.waits(now):

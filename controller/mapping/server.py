@@ -45,13 +45,14 @@ class MapServer:
     def __init__(self, config: MapServerConfig, store: Store, now: float, *, nonces: NonceSource | None = None) -> None:
         self.config = config
         self._store = store
-        self._state = MapServerState(config, store.load(), nonces or NonceSource.from_clock(now), now)
+        snapshot = store.load()
+        self._state = MapServerState(config, snapshot, nonces or NonceSource.from_clock(now), now)
         answers = Answers(config, self._state.sites, self._state.registry)
         packing = Packing(config.address.version, config.path_mtu)
         inquiries = config.reply_interval, config.inquiry_table
         self._inquiries = InquiryTable(self._state.endpoint, self._state.registry, *inquiries)
         replier = Replier(self._state, answers, packing, self._inquiries)
-        self._publisher = Publisher(self._state, answers, packing, now)
+        self._publisher = Publisher(self._state, answers, packing, now, snapshot.gone)
         self._refreshes = RefreshTable(self._state, config.refresh_table)
         self._registrations = RegistrationHandler(self._state, self._publisher, self._refreshes)
         self._subscriptions = SubscriptionHandler(self._state, answers, replier, self._publisher, now)
@@ -59,6 +60,7 @@ class MapServer:
         for subscription in self._state.subscriptions:
             if subscription.active:
                 self._publisher.resume(subscription)
+        self._publisher.recall()
         self._due_at_start = now if self._publisher.ready else None
 
     def receive(self, datagram: Datagram, now: float) -> list[Send | Event]:

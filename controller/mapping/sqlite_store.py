@@ -30,7 +30,7 @@ from controller.mapping.store_rows import checksummed, encode_changes, expand_re
 log = logging.getLogger(__name__)
 
 _APPLICATION_ID: Final = 0x4C495350  # "LISP": tells our files from other programs'
-_SCHEMA_VERSION: Final = 4
+_SCHEMA_VERSION: Final = 5
 _OLDEST_VERSION: Final = 2
 # The row lives in the index of its key: one tree to change per row.
 _CREATE: Final = "CREATE TABLE IF NOT EXISTS {} (key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID"
@@ -182,7 +182,7 @@ class SqliteStore:
         (found,) = self._execute("PRAGMA quick_check(1)")
         if found != "ok":
             raise StoreError(f"{self._file}: is damaged: {found}")
-        return version < _SCHEMA_VERSION  # version 2 had no table of floors, 3 no patterns
+        return version < _SCHEMA_VERSION  # version 2 had no table of floors, 3 no patterns, 4 none of who is gone
 
     @staticmethod
     def _is_long(stretch: Stretch) -> bool:

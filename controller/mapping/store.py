@@ -22,6 +22,7 @@ __all__ = [
     "Contribution",
     "Contributions",
     "Forgotten",
+    "Gone",
     "MemoryStore",
     "NonceFloor",
     "Receipt",
@@ -156,7 +157,17 @@ class NonceFloor:
     nonce: int
 
 
-Change: TypeAlias = Contribution | Contributions | Withdrawn | Receipt | Refresh | Subscription | Forgotten | NonceFloor
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """An EID that nobody registers any more; unless `settled`, subscribers may not know that yet."""
+
+    eid: Eid
+    settled: bool = False
+
+
+Change: TypeAlias = (
+    Contribution | Contributions | Withdrawn | Receipt | Refresh | Subscription | Forgotten | NonceFloor | Gone
+)
 """One thing to store. Each replaces the one of its kind with the same key, or removes it."""
 
 
@@ -168,6 +179,7 @@ class Snapshot:
     receipts: tuple[Receipt, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
     floors: tuple[NonceFloor, ...] = ()
+    gone: tuple[Eid, ...] = ()
 
 
 class Store(Protocol):
@@ -188,6 +200,7 @@ class MemoryStore:
         self._receipts: dict[tuple[XtrKey, int], Receipt] = {}
         self._subscriptions: dict[tuple[Eid, XtrKey], Subscription] = {}
         self._floors: dict[XtrKey, NonceFloor] = {}
+        self._gone: dict[Eid, None] = {}
 
     def load(self) -> Snapshot:
         """Everything stored so far."""
@@ -196,6 +209,7 @@ class MemoryStore:
             tuple(self._receipts.values()),
             tuple(self._subscriptions.values()),
             tuple(self._floors.values()),
+            tuple(self._gone),
         )
 
     def commit(self, changes: Iterable[Change]) -> None:
@@ -218,3 +232,7 @@ class MemoryStore:
                     self._subscriptions.pop((change.eid, change.xtr), None)
                 case NonceFloor():
                     self._floors[change.xtr] = change
+                case Gone(eid, settled):
+                    self._gone.pop(eid, None)
+                    if not settled:
+                        self._gone[eid] = None

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-Table: TypeAlias = Literal["contribution", "receipt", "subscription", "floor"]
-TABLES: Final[tuple[Table, ...]] = ("contribution", "receipt", "subscription", "floor")
+Table: TypeAlias = Literal["contribution", "receipt", "subscription", "floor", "gone"]
+TABLES: Final[tuple[Table, ...]] = ("contribution", "receipt", "subscription", "floor", "gone")
 
 Body: TypeAlias = bytes | Callable[[], bytes] | None
 """The value of a row without checksum, or what makes it; None means that there shall be no such row."""

@@ -35,6 +35,7 @@ from controller.mapping.store import (
     Contribution,
     Contributions,
     Forgotten,
+    Gone,
     NonceFloor,
     Receipt,
     Refresh,
@@ -96,6 +97,8 @@ def encode_change(change: Change, rows: Rows) -> None:
             rows.add("subscription", _eid(change.eid) + _xtr(change.xtr), None)
         case NonceFloor():
             rows.add("floor", _xtr(change.xtr), _FLOOR.pack(change.nonce))
+        case Gone():
+            rows.add("gone", _eid(change.eid), None if change.settled else b"")
         case _:
             assert_never(change)
 
@@ -137,6 +140,7 @@ def snapshot_of(
         tuple(rows("receipt", decode_receipt)),
         tuple(rows("subscription", decode_subscription)),
         tuple(rows("floor", decode_floor)),
+        tuple(rows("gone", decode_gone)),
     )
 
 
@@ -209,6 +213,17 @@ def decode_floor(key: bytes, body: bytes, _: DecodeOptions) -> NonceFloor:
     except struct.error as error:
         raise RowError(str(error)) from None
     return NonceFloor(_decode_xtr(key), nonce)
+
+
+def decode_gone(key: bytes, body: bytes, options: DecodeOptions) -> Eid:
+    """Read a row of the table `gone`, which is all key. Raises RowError."""
+    _expect_end(body, 0)
+    try:
+        record, at = decode_request_record(key, 0, len(key), options)
+    except LispError as error:
+        raise RowError(f"key: {error}") from None
+    _expect_end(key, at)
+    return record.key
 
 
 def _add_contribution(change: Contribution, rows: Rows) -> None:

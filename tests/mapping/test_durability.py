@@ -75,6 +75,54 @@ def test_subscriptions_survive_and_are_brought_up_to_date() -> None:
     assert bench.server.pending() == []
 
 
+def test_a_withdrawal_that_a_subscriber_missed_is_told_after_a_restart() -> None:
+    bench = Bench()
+    bench.register(bench.d1, HOST)
+    bench.register(bench.d3, eid("40.0.0.8"))
+    bench.subscribe(bench.d2, SUBNET)
+    bench.subscribe(bench.d4, HOST)
+    bench.server.tick(180.0)  # both have expired, and nobody hears of it
+    bench.register(bench.d3, eid("40.0.0.8"), now=181.0)
+    assert bench.mappings() == {"40.0.0.8/32": ["192.0.40.3"]}
+    assert bench.store.load().gone == (HOST,)
+    restart(bench, 200.0)
+    outputs = bench.server.tick(200.0)
+    for peer, told in ((bench.d2, {HOST: 0, eid("40.0.0.8"): 1}), (bench.d4, {HOST: 0})):
+        records = [record for message in peer.ack_all(bench.server, outputs, 200.0) for record in message.records]
+        assert {record.key: len(record.locators) for record in records if record.key != SUBNET} == told
+    assert bench.server.pending() == []
+
+
+def test_who_is_gone_is_remembered_as_long_as_somebody_may_have_to_be_told() -> None:
+    bench = Bench()
+    others = [eid(f"40.0.1.{number}") for number in range(3)]
+    bench.register(bench.d1, HOST, *others)
+    bench.withdraw(bench.d1, others[2])
+    assert bench.store.load().gone == (), "nobody has subscribed"
+    bench.subscribe(bench.d2, SUBNET)
+    bench.d2.ack_all(bench.server, bench.withdraw(bench.d1, HOST, others[0], now=1.0), 1.0)
+    assert set(bench.store.load().gone) == {HOST, others[0]}
+    bench.d2.ack_all(bench.server, bench.register(bench.d1, HOST, now=2.0), 2.0)
+    assert bench.store.load().gone == (others[0],)
+    bench.d2.ack_all(bench.server, bench.withdraw(bench.d1, others[1], now=100.0), 100.0)
+    assert set(bench.store.load().gone) == {*others[:2]}
+    restart(bench, 101.0)
+    bench.d2.ack_all(bench.server, bench.server.tick(101.0), 101.0)
+    bench.d2.ack_all(bench.server, bench.server.tick(5000.0), 5000.0)
+    assert bench.store.load().gone == (HOST,), "it has expired itself"
+
+
+def test_whoever_withdraws_very_much_has_the_oldest_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.mapping.gone._MOST", 2)
+    bench = Bench()
+    hosts = [eid(f"40.0.1.{number}") for number in range(4)]
+    bench.register(bench.d1, *hosts)
+    bench.subscribe(bench.d2, SUBNET)
+    for host in hosts:
+        bench.d2.ack_all(bench.server, bench.withdraw(bench.d1, host), 0.0)
+    assert set(bench.store.load().gone) == {*hosts[2:]}
+
+
 def test_what_a_subscriber_left_out_stays_left_out() -> None:
     bench = Bench()
     bench.register(bench.d1, HOST)

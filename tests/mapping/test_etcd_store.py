@@ -20,7 +20,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.lisp import Datagram, MapNotify, MapReply
-from controller.mapping import Change, MemoryStore, NonceFloor, Snapshot, StoreError, XtrKey, etcd_owner, etcd_store
+from controller.mapping import (
+    Change,
+    Gone,
+    MemoryStore,
+    NonceFloor,
+    Snapshot,
+    StoreError,
+    XtrKey,
+    etcd_owner,
+    etcd_store,
+)
 from controller.mapping.etcd_cluster import EtcdCluster, Tls, delete, put
 from controller.mapping.etcd_store import EtcdStore
 from tests.interop.processes import daemon, write
@@ -183,7 +193,15 @@ def test_a_commit_that_failed_is_whole_or_not_there(
 def memory_with(memory: MemoryStore, changes: list[Change]) -> MemoryStore:
     found = MemoryStore()
     snapshot = memory.load()
-    found.commit([*snapshot.contributions, *snapshot.receipts, *snapshot.subscriptions, *snapshot.floors, *changes])
+    gone = map(Gone, snapshot.gone)
+    stored: list[Change] = [
+        *snapshot.contributions,
+        *snapshot.receipts,
+        *snapshot.subscriptions,
+        *snapshot.floors,
+        *gone,
+    ]
+    found.commit([*stored, *changes])
     return found
 
 
@@ -372,10 +390,19 @@ def test_an_idle_store_keeps_its_lease(etcd: Etcd, name: str) -> None:
 
 def test_another_format_is_refused_and_left_alone(etcd: Etcd, name: str) -> None:
     opened(etcd, name).close()
-    Raw(etcd, name).put(b"format", b"2")
-    with pytest.raises(StoreError, match=f"^{place(etcd, name)}: has format b'2', this program uses b'1'$"):
+    Raw(etcd, name).put(b"format", b"3")
+    with pytest.raises(StoreError, match=f"^{place(etcd, name)}: has format b'3', this program uses b'2'$"):
         opened(etcd, name)
-    assert Raw(etcd, name).content() == {b"format": b"2"}
+    assert Raw(etcd, name).content() == {b"format": b"3"}
+
+
+def test_an_older_format_becomes_the_present_one(etcd: Etcd, name: str) -> None:
+    opened(etcd, name).close()
+    Raw(etcd, name).put(b"format", b"1")
+    with opened(etcd, name) as store:
+        store.commit([Gone(CONTRIBUTION.eid)])
+        assert store.load().gone == (CONTRIBUTION.eid,)
+    assert Raw(etcd, name).content()[b"format"] == b"2"
 
 
 # ---- damage, and an etcd that is not there ----------------------------------------------------------------------

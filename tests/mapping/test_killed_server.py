@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from controller.lisp import Datagram, Ecm, MapRegister, decode
-from controller.mapping import Contribution, MemoryStore, Receipt, Snapshot, Subscription
+from controller.mapping import Gone, MemoryStore, Snapshot
 from controller.mapping.sqlite_store import SqliteStore
 from tests.mapping.harness import Bench, drop_reason, events, sends, unwrap
 from tests.mapping.killed_server import Answered, Offered, serve_until_killed
@@ -62,13 +62,14 @@ def live(place: Path | tuple[str, str], seed: int, nonce: int, answers: int, sec
     return life
 
 
-def contents(snapshot: Snapshot) -> tuple[frozenset[Contribution], frozenset[Receipt], frozenset[Subscription]]:
-    return frozenset(snapshot.contributions), frozenset(snapshot.receipts), frozenset(snapshot.subscriptions)
+def contents(snapshot: Snapshot) -> tuple[frozenset[object], ...]:
+    return tuple(map(frozenset, (snapshot.contributions, snapshot.receipts, snapshot.subscriptions, snapshot.gone)))
 
 
 def remembered(snapshot: Snapshot) -> MemoryStore:
     memory = MemoryStore()
-    memory.commit([*snapshot.contributions, *snapshot.receipts, *snapshot.subscriptions])
+    gone = map(Gone, snapshot.gone)
+    memory.commit([*snapshot.contributions, *snapshot.receipts, *snapshot.subscriptions, *gone])
     return memory
 
 

@@ -25,6 +25,7 @@ from controller.mapping import (
     Contribution,
     Contributions,
     Forgotten,
+    Gone,
     MemoryStore,
     NonceFloor,
     Receipt,
@@ -68,7 +69,7 @@ def file(tmp_path: Path) -> Path:
 
 def contents(snapshot: Snapshot) -> tuple[frozenset[object], ...]:
     """A snapshot without its order, in which nothing is there twice."""
-    parts = (snapshot.contributions, snapshot.receipts, snapshot.subscriptions, snapshot.floors)
+    parts = (snapshot.contributions, snapshot.receipts, snapshot.subscriptions, snapshot.floors, snapshot.gone)
     sets = tuple(frozenset(part) for part in parts)
     assert [len(part) for part in parts] == [len(part) for part in sets]
     return sets
@@ -124,6 +125,7 @@ def histories(draw: st.DrawFn) -> list[list[Change] | None]:
         st.builds(Withdrawn, some_eids, some_xtrs),
         st.builds(Forgotten, some_eids, some_xtrs),
         st.builds(NonceFloor, some_xtrs, U64),
+        st.builds(Gone, some_eids, st.booleans()),
         st.builds(
             Receipt,
             some_xtrs,
@@ -323,18 +325,20 @@ def foreign_database(file: Path) -> None:
 def later_schema(file: Path) -> None:
     filled(file, *ONE_OF_EACH)
     with closing(sqlite3.connect(file)) as database:
-        database.execute("PRAGMA user_version = 5")
+        database.execute("PRAGMA user_version = 6")
 
 
 def test_a_file_of_version_2_gets_what_it_lacks(file: Path) -> None:
     filled(file, *ONE_OF_EACH)
     with closing(sqlite3.connect(file)) as database:
         database.execute("DROP TABLE floor")
+        database.execute("DROP TABLE gone")
         database.execute("PRAGMA user_version = 2")
     before = stored(file)
     assert contents(before) == contents(Snapshot((CONTRIBUTION,), (RECEIPT,), (SUBSCRIPTION,)))
-    filled(file, NonceFloor(XTR, 77))
+    filled(file, NonceFloor(XTR, 77), Gone(HOST))
     assert stored(file).floors == (NonceFloor(XTR, 77),)
+    assert stored(file).gone == (HOST,)
 
 
 @pytest.mark.parametrize(
@@ -342,7 +346,7 @@ def test_a_file_of_version_2_gets_what_it_lacks(file: Path) -> None:
     [
         (lambda file: file.write_text("sites:\n" * 1000), "is not an SQLite database"),
         (foreign_database, r"is the database of another program \(application id 0x0\)"),
-        (later_schema, "has schema version 5, this program uses 4"),
+        (later_schema, "has schema version 6, this program uses 5"),
         (Path.mkdir, "cannot be opened or created"),
     ],
     ids=["text", "another program's", "later version", "directory"],
