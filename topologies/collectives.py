@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 
+from controller.dataplane.collective_limits import CollectiveLimits
 from controller.incc import Accelerator, Carrier, Domain, EidPool, GroupManager, Network, Way, Xtr
 from controller.incc.domains import GroupEid
 from topologies.plan import SwitchPlan
 from topologies.schema import CollectiveDomainConfig, Topology
-
-# Slots of a switch where its program does not say: COLLECTIVE_SLOTS of p4src/include/sizes.p4.
-DEFAULT_SLOTS = 1024
 
 
 def domains_of(topology: Topology) -> list[Domain]:
@@ -40,10 +38,17 @@ def pod_of_prefix(topology: Topology, iid: int, prefix: IPv4Network | IPv6Networ
     return None
 
 
-def network_of(topology: Topology, plans: Mapping[str, SwitchPlan], slots: int = DEFAULT_SLOTS) -> Network:
-    """Routers, accelerators and the ways between them. `slots`: of each switch."""
+def network_of(topology: Topology, plans: Mapping[str, SwitchPlan], limits: Mapping[str, CollectiveLimits]) -> Network:
+    """Routers, accelerators and the ways between them. `limits`: of each switch's program."""
     xtrs = [
-        Xtr(switch.name, switch.pod, switch.rloc, switch.role == "border", slots)
+        Xtr(
+            switch.name,
+            switch.pod,
+            switch.rloc,
+            switch.role == "border",
+            limits[switch.name].slots,
+            limits[switch.name].children,
+        )
         for switch in topology.switches
         if switch.pod is not None and switch.rloc is not None
     ]
@@ -65,7 +70,10 @@ def network_of(topology: Topology, plans: Mapping[str, SwitchPlan], slots: int =
 
 
 def manager_of(
-    topology: Topology, plans: Mapping[str, SwitchPlan], slots: int = DEFAULT_SLOTS, first_generation: int = 0
+    topology: Topology,
+    plans: Mapping[str, SwitchPlan],
+    limits: Mapping[str, CollectiveLimits],
+    first_generation: int = 0,
 ) -> GroupManager:
     """A group manager for a fabric, without groups and with nobody attached."""
-    return GroupManager(network_of(topology, plans, slots), domains_of(topology), first_generation)
+    return GroupManager(network_of(topology, plans, limits), domains_of(topology), first_generation)

@@ -26,6 +26,7 @@ from controller.app.network import InProcessNetwork
 from controller.app.pauses import none_while_building
 from controller.app.router import Router
 from controller.app.switch_control import SwitchControl
+from controller.dataplane.collective_limits import collective_limits, common_values
 from controller.dataplane.entries import NextHop, mac
 from controller.incc import GroupStore, Home, MemoryGroupStore
 from controller.lisp import IPAddress
@@ -36,7 +37,7 @@ from softswitch.p4runtime import Device, Server, serve
 from softswitch.ports import Effects, HostPort, ImpairedPort, make_link
 from softswitch.reference.trace import Event as TraceEvent
 from softswitch.switch import EngineName, Switch
-from topologies.collectives import DEFAULT_SLOTS, manager_of
+from topologies.collectives import manager_of
 from topologies.plan import PortPlan, SwitchPlan, plan, port_mac
 from topologies.program import fabric_pipeline
 from topologies.roles import (
@@ -434,14 +435,15 @@ class Fabric:
 
     def _make_collectives(self) -> None:
         """The group manager. Its generations begin where the time is, so that they differ from those of a last life."""
-        info = next(iter(self.controls.values())).client.codec.info
-        cells = info.registers["collective_rounds"].size if "collective_rounds" in info.registers else 2 * DEFAULT_SLOTS
-        manager = manager_of(self.topology, self.plans, cells // 2, int(time.time()))
+        limits = {name: collective_limits(control.client.codec.info) for name, control in self.controls.items()}
+        manager = manager_of(self.topology, self.plans, limits, int(time.time()))
         names = {pod.name: names_of(pod) for pod in self.topology.pods}
         self.collectives = Collectives(manager, self.controls, self._running, names, self._hop, self._group_store)
         self.collectives.start()
         self._controllers.callback(self.collectives.stop)
-        self._methods = CollectiveMethods(self.collectives, lambda switch, peer: self.plans[switch].port_to(peer).mac)
+        self._methods = CollectiveMethods(
+            self.collectives, lambda switch, peer: self.plans[switch].port_to(peer).mac, common_values(limits)
+        )
         self.control_methods.update(self._methods.methods())
 
     def _hop(self, switch: str, port: int) -> NextHop:

@@ -3,7 +3,7 @@
 from controller.incc.domains import Carrier, Domain, EidPool, GroupEid
 from controller.incc.errors import InccError
 from controller.incc.manager import GroupManager
-from controller.incc.network import Accelerator, Home, Network, Way, Xtr
+from controller.incc.network import MAX_CHILDREN, Accelerator, Home, Network, Way, Xtr
 from controller.incc.outputs import (
     Branch,
     Broken,
@@ -24,7 +24,7 @@ from controller.incc.outputs import (
     Work,
 )
 from controller.incc.store import GroupRecord, GroupSnapshot, GroupStore, GroupStoreError, MemoryGroupStore
-from controller.incc.tree import MAX_CHILDREN, Node, Tree
+from controller.incc.tree import Node, Tree
 
 __all__ = [
     "MAX_CHILDREN",

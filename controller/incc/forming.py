@@ -106,7 +106,9 @@ class Former:
             return False
         for node in tree.nodes.values():
             plugged = zip(node.accelerators, node.members, strict=True)
-            if not network.is_up(node.switch) or any(home not in network.homes(one) for one, home in plugged):
+            if not network.is_up(node.switch) or node.children > network.xtrs[node.switch].children:
+                return False
+            if any(home not in network.homes(one) for one, home in plugged):
                 return False
             if node.parent is not None and not network.joined(node.switch, node.parent):
                 return False
@@ -156,7 +158,7 @@ class Former:
         return taken | {one.addresses[iid] for one in self.network.accelerators.values() if iid in one.addresses}
 
     def _planner(self, group: Group, roots: frozenset[str | None], usable: Callable[[str], bool]) -> Planner:
-        return Planner(self.network, group.number, usable, roots, group.tree)
+        return Planner(self.network, group.name, group.number, usable, roots, group.tree)
 
     def _has_room(self, group: Group) -> Callable[[str], bool]:
         return lambda switch: self.slots.fits(switch, group.number, group.slots)

@@ -9,16 +9,23 @@ from zlib import crc32
 from controller.incc.domains import GroupEid
 from controller.lisp import IPAddress
 
+MAX_CHILDREN = 64
+"""Children of a switch in one group, of any program: the bits of a set in a register cell."""
+
 
 @dataclass(frozen=True, slots=True)
 class Xtr:
-    """A router that can combine: `border` of its PoD, or an access router; `slots` that it has for all groups."""
+    """A router that can combine: `border` of its PoD, or an access router.
+
+    `slots`: that it has for all groups; `children`: that it can have in one group, as its program says.
+    """
 
     name: str
     pod: str
     rloc: IPAddress
     border: bool = False
     slots: int = 4096
+    children: int = MAX_CHILDREN
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,12 @@ spread over groups. What served the group before is kept as long as it can.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
+from controller.incc.checks import MAX_MEMBERS
 from controller.incc.errors import NoTreeError
 from controller.incc.network import Home, Network
-
-MAX_CHILDREN = 64
-"""Children of a switch: the bits of a set in a register cell."""
 
 FIRST_NODE_RANK = 0x8000
 """Ranks from here on are switches."""
@@ -35,6 +33,11 @@ class Node:
     members: tuple[Home, ...]
     accelerators: tuple[str, ...]
     nodes: tuple[str, ...]
+
+    @property
+    def children(self) -> int:
+        """How many contribute to it."""
+        return len(self.accelerators) + len(self.nodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +59,52 @@ class Tree:
 class Planner:
     """What a tree is planned from.
 
-    `number`: the group's; `usable`: whether a switch can take part; `roots`: the PoDs whose xTRs can be the root, None
-    in it for all; `before`: the tree that the group had.
+    `name` and `number`: the group's; `usable`: whether a switch can take part; `roots`: the PoDs whose xTRs can be the
+    root, None in it for all; `before`: the tree that the group had; `limited`: whether switches have as many children
+    at most as they can.
     """
 
     network: Network
+    name: str
     number: int
     usable: Callable[[str], bool]
     roots: frozenset[str | None] = frozenset({None})
     before: Tree | None = None
+    limited: bool = True
 
     def plan(self, members: Sequence[str]) -> Tree:
         """The tree that joins these accelerators. Raises NoTreeError naming what stands in the way."""
+        try:
+            return self._plan(members)
+        except NoTreeError as error:
+            if not self.limited:
+                raise
+            try:
+                tree = replace(self, limited=False).plan(members)
+            except NoTreeError:
+                raise error from None
+            raise self._too_many(tree, len(members)) or error from None
+
+    def _too_many(self, tree: Tree, members: int) -> NoTreeError | None:
+        """What there would be a tree without: the limit of one of its switches; None if none has too many children."""
+        node = next((node for node in tree.nodes.values() if node.children > self._room(node.switch)), None)
+        if node is None:
+            return None
+        room = self.network.xtrs[node.switch].children
+        most = f"its program combines for {room} at most" if room else "its program has no collectives"
+        children = "1 child" if node.children == 1 else f"{node.children} children"
+        reason = f"group {self.name}: switch {node.switch} would have {children}; {most}"
+        return NoTreeError("members", members, reason)
+
+    def _room(self, switch: str) -> int:
+        return self.network.xtrs[switch].children if self.limited else MAX_MEMBERS
+
+    def _plan(self, members: Sequence[str]) -> Tree:
         leaves = self._leaves(members)
         pods: dict[str, list[str]] = {}
         for leaf in sorted(leaves):
             pods.setdefault(self.network.xtrs[leaf].pod, []).append(leaf)
-        growth = _Growth(self.network, {leaf: len(placed) for leaf, placed in leaves.items()})
+        growth = _Growth(self.network, self._room, {leaf: len(placed) for leaf, placed in leaves.items()})
         inside = next(iter(pods)) if len(pods) == 1 else None
         if inside is not None and self._roots_in(inside):
             root = self._inside(growth, pods[inside])
@@ -96,10 +128,9 @@ class Planner:
         leaves: dict[str, dict[str, Home]] = {}
         for member in sorted(members, key=lambda one: len(homes[one])):  # those without a choice first
             ranked = sorted(homes[member], key=lambda home: self._preference(home.switch, member, leaves))
-            home = next((one for one in ranked if len(leaves.get(one.switch, ())) < MAX_CHILDREN), None)
+            home = next((one for one in ranked if len(leaves.get(one.switch, ())) < self._room(one.switch)), None)
             if home is None:
-                reason = f"its access switches have {MAX_CHILDREN} members each, as many as they can combine"
-                raise NoTreeError("members", member, reason)
+                raise NoTreeError("members", member, "its access switches have as many members as they can combine")
             leaves.setdefault(home.switch, {})[member] = home
         return leaves
 
@@ -185,11 +216,12 @@ class _Growth:
     """Switches that find parents, and how many children each has."""
 
     network: Network
+    room: Callable[[str], int]
     children: dict[str, int]
     parents: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> _Growth:
-        return _Growth(self.network, dict(self.children), dict(self.parents))
+        return _Growth(self.network, self.room, dict(self.children), dict(self.parents))
 
     def take(self, other: _Growth) -> None:
         self.children, self.parents = other.children, other.parents
@@ -201,7 +233,7 @@ class _Growth:
         reached = [root]
         for parent in reached:
             for child in list(waiting):
-                if trial.children.get(parent, 0) >= MAX_CHILDREN:
+                if trial.children.get(parent, 0) >= self.room(parent):
                     break
                 if self.network.joined(child, parent):
                     trial.parents[child] = parent

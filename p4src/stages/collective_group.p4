@@ -54,7 +54,9 @@ control CollectiveGroup(inout headers_t hdr, inout metadata_t meta) {
         meta.collective.source_rloc = source_rloc;
     }
 
-    // Filled by the group manager, as are contributor and collective_copy.
+    // Filled by the group manager, as are contributor and collective_copy. It reads the limits of the program in P4Info:
+    // here, and the children of a switch from the width of `everyone`.
+    @incc[values=COLLECTIVE_VALUES, slots=COLLECTIVE_SLOTS]
     table collective {
         key = {
             meta.iid          : exact @name("iid");

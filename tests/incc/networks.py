@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
 
-from controller.incc import Accelerator, Carrier, Domain, EidPool, GroupManager, Home, Network, Way, Xtr
+from controller.incc import MAX_CHILDREN, Accelerator, Carrier, Domain, EidPool, GroupManager, Home, Network, Way, Xtr
 
 IID, SCALE_UP_IID = 4097, 8193
 
@@ -17,7 +17,15 @@ class Fabric:
     Accelerators are called A1.1 (on one leaf) and A12 (on the first two leaves of PoD A).
     """
 
-    def __init__(self, pods: str = "ABCD", leaves: int = 2, each: int = 1, dual: int = 0, slots: int = 4096) -> None:
+    def __init__(
+        self,
+        pods: str = "ABCD",
+        leaves: int = 2,
+        each: int = 1,
+        dual: int = 0,
+        slots: int = 4096,
+        children: int = MAX_CHILDREN,
+    ) -> None:
         self.links: dict[str, list[tuple[str, int]]] = {}
         self.xtrs: list[Xtr] = []
         self.accelerators: list[Accelerator] = []
@@ -27,7 +35,7 @@ class Fabric:
             borders = [f"{pod}x", f"{pod}y"]
             for number, name in enumerate([*names, *borders]):
                 rloc = IPv4Address(0x0A000000 + 256 * (index + 1) + number)
-                self.xtrs.append(Xtr(name, pod, rloc, name in borders, slots))
+                self.xtrs.append(Xtr(name, pod, rloc, name in borders, slots, children))
                 self._link(name, f"S-{pod}")
             for border in borders:
                 for spine in ("F1", "F2"):
