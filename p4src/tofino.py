@@ -61,6 +61,7 @@ class Build:
 DEEP_PARSER = "--disable-parse-max-depth-limit"
 
 BUILDS = (
+    Build("forwarding", TOFINO_1),
     Build("forwarding", TOFINO_2),
     Build("collectives", TOFINO_1, (DEEP_PARSER,)),
     Build("collectives", TOFINO_2),

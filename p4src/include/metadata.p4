@@ -39,8 +39,8 @@ struct outer_t {
     bit<2> ecn;
 }
 
-// The tunnel header to be added; filled by the tunnel stage, but for the Instance-ID: the packet's own from the instance
-// stage, another from an entry of the map-cache for an extranet.
+// The tunnel header to be added; filled by the tunnel stage. An entry of the map-cache for an extranet has given it another
+// Instance-ID than the packet's own before.
 struct tunnel_t {
     iid_t   iid;
     bit<16> udp_port;
@@ -137,13 +137,12 @@ struct metadata_t {
     KEPT_BY_PASS
     bool     rloc_is_ipv6;
     KEPT_BY_PASS
-    eid_t    rloc;                   // outer destination
+    eid_t    rloc;                   // where to on the underlay: outer destination, also of a tunnel in transit
     KEPT_BY_PASS
     eid_t    source_rloc;
     bit<16>  mtu;                    // largest outer packet; after the mtu stage, largest payload
 
     // underlay, or local delivery
-    eid_t         underlay_dst;
     fabric_port_t egress_port;
     KEPT_BY_PASS
     mac_addr_t    next_hop_mac;

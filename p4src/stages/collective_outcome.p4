@@ -10,7 +10,6 @@ control CollectiveOutcome(inout headers_t hdr, inout metadata_t meta) {
         meta.rloc_is_ipv6 = meta.collective.parent_is_ipv6;
         meta.rloc = meta.collective.parent;
         meta.source_rloc = meta.collective.source_rloc;
-        meta.underlay_dst = meta.collective.parent;
         hdr.incc.rank = meta.collective.rank;
         FABRIC_LOCATOR_CHOSEN(meta)
     }
@@ -32,7 +31,6 @@ control CollectiveOutcome(inout headers_t hdr, inout metadata_t meta) {
         meta.encapsulate = true;
         meta.rloc_is_ipv6 = meta.collective.peer_is_ipv6;
         meta.rloc = meta.source_rloc;
-        meta.underlay_dst = meta.source_rloc;
         meta.source_rloc = meta.collective.own_rloc;
         FABRIC_LOCATOR_CHOSEN(meta)
     }

@@ -61,7 +61,6 @@ control Encapsulation(inout headers_t hdr, inout metadata_t meta) {
         hdr.encap_ethernet.setValid();
         hdr.encap_ethernet.dst = VXLAN_ROUTED_DST;
         hdr.encap_ethernet.src = VXLAN_ROUTED_SRC;
-        hdr.encap_ethernet.ether_type = ETHERTYPE_IPV4;
     }
 
     apply {
@@ -79,6 +78,8 @@ control Encapsulation(inout headers_t hdr, inout metadata_t meta) {
                 add_ethernet();
                 if (meta.payload.kind == payload_kind_t.IPV6) {
                     hdr.encap_ethernet.ether_type = ETHERTYPE_IPV6;
+                } else {
+                    hdr.encap_ethernet.ether_type = ETHERTYPE_IPV4;
                 }
             }
         }

@@ -1,10 +1,9 @@
-// instance: the Instance-ID's own properties, and the wall between tenants: a packet of an Instance-ID that is
+// instance, instance_rules: the Instance-ID's own properties, and the wall between tenants: a packet of an Instance-ID that is
 // not configured on this switch goes no further (RFC 9300 section 8).
 #ifndef FABRIC_INSTANCE_P4_
 #define FABRIC_INSTANCE_P4_
 
 control Instance(inout headers_t hdr, inout metadata_t meta) {
-    RANDOM_SOURCE(random_hash, 32)
     DIRECT_COUNTER(instance_counter)
     DIRECT_METER(instance_meter)
 
@@ -13,7 +12,6 @@ control Instance(inout headers_t hdr, inout metadata_t meta) {
                         bit<16> sample_share) {
         COUNT_DIRECT(instance_counter)
         READ_METER(instance_meter, meta.color)
-        meta.tunnel.iid = meta.iid;
         meta.domain = domain;
         meta.encapsulation = encapsulation;
         meta.punt_unknown = (bool) punt_unknown;
@@ -38,15 +36,17 @@ control Instance(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        if (instance.apply().hit) {
-            if (meta.color == METER_RED) {
-                FABRIC_DROP(meta, INSTANCE_LIMITED)
-            } else if (meta.payload.kind == payload_kind_t.SCALE_UP && meta.domain != domain_t.SCALE_UP) {
-                FABRIC_DROP(meta, UNSUPPORTED_PAYLOAD)
-            } else if (meta.spray == spray_t.EVERY || (meta.spray == spray_t.TOLERANT && meta.payload.reorder)) {
-                // Any hash will do, for entropy, RLOC and path alike.
-                RANDOM(random_hash, meta.payload.hash, 32w0xFFFFFFFF)
-            }
+        instance.apply();
+    }
+}
+
+// What a packet of a configured Instance-ID has to keep to.
+control InstanceRules(inout headers_t hdr, inout metadata_t meta) {
+    apply {
+        if (meta.color == METER_RED) {
+            FABRIC_DROP(meta, INSTANCE_LIMITED)
+        } else if (meta.payload.kind == payload_kind_t.SCALE_UP && meta.domain != domain_t.SCALE_UP) {
+            FABRIC_DROP(meta, UNSUPPORTED_PAYLOAD)
         }
     }
 }

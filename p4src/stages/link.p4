@@ -15,9 +15,10 @@ control Link(inout headers_t hdr, inout metadata_t meta) {
                 hdr.link.src = meta.port_mac;
             }
             if (meta.encapsulate) {
-                hdr.link.ether_type = ETHERTYPE_IPV4;
                 if (meta.rloc_is_ipv6) {
                     hdr.link.ether_type = ETHERTYPE_IPV6;
+                } else {
+                    hdr.link.ether_type = ETHERTYPE_IPV4;
                 }
             } else if (meta.payload.kind == payload_kind_t.IPV4) {
                 hdr.link.ether_type = ETHERTYPE_IPV4;

@@ -4,21 +4,23 @@
 #ifndef FABRIC_MTU_P4_
 #define FABRIC_MTU_P4_
 
-control Mtu(inout headers_t hdr, inout metadata_t meta, out bool too_big) {
+// `excess`: octets that are too many.
+control Mtu(inout headers_t hdr, inout metadata_t meta, out bit<16> excess) {
     bit<16> overhead_ipv4 = 0;
     bit<16> overhead_ipv6 = 0;
     bit<16> needed_ipv4 = 0;
     bit<16> needed_ipv6 = 0;
-    bit<16> excess = 0;
 
-    action add_headers() {
-        overhead_ipv4 = meta.tunnel.octets + IPV4_OCTETS;
-        overhead_ipv6 = meta.tunnel.octets + IPV6_OCTETS;
+    action add_header() {
+        needed_ipv4 = meta.payload.total_len |+| IPV4_OCTETS;
+        needed_ipv6 = meta.payload.total_len |+| IPV6_OCTETS;
     }
 
-    action add_payload() {
-        needed_ipv4 = meta.payload.total_len |+| overhead_ipv4;
-        needed_ipv6 = meta.payload.total_len |+| overhead_ipv6;
+    action add_tunnel() {
+        needed_ipv4 = needed_ipv4 |+| meta.tunnel.octets;
+        needed_ipv6 = needed_ipv6 |+| meta.tunnel.octets;
+        overhead_ipv4 = meta.tunnel.octets + IPV4_OCTETS;
+        overhead_ipv6 = meta.tunnel.octets + IPV6_OCTETS;
     }
 
     action compare_ipv4() {
@@ -32,14 +34,14 @@ control Mtu(inout headers_t hdr, inout metadata_t meta, out bool too_big) {
     }
 
     apply {
-        add_headers();
-        add_payload();
+        excess = 0;
+        add_header();
+        add_tunnel();
         if (meta.rloc_is_ipv6) {
             compare_ipv6();
         } else {
             compare_ipv4();
         }
-        too_big = excess != 0;
     }
 }
 

@@ -9,9 +9,10 @@ control PacketIn(inout headers_t hdr, inout metadata_t meta) {
             hdr.packet_in.ingress_port = meta.ingress_port;
             hdr.packet_in.reason = meta.punt_reason;
             hdr.packet_in.iid = meta.iid;
-            hdr.packet_in.mtu = 0;
             if (meta.punt_reason == punt_reason_t.TOO_BIG) {
                 hdr.packet_in.mtu = meta.mtu;
+            } else {
+                hdr.packet_in.mtu = 0;
             }
         }
     }

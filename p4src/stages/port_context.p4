@@ -47,9 +47,7 @@ control PortContext(inout headers_t hdr, inout metadata_t meta) {
         switch_context.apply();
         if (meta.from_cpu) {
             // The controller resubmits a packet it held back while it resolved the destination.
-            meta.role = port_role_t.ACCESS;
-            meta.site = meta.own_site;
-            meta.iid = hdr.packet_out.iid;
+            TAKE_PACKET_OUT(hdr, meta)
         } else {
             port_context.apply();
         }

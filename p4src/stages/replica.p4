@@ -8,7 +8,7 @@ control Replica(inout headers_t hdr, inout metadata_t meta, in replica_id_t repl
 
     site_id_t site = 0;       // of the router at the other end
     eid_t     receiver = 0;
-    bool      too_big = false;
+    bit<16>   excess = 0;     // octets that a copy is too big by
 
     // To the accelerator `receiver`: its EID in the Instance-ID of the list, so that nobody hears himself over another
     // of his links; 0: not compared.
@@ -59,7 +59,7 @@ control Replica(inout headers_t hdr, inout metadata_t meta, in replica_id_t repl
         bool back = false;
         if (replica.apply().hit) {
             if (!meta.encapsulate) {
-                SAME_EID_GET(is_sender, back, meta.payload.src, receiver)
+                SAME_EID_GET(is_sender, meta.payload.src, receiver)
                 if (meta.egress_port == meta.ingress_port) {
                     back = true;
                 }
@@ -73,13 +73,13 @@ control Replica(inout headers_t hdr, inout metadata_t meta, in replica_id_t repl
                     }
                 }
             }
-            if (back) {
+            if (meta.encapsulate) {
+                fits.apply(hdr, meta, excess);
+            }
+            if (back || is_sender_same) {
                 FABRIC_DROP(meta, SPLIT_HORIZON)
-            } else if (meta.encapsulate) {
-                fits.apply(hdr, meta, too_big);
-                if (too_big) {
-                    FABRIC_DROP(meta, TOO_BIG)
-                }
+            } else if (excess != 0) {
+                FABRIC_DROP(meta, TOO_BIG)
             }
         }
     }

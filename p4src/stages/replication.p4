@@ -4,7 +4,7 @@
 #define FABRIC_REPLICATION_P4_
 
 // A counter belongs to one table, and so do the actions that count with it.
-#define REPLICATE_ACTIONS(TABLE)                        \
+#define REPLICATE_ACTIONS(TABLE, otherwise)             \
     DIRECT_COUNTER(TABLE##_counter)                     \
                                                         \
     @name(NAME_OF(TABLE.replicate))                     \
@@ -16,12 +16,13 @@
     @name(NAME_OF(TABLE.no_list))                       \
     action TABLE##_no_list() {                          \
         COUNT_DIRECT(TABLE##_counter)                   \
+        otherwise                                       \
     }
 
 control Replication(inout headers_t hdr, inout metadata_t meta) {
-    REPLICATE_ACTIONS(multicast_source)
-    REPLICATE_ACTIONS(multicast_group)
-    REPLICATE_ACTIONS(broadcast)
+    REPLICATE_ACTIONS(multicast_source, )
+    REPLICATE_ACTIONS(multicast_group, FABRIC_UNKNOWN_DESTINATION(meta))
+    REPLICATE_ACTIONS(broadcast, FABRIC_UNKNOWN_DESTINATION(meta))
 
     // All three are filled from the replication lists that the mapping system has merged (RFC 8378), or that the
     // configuration gives. One source of a group:
@@ -76,18 +77,10 @@ control Replication(inout headers_t hdr, inout metadata_t meta) {
         if (meta.payload.cast == cast_t.LINK_LOCAL) {
             FABRIC_DROP(meta, UNSUPPORTED_PAYLOAD)
         } else {
-            bool found = true;
             if (meta.payload.cast == cast_t.BROADCAST) {
-                if (!broadcast.apply().hit) {
-                    found = false;
-                }
+                broadcast.apply();
             } else if (!multicast_source.apply().hit) {
-                if (!multicast_group.apply().hit) {
-                    found = false;
-                }
-            }
-            if (!found) {
-                FABRIC_UNKNOWN_DESTINATION(meta)
+                multicast_group.apply();
             }
             if (meta.terminated && meta.site != meta.own_site) {
                 home_eid.apply();

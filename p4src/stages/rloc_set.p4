@@ -12,7 +12,6 @@ control RlocSet(inout headers_t hdr, inout metadata_t meta) {
         meta.rloc = (eid_t) rloc;
         meta.source_rloc = (eid_t) source_rloc;
         meta.mtu = mtu;
-        meta.underlay_dst = (eid_t) rloc;
         FABRIC_RETRACT(meta, NO_RLOC)
     }
 
@@ -21,7 +20,6 @@ control RlocSet(inout headers_t hdr, inout metadata_t meta) {
         meta.rloc = rloc;
         meta.source_rloc = source_rloc;
         meta.mtu = mtu;
-        meta.underlay_dst = rloc;
         FABRIC_RETRACT(meta, NO_RLOC)
     }
 

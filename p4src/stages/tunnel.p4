@@ -14,7 +14,7 @@ control Tunnel(inout headers_t hdr, inout metadata_t meta) {
         meta.tunnel.carries_frame = (bool) carries_frame;
     }
 
-    action cannot_carry() FABRIC_DROP(meta, UNSUPPORTED_PAYLOAD)
+    action cannot_carry() FABRIC_CANNOT_CARRY(meta)
 
     // Constant.
     table tunnel {
@@ -52,6 +52,9 @@ control Tunnel(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         tunnel.apply();
+        if (meta.tunnel.iid == 0) {
+            meta.tunnel.iid = meta.iid;
+        }
     }
 }
 

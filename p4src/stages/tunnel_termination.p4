@@ -37,7 +37,7 @@ control OwnRloc(inout headers_t hdr, inout metadata_t meta, inout bool ours) {
     }
 }
 
-control TunnelTermination(inout headers_t hdr, inout metadata_t meta, in bool ours) {
+control SiteOfRloc(inout headers_t hdr, inout metadata_t meta) {
     action set_site(site_id_t site) {
         meta.site = site;
     }
@@ -45,11 +45,19 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta, in bool ou
     // Which Site a tunnel comes from, for split horizon; filled with the RLOCs of the own PoD. All others are the
     // fabric, Site 0.
     table site_of_rloc {
-        key = { meta.source_rloc : exact @name("rloc"); }
+        key = { OUTER_SOURCE(meta) : exact @name("rloc"); }
         actions = { set_site; @defaultonly NoAction; }
         const default_action = NoAction();
         size = SITE_OF_RLOC_SIZE;
     }
+
+    apply {
+        site_of_rloc.apply();
+    }
+}
+
+control TunnelTermination(inout headers_t hdr, inout metadata_t meta, in bool ours) {
+    SiteOfRloc() site_of_rloc;
 
     action unsound() FABRIC_DROP(meta, MALFORMED)
 
@@ -97,8 +105,7 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta, in bool ou
                 }
                 meta.terminated = true;
                 meta.iid = hdr.tunnel.iid;
-                TAKE_INNER(meta)
-                site_of_rloc.apply();
+                site_of_rloc.apply(hdr, meta);
             }
         }
     }

@@ -27,7 +27,7 @@ control Underlay(inout headers_t hdr, inout metadata_t meta) {
     @noWarn("unsupported")
     table underlay_ipv4 {
         key = {
-            meta.underlay_dst[31:0]  : lpm @name("rloc");
+            meta.rloc[31:0]          : lpm @name("rloc");
             meta.payload.hash[31:16] : selector @name("flow_hash");
         }
         actions = { underlay_ipv4_use_next_hop; }
@@ -39,7 +39,7 @@ control Underlay(inout headers_t hdr, inout metadata_t meta) {
     @noWarn("unsupported")
     table underlay_ipv6 {
         key = {
-            meta.underlay_dst        : lpm @name("rloc");
+            meta.rloc                : lpm @name("rloc");
             meta.payload.hash[31:16] : selector @name("flow_hash");
         }
         actions = { underlay_ipv6_use_next_hop; }

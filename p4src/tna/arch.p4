@@ -65,57 +65,54 @@ typedef bit<31> child_set_t;
 #define SMALLER(number, other) number = min(number, other);
 
 // A barrel shifter by a field is not to be had, but hash functions are: the rotation chooses one of three polynomials,
-// whose values tell nothing about each other.
+// whose values tell nothing about each other. A stage has two of them at most, so the first is computed for every packet,
+// and the others after it.
 #define FLOW_HASH(name)                                                                                     \
+    Hash<bit<32>>(HashAlgorithm_t.CRC32) name;                                                              \
+    FLOW_HASH_ACTION(name, meta.payload.hash, meta.payload)
+#define FLOW_HASH_GET(name, result, flow) use_##name();
+#define FLOW_HASH_ROTATE(value, rotation)
+#define OTHER_FLOW_HASHES(name)                                                                             \
     CRCPolynomial<bit<32>>(32w0x1EDC6F41, true, false, false, 32w0xFFFFFFFF, 32w0xFFFFFFFF) name##_crc32c;  \
     CRCPolynomial<bit<32>>(32w0xA833982B, true, false, false, 32w0xFFFFFFFF, 32w0xFFFFFFFF) name##_crc32d;  \
-    Hash<bit<32>>(HashAlgorithm_t.CRC32) name;                                                              \
     Hash<bit<32>>(HashAlgorithm_t.CUSTOM, name##_crc32c) name##_2;                                          \
     Hash<bit<32>>(HashAlgorithm_t.CUSTOM, name##_crc32d) name##_3;                                          \
-    FLOW_HASH_ACTION(name, meta.payload.hash, meta.payload)                                                 \
     FLOW_HASH_ACTION(name##_2, meta.payload.hash, meta.payload)                                             \
     FLOW_HASH_ACTION(name##_3, meta.payload.hash, meta.payload)
 #define FLOW_HASH_ACTION(name, result, flow)                                                                \
     action use_##name() {                                                                                   \
         result = name.get({ flow.src, flow.dst, flow.protocol, flow.src_port, flow.dst_port, flow.queue_pair }); \
     }
-#define FLOW_HASH_GET(name, result, flow)           \
-    if (meta.hash_rotation[3:2] == 1) {             \
-        use_##name##_2();                           \
-    } else if (meta.hash_rotation[3:2] == 2) {      \
-        use_##name##_3();                           \
-    } else {                                        \
-        use_##name();                               \
+#define FLOW_HASH_CHOOSE(name)                  \
+    if (meta.hash_rotation[3:2] == 1) {         \
+        use_##name##_2();                       \
+    } else if (meta.hash_rotation[3:2] == 2) {  \
+        use_##name##_3();                       \
     }
-#define FLOW_HASH_ROTATE(value, rotation)
 
 // Ingress makes the port out of the hash; the label is as much of the hash as the port has.
 #define ENTROPY_PORT(meta)  meta.entropy
 #define ENTROPY_LABEL(meta) 4w0 ++ meta.entropy
 
-// A condition sees 32 bits, an EID has 128.
+// A condition sees 32 bits, an EID has 128. The difference takes the place of `b`.
 #define SAME_EID(name, a, b)                        \
-    eid_t name##_difference = 0;                    \
     bool  name##_same = false;                      \
     action name##_compare() {                       \
-        name##_difference = a ^ b;                  \
+        b = a ^ b;                                  \
     }                                               \
     action name##_set() {                           \
         name##_same = true;                         \
     }                                               \
     @hidden table name##_check {                    \
-        key = { name##_difference : ternary; }      \
+        key = { b : ternary; }                      \
         actions = { name##_set; NoAction; }         \
         const default_action = NoAction();          \
         const entries = { 128w0 : name##_set(); }   \
         size = 1;                                   \
     }
-#define SAME_EID_GET(name, result, a, b)            \
+#define SAME_EID_GET(name, a, b)                    \
     name##_compare();                               \
-    name##_check.apply();                           \
-    if (name##_same) {                              \
-        result = true;                              \
-    }
+    name##_check.apply();
 
 #define FLOW_SELECTOR(name, members, max_group, groups)                                    \
     ActionProfile(members) name##_members;                                                 \
@@ -172,10 +169,10 @@ typedef bit<31> child_set_t;
 #define SEE_BTH(view, bth) view.queue_pair = bth.queue_pair;
 #define TAKE_OUTER_HEADER
 #define TAKE_OUTER(version)
+#define TAKE_PACKET_OUT(hdr, meta)
+#define OUTER_SOURCE(meta) meta.payload.src
 // RFC 9300 section 5.3: the smaller TTL survives, and the outer DSCP.
 #define TAKE_INNER(meta)                                \
-    meta.overlay = true;                                \
-    meta.source_rloc = meta.payload.src;                \
     meta.payload.kind = meta.inner.kind;                \
     meta.payload.cast = meta.inner.cast;                \
     meta.payload.src = meta.inner.src;                  \
@@ -200,7 +197,8 @@ typedef bit<31> child_set_t;
 #define METADATA_ANNOTATIONS                    \
     @pa_auto_init_metadata                      \
     @do_not_use_clot("egress", "hdr.ethernet")  \
-    @do_not_use_clot("egress", "hdr.inner_ethernet")
+    @do_not_use_clot("egress", "hdr.inner_ethernet") \
+    BRIDGE_VALUES(BRIDGE_ALIAS)
 #define ARCHITECTURE_METADATA       \
     PortId_t        port;           \
     payload_t       inner;          \
@@ -213,6 +211,10 @@ typedef bit<31> child_set_t;
     objections_t    objections;     \
     wishes_t        wishes;         \
     drop_reason_t   negative;       \
+    fault_t         fault;          \
+    bool            sound;          \
+    bool            inner_sound;    \
+    bit<16>         excess;         \
     MirrorId_t      sample_session;
 
 // What a stage wants to become of the packet. Stages do not wait for each other's verdict: that would cost a stage of the
@@ -220,6 +222,7 @@ typedef bit<31> child_set_t;
 #define FABRIC_DROP(meta, why) { meta.objections.why = 1; }
 #define FABRIC_DROP_NEGATIVE(meta, reason) { meta.objections.NEGATIVE = 1; meta.negative = reason; }
 #define FABRIC_PUNT(meta, why) { meta.wishes.PUNT_##why = 1; }
+#define FABRIC_CANNOT_CARRY(meta) { meta.objections.CANNOT_CARRY = 1; }
 #define FABRIC_FORWARD(meta) { meta.wishes.FORWARD = 1; }
 #define FABRIC_REPLICATE(meta, list) { meta.group = list; meta.wishes.REPLICATE = 1; }
 #define FABRIC_UNKNOWN_DESTINATION(meta) { meta.objections.UNKNOWN_DESTINATION = 1; }

@@ -54,6 +54,8 @@ header bridge_eid_h {
     bridge_flags_h bridge_flags;             \
     BRIDGE_VALUES(BRIDGE_HEADER)
 #define BRIDGE_HEADER(kind, name, field) bridge_##kind##_h bridge_##name;
+// In ingress the metadata lies where the bridge has it: there is no room for both.
+#define BRIDGE_ALIAS(kind, name, field) @pa_alias("ingress", NAME_OF(hdr.bridge_##name.value), NAME_OF(meta.field))
 
 // Kind of header, name, field of metadata. `iid` is that of the tunnel to be added; punted: the packet's own.
 #define BRIDGE_VALUES(V)                            \
@@ -83,6 +85,17 @@ header sample_h {
     iid_t         iid;
 }
 
+// What is wrong with the frame itself or with its tunnel: checks.p4.
+enum bit<8> fault_t {
+    NONE                = 0,
+    MEMBERSHIP          = 1,        // none: it is for the controller
+    MALFORMED           = 2,
+    BAD_CHECKSUM        = 3,
+    UNSUPPORTED_PAYLOAD = 4,
+    TO_LOCAL_RLOC       = 5,
+    NO_INSTANCE_ID      = 6
+}
+
 // By drop_reason_t; NEGATIVE has its reason in metadata.
 struct objections_t {
     bit<1> MALFORMED;
@@ -100,6 +113,7 @@ struct objections_t {
     bit<1> TOO_BIG;
     bit<1> SPLIT_HORIZON;
     bit<1> INSTANCE_LIMITED;
+    bit<1> CANNOT_CARRY;            // UNSUPPORTED_PAYLOAD of the encapsulation
 }
 
 struct wishes_t {

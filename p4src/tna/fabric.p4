@@ -4,6 +4,22 @@
 // them (arch.p4, verdict.p4), so that independent ones share a stage of the chip. And ingress already takes off the tunnel
 // that ends here and rewrites the payload, so that egress parses nothing behind the Ethernet header; what is different
 // for each copy (link, encapsulation, packet_in) is put in front in egress, from what the bridge header says.
+//
+// The longest chain of ingress, on which its number of stages depends:
+//
+//   0  own_rloc   port_context   classification
+//   1  checks (a tunnel that ends here: the inner packet)   domain   site_of_rloc
+//   2  instance   map_cache or replication   flow hash   ECN
+//   3  spray (another hash)   tunnel   instance_rules
+//   4  rloc_set
+//   5  mtu   underlay
+//   6  verdict
+//   7  punt_guard (its register and meter)   payload_rewrite
+//   8  punt_guard (what they say)
+//   9  where to; drops
+//
+// Tofino 1 runs tables in the order of the program, and what is behind a condition completely before what comes next:
+// so the program is in the order of these lines, and a condition is repeated rather than kept open.
 // Collectives are not served here yet: their packets are forwarded like others.
 #define WITHOUT_COLLECTIVES
 #include "arch.p4"
@@ -14,12 +30,12 @@
 #include "../include/metadata.p4"
 #include "../stages/frame.p4"
 #include "../stages/port_context.p4"
-#include "../stages/membership.p4"
-#include "../stages/frame_check.p4"
 #include "../stages/tunnel_termination.p4"
 #include "payload.p4"
+#include "checks.p4"
 #include "../stages/domain.p4"
 #include "../stages/instance.p4"
+#include "../stages/spray.p4"
 #include "../stages/map_cache.p4"
 #include "../stages/replication.p4"
 #include "../stages/tunnel.p4"
@@ -45,14 +61,16 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
                       inout ingress_intrinsic_metadata_for_deparser_t ig_dprsr_md,
                       inout ingress_intrinsic_metadata_for_tm_t ig_tm_md) {
     PortContext()       port_context;
-    Membership()        membership;
-    FrameCheck()        frame_check;
     OwnRloc()           own_rloc;
+    SiteOfRloc()        site_of_rloc;
     Classification()    classification;
-    TunnelTermination() tunnel_termination;
+    AccessCheck()       access_check;
+    CoreCheck()         core_check;
     Payload()           payload;
     Domain()            domain;
     Instance()          instance;
+    InstanceRules()     instance_rules;
+    Spray()             spray;
     MapCache()          map_cache;
     Replication()       replication;
     Tunnel()            tunnel;
@@ -101,7 +119,6 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
     }
 
     apply {
-        meta.ingress_port = (fabric_port_t) ig_intr_md.ingress_port;
         if (ig_prsr_md.parser_err == PARSER_ERROR_OK) {
             meta.parsed_whole = true;
         }
@@ -112,57 +129,57 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
             ig_tm_md.bypass_egress = 1;
         } else {
             bool ours = false;
+            bool overlay = false;
             own_rloc.apply(hdr, meta, ours);
             classification.apply(hdr, meta);
             port_context.apply(hdr, meta);
-            membership.apply(hdr, meta);
-            frame_check.apply(hdr, meta);
             if (meta.role == port_role_t.ACCESS) {
-                meta.overlay = true;
+                access_check.apply(hdr, meta);
                 if (!meta.from_cpu) {
                     domain.apply(hdr, meta);
+                } else {
+                    meta.site = meta.own_site;
                 }
             } else {
-                tunnel_termination.apply(hdr, meta, ours);
+                site_of_rloc.apply(hdr, meta);
+                core_check.apply(hdr, meta, ours);
             }
+
             payload.apply(hdr, meta);
-            if (meta.overlay) {
-                instance.apply(hdr, meta);
+            if (meta.role == port_role_t.ACCESS || meta.terminated) {
+                overlay = true;
                 draw();
-                weigh();
-                if (meta.sample_share != 0) {
-                    ig_dprsr_md.mirror_type = MIRROR_SAMPLE;
-                    meta.sample_session = SAMPLE_SESSION;
-                }
+                instance.apply(hdr, meta);
                 if (meta.payload.cast == cast_t.UNICAST) {
                     map_cache.apply(hdr, meta);
                 } else {
                     replication.apply(hdr, meta);
                 }
-                tunnel.apply(hdr, meta);
-                if (meta.encapsulate) {
-                    rloc_set.apply(hdr, meta);
-                }
             } else {
                 if (meta.payload.kind == payload_kind_t.IPV6) {
                     meta.rloc_is_ipv6 = true;
                 }
-                meta.underlay_dst = meta.payload.dst;
+                meta.rloc = meta.payload.dst;
+            }
+
+            spray.apply(hdr, meta);
+            if (overlay) {
+                tunnel.apply(hdr, meta);
+                instance_rules.apply(hdr, meta);
+                weigh();
             }
             if (meta.encapsulate) {
-                bool too_big;
-                mtu.apply(hdr, meta, too_big);
-                if (too_big) {
-                    if (meta.payload.kind == payload_kind_t.SCALE_UP) {
-                        FABRIC_DROP(meta, TOO_BIG)
-                    } else {
-                        FABRIC_PUNT(meta, TOO_BIG)
-                    }
-                }
+                rloc_set.apply(hdr, meta);
+                mtu.apply(hdr, meta, meta.excess);
             }
-            if (meta.encapsulate || !meta.overlay) {
+            if (meta.encapsulate || !overlay) {
                 underlay.apply(hdr, meta);
             }
+            if (meta.sample_share != 0) {
+                ig_dprsr_md.mirror_type = MIRROR_SAMPLE;
+                meta.sample_session = SAMPLE_SESSION;
+            }
+            meta.ingress_port = (fabric_port_t) ig_intr_md.ingress_port;
             inner_rewrite.apply(hdr, meta);
             verdict.apply(meta);
             payload_rewrite.apply(hdr, meta);
@@ -206,25 +223,25 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, in egress_intri
     action cross_bridge() {
         meta.terminated = (bool) hdr.bridge_flags.terminated;
         meta.payload_found = (bool) hdr.bridge_flags.payload_found;
-        meta.encapsulate = (bool) hdr.bridge_flags.encapsulate;
-        meta.rloc_is_ipv6 = (bool) hdr.bridge_flags.rloc_is_ipv6;
         meta.tunnel.carries_frame = (bool) hdr.bridge_flags.carries_frame;
         meta.payload.dscp = meta.traffic_class[7:2];
         meta.payload.ecn = meta.traffic_class[1:0];
         meta.egress_port = (fabric_port_t) eg_intr_md.egress_port;
     }
 
+    // A copy's own tunnel is the replica's.
+    action cross_tunnel() {
+        meta.encapsulate = (bool) hdr.bridge_flags.encapsulate;
+        meta.rloc_is_ipv6 = (bool) hdr.bridge_flags.rloc_is_ipv6;
+    }
+
     action prune(drop_reason_t reason) {
-        meta.verdict = verdict_t.DROP;
         COUNT_AT(pruned_copies, reason)
         eg_dprsr_md.drop_ctl = 1;
     }
 
     apply {
-        if (hdr.sample.isValid()) {
-            meta.verdict = verdict_t.PUNT;
-            meta.punt_reason = punt_reason_t.SAMPLE;
-        } else {
+        if (!hdr.sample.isValid()) {
             cross_bridge();
             if (meta.verdict == verdict_t.REPLICATE) {
                 replica.apply(hdr, meta, eg_intr_md.egress_rid);
@@ -235,6 +252,8 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, in egress_intri
                 } else if (meta.objections.NO_RLOC == 1) {
                     prune(drop_reason_t.NO_RLOC);
                 }
+            } else {
+                cross_tunnel();
             }
             link.apply(hdr, meta);
             encapsulation.apply(hdr, meta);

@@ -61,6 +61,8 @@ parser FabricIngressParser(packet_in packet, out headers_t hdr, out metadata_t m
     state parse_packet_out {
         packet.extract(hdr.packet_out);
         meta.from_cpu = true;
+        meta.role = port_role_t.ACCESS;
+        meta.iid = hdr.packet_out.iid;
         transition parse_frame;
     }
 
@@ -105,6 +107,8 @@ parser FabricEgressParser(packet_in packet, out headers_t hdr, out metadata_t me
         packet.extract(hdr.sample);
         meta.ingress_port = hdr.sample.ingress_port;
         meta.iid = hdr.sample.iid;
+        meta.verdict = verdict_t.PUNT;
+        meta.punt_reason = punt_reason_t.SAMPLE;
         transition accept;
     }
 

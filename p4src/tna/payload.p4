@@ -16,73 +16,92 @@
         (payload_kind_t.SCALE_UP, _, 0xF0000000 &&& 0xF0000000) : set(cast_t.MULTICAST);  \
     }
 
-// What both packets are, before it is known which of them is forwarded.
+// What both packets are, before it is known which of them is forwarded. Sound is an IP header of the right version, IPv4
+// without options and long enough for its own header, or a Scale-Up header of the right version.
 control Classification(inout headers_t hdr, inout metadata_t meta) {
     action read_ipv4() {
         meta.traffic_class = meta.payload_word & 0x00FF;
+        meta.sound = true;
     }
 
     action read_ipv6() {
         meta.traffic_class[7:0] = meta.payload_word[11:4];
         meta.payload.total_len = meta.payload.total_len + IPV6_OCTETS;
+        meta.sound = true;
     }
 
     // A virtual channel is a class selector to the underlay.
     action read_scale_up() {
         meta.traffic_class = meta.payload_word & 0x00E3;
         meta.payload.total_len = meta.payload.total_len + SCALE_UP_OCTETS;
+        meta.sound = true;
     }
 
     action read_reordered_scale_up() {
         meta.traffic_class = meta.payload_word & 0x00E3;
         meta.payload.total_len = meta.payload.total_len + SCALE_UP_OCTETS;
         meta.payload.reorder = true;
+        meta.sound = true;
     }
 
     @hidden
     table outermost {
         key = {
             meta.payload.kind      : ternary;
-            meta.payload_word[4:4] : ternary;
+            meta.payload_word      : ternary;
+            meta.payload.total_len : ternary;
         }
         actions = { NoAction; read_ipv4; read_ipv6; read_scale_up; read_reordered_scale_up; }
         const default_action = NoAction();
         const entries = {
-            (payload_kind_t.IPV4, _)     : read_ipv4();
-            (payload_kind_t.IPV6, _)     : read_ipv6();
-            (payload_kind_t.SCALE_UP, 0) : read_scale_up();
-            (payload_kind_t.SCALE_UP, 1) : read_reordered_scale_up();
+            (payload_kind_t.IPV4, _, 0 &&& 0xFFF0)                  : NoAction();
+            (payload_kind_t.IPV4, _, 16 &&& 0xFFFC)                 : NoAction();
+            (payload_kind_t.IPV4, 0x4500 &&& 0xFF00, _)             : read_ipv4();
+            (payload_kind_t.IPV6, 0x6000 &&& 0xF000, _)             : read_ipv6();
+            (payload_kind_t.SCALE_UP, 0x1000 &&& 0xF010, _)         : read_scale_up();
+            (payload_kind_t.SCALE_UP, 0x1010 &&& 0xF010, _)         : read_reordered_scale_up();
         }
-        size = 4;
+        size = 8;
+    }
+
+    action read_inner_ipv4() {
+        meta.inner_sound = true;
     }
 
     action read_inner_ipv6() {
         meta.inner.total_len = meta.inner.total_len + IPV6_OCTETS;
+        meta.inner_sound = true;
     }
 
     action read_inner_scale_up() {
         meta.inner.total_len = meta.inner.total_len + SCALE_UP_OCTETS;
+        meta.inner_sound = true;
     }
 
     action read_inner_reordered_scale_up() {
         meta.inner.total_len = meta.inner.total_len + SCALE_UP_OCTETS;
         meta.inner.reorder = true;
+        meta.inner_sound = true;
     }
 
     @hidden
     table inner {
         key = {
             meta.inner.kind      : ternary;
-            meta.inner_word[4:4] : ternary;
+            meta.inner_word      : ternary;
+            meta.inner.total_len : ternary;
         }
-        actions = { NoAction; read_inner_ipv6; read_inner_scale_up; read_inner_reordered_scale_up; }
+        actions = { NoAction; read_inner_ipv4; read_inner_ipv6; read_inner_scale_up; read_inner_reordered_scale_up; }
         const default_action = NoAction();
         const entries = {
-            (payload_kind_t.IPV6, _)     : read_inner_ipv6();
-            (payload_kind_t.SCALE_UP, 0) : read_inner_scale_up();
-            (payload_kind_t.SCALE_UP, 1) : read_inner_reordered_scale_up();
+            (payload_kind_t.IPV4, _, 0 &&& 0xFFF0)                  : NoAction();
+            (payload_kind_t.IPV4, _, 16 &&& 0xFFFC)                 : NoAction();
+            (payload_kind_t.IPV4, 0x4500 &&& 0xFF00, _)             : read_inner_ipv4();
+            (payload_kind_t.IPV6, 0x6000 &&& 0xF000, _)             : read_inner_ipv6();
+            (payload_kind_t.SCALE_UP, 0x1000 &&& 0xF010, _)         : read_inner_scale_up();
+            (payload_kind_t.SCALE_UP, 0x1010 &&& 0xF010, _)         : read_inner_reordered_scale_up();
         }
-        size = 4;
+        size = 8;
     }
 
     action set_cast(cast_t cast) {
@@ -189,9 +208,6 @@ control Payload(inout headers_t hdr, inout metadata_t meta) {
             ecn_decapsulation.apply();
         }
         meta.payload_found = true;
-        if (meta.payload.ttl == 0 || meta.payload.ttl == 1) {
-            FABRIC_DROP(meta, TTL_EXPIRED)
-        }
         FLOW_HASH_GET(flow_hash, meta.payload.hash, meta.payload)
     }
 }

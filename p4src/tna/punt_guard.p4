@@ -56,8 +56,10 @@ control PuntGuard(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        sign();
-        look_back();
+        if (meta.objections.UNKNOWN_DESTINATION == 1) {
+            sign();
+            look_back();
+        }
         if (meta.verdict == verdict_t.PUNT) {
             if (meta.punt_reason == punt_reason_t.UNKNOWN_DESTINATION && meta.punt_window != 0) {
                 look_up();

@@ -44,13 +44,17 @@ typedef bit<64> child_set_t;
 #define FLOW_HASH_ROTATE(value, rotation)                                                               \
     value = (value << (bit<8>) rotation) | (value >> (8w32 - (bit<8>) rotation));
 
+// One function is enough where the hash can be rotated.
+#define OTHER_FLOW_HASHES(name)
+#define FLOW_HASH_CHOOSE(name)
+
 // What the outer headers tell of the flow.
 #define ENTROPY_PORT(meta)  ENTROPY_PORT_HIGH ++ meta.payload.hash[13:0]
 #define ENTROPY_LABEL(meta) meta.payload.hash[19:0]
 
-// Are two EIDs the same?
-#define SAME_EID(name, a, b)
-#define SAME_EID_GET(name, result, a, b) result = a == b;
+// Are two EIDs the same? `name`_same says it; `b` is of no use afterwards.
+#define SAME_EID(name, a, b) bool name##_same = false;
+#define SAME_EID_GET(name, a, b) name##_same = a == b;
 
 #define FLOW_SELECTOR(name, members, max_group, groups) \
     @max_group_size(max_group) action_selector(HashAlgorithm.crc16, members, 16) name;
@@ -71,6 +75,10 @@ typedef bit<64> child_set_t;
 #endif
 
 // Header fields are copied to metadata by the stage that wants them, not by the parser.
+#define TAKE_PACKET_OUT(hdr, meta)          \
+    meta.role = port_role_t.ACCESS;         \
+    meta.site = meta.own_site;              \
+    meta.iid = hdr.packet_out.iid;
 #define SEE_FIRST_WORD(packet, word)
 #define SEE_IPV4(view, ip)
 #define SEE_IPV6(view, ip)
@@ -92,7 +100,7 @@ typedef bit<64> child_set_t;
         meta.outer.ecn = hdr.ipv6.ecn;              \
     }
 #define TAKE_OUTER(version) take_outer_##version();
-#define TAKE_INNER(meta)
+#define OUTER_SOURCE(meta) meta.source_rloc
 
 #define PORT_KEY(meta) meta.ingress_port
 
@@ -104,6 +112,7 @@ typedef bit<64> child_set_t;
 #define FABRIC_DROP(meta, why) { meta.verdict = verdict_t.DROP; meta.drop_reason = drop_reason_t.why; }
 #define FABRIC_DROP_NEGATIVE(meta, reason) { meta.verdict = verdict_t.DROP; meta.drop_reason = reason; }
 #define FABRIC_PUNT(meta, why) { meta.verdict = verdict_t.PUNT; meta.punt_reason = punt_reason_t.why; }
+#define FABRIC_CANNOT_CARRY(meta) FABRIC_DROP(meta, UNSUPPORTED_PAYLOAD)
 #define FABRIC_FORWARD(meta) { meta.verdict = verdict_t.FORWARD; }
 #define FABRIC_REPLICATE(meta, list) { meta.group = list; meta.verdict = verdict_t.REPLICATE; }
 #define FABRIC_UNKNOWN_DESTINATION(meta)        \

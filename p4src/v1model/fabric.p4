@@ -57,6 +57,7 @@
 #include "../stages/payload.p4"
 #include "../stages/domain.p4"
 #include "../stages/instance.p4"
+#include "../stages/spray.p4"
 #include "../stages/map_cache.p4"
 #include "../stages/replication.p4"
 #include "../stages/collective_group.p4"
@@ -98,6 +99,8 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
     Payload()           payload;
     Domain()            domain;
     Instance()          instance;
+    InstanceRules()     instance_rules;
+    Spray()             spray;
     CollectiveGroup()   collective_group;
     CollectiveCheck()   collective_check;
 #ifdef FABRIC_ON_V1MODEL
@@ -179,6 +182,10 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                 // What the controller clears is no tenant's, and no tenant's limit may get in its way.
                 if (meta.verdict == verdict_t.UNDECIDED && meta.collective.outcome != collective_outcome_t.CLEAR) {
                     instance.apply(hdr, meta);
+                    if (meta.verdict == verdict_t.UNDECIDED) {
+                        instance_rules.apply(hdr, meta);
+                        spray.apply(hdr, meta);
+                    }
                 }
                 if (meta.sample_share != 0) {
                     bit<16> chance;
@@ -208,18 +215,18 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                     rloc_set.apply(hdr, meta);
                 }
                 if (meta.verdict == verdict_t.UNDECIDED && packet_of_tenant) {
-                    bool too_big;
-                    mtu.apply(hdr, meta, too_big);
-                    if (too_big && meta.payload.kind == payload_kind_t.SCALE_UP) {
+                    bit<16> excess;
+                    mtu.apply(hdr, meta, excess);
+                    if (excess != 0 && meta.payload.kind == payload_kind_t.SCALE_UP) {
                         FABRIC_DROP(meta, TOO_BIG)
-                    } else if (too_big) {
+                    } else if (excess != 0) {
                         meta.encapsulate = false;
                         FABRIC_PUNT(meta, TOO_BIG)
                     }
                 }
             } else if (meta.verdict == verdict_t.UNDECIDED) {
                 meta.rloc_is_ipv6 = meta.payload.kind == payload_kind_t.IPV6;
-                meta.underlay_dst = meta.payload.dst;
+                meta.rloc = meta.payload.dst;
             }
             if (meta.verdict == verdict_t.UNDECIDED) {
                 underlay.apply(hdr, meta);

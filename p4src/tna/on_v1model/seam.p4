@@ -47,7 +47,9 @@
 // v1model has one CRC of 32 bits; rotated, it stands for the other two.
 #undef  FLOW_HASH
 #define FLOW_HASH(name)                                                                                     \
-    FLOW_HASH_ACTION(name, meta.payload.hash, meta.payload, 0)                                              \
+    FLOW_HASH_ACTION(name, meta.payload.hash, meta.payload, 0)
+#undef  OTHER_FLOW_HASHES
+#define OTHER_FLOW_HASHES(name)                                                                             \
     FLOW_HASH_ACTION(name##_2, meta.payload.hash, meta.payload, 11)                                         \
     FLOW_HASH_ACTION(name##_3, meta.payload.hash, meta.payload, 22)
 #undef  FLOW_HASH_ACTION
