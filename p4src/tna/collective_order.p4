@@ -13,7 +13,6 @@ control CollectiveWay(inout headers_t hdr, inout metadata_t meta) {
         meta.rloc_is_ipv6 = meta.collective.parent_is_ipv6;
         meta.rloc = meta.collective.parent;
         meta.source_rloc = meta.collective.source_rloc;
-        meta.underlay_dst = meta.collective.parent;
         FABRIC_LOCATOR_CHOSEN(meta)
     }
 
