@@ -38,6 +38,9 @@ def device_port(pipe: int, local: int) -> int:
 def stratum_config(conf: Path | str) -> bytes:
     """The device configuration that Stratum wants, from the compiler's ``.conf`` and the files that it names.
 
+    A program of several pipelines has a profile for each: its context, its binary, and the pipes of the chip that run
+    it (``pipe_scope``), of which none can run two.
+
     Relative paths in it are looked for beside it, whatever folder they begin with: the compiler writes them relative to
     the folder that it was started in. Raises P4InfoError naming file and field of what is missing or not as it should
     be.
@@ -51,14 +54,21 @@ def stratum_config(conf: Path | str) -> bytes:
     pipelines = program.get("p4_pipelines")
     if not isinstance(pipelines, list) or not pipelines:
         raise P4InfoError(f"{path}: p4_pipelines: not a list of pipelines")
+    owners: dict[int, str] = {}
     for pipeline in pipelines:
         if not isinstance(pipeline, dict):
             raise P4InfoError(f"{path}: p4_pipelines: {pipeline!r} is not a pipeline")
         scope = pipeline.get("pipe_scope")
         if not isinstance(scope, list) or not all(type(pipe) is int and 0 <= pipe < MAX_PIPES for pipe in scope):
             raise P4InfoError(f"{path}: pipe_scope: {scope!r}, must be pipes from 0 to {MAX_PIPES - 1}")
+        profile = _text(pipeline, "p4_pipeline_name", path)
+        for pipe in scope:
+            if owners.setdefault(pipe, profile) != profile:
+                raise P4InfoError(f"{path}: pipe_scope: pipe {pipe} is both of {owners[pipe]} and of {profile}")
+        if not scope:
+            raise P4InfoError(f"{path}: pipe_scope: {profile} has no pipe")
         message.profiles.add(
-            profile_name=_text(pipeline, "p4_pipeline_name", path),
+            profile_name=profile,
             context=_read(path, _text(pipeline, "context", path)),
             binary=_read(path, _text(pipeline, "config", path)),
             pipe_scope=scope,

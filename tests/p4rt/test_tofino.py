@@ -49,13 +49,52 @@ def test_the_message_is_stratums(written: Callable[[object], Path]) -> None:
     assert stratum_config(written(described())) == b"\x0a\x06fabric" + b"\x12\x02{}" + b"\x1a\xdc\x01" + profile
 
 
-def test_each_pipeline_is_a_profile(written: Callable[[object], Path]) -> None:
-    two = described()
-    (pipeline,) = two["p4_devices"][0]["p4_programs"][0]["p4_pipelines"]
-    pipelines = [pipeline | {"pipe_scope": [0, 2]}, pipeline | {"p4_pipeline_name": "other", "pipe_scope": [1, 3]}]
-    two["p4_devices"][0]["p4_programs"][0]["p4_pipelines"] = pipelines
-    made = stratum_config(written(two))
-    assert made.count(b"\x22\x02\x00\x02") == made.count(b"\x0a\x05other") == made.count(b"\x22\x02\x01\x03") == 1
+def two_pipes(forwarding: list[int], collective: list[int]) -> dict[str, Any]:
+    """The same for forwarding in some pipes and collectives in another, each with files of its own."""
+    found = described()
+    found["p4_devices"][0]["p4_programs"][0]["p4_pipelines"] = [
+        {
+            "p4_pipeline_name": name,
+            "context": f"out/{name}/context.json",
+            "config": f"out/{name}/tofino2.bin",
+            "pipe_scope": scope,
+            "path": "out",
+        }
+        for name, scope in (("forwarding_pipe", forwarding), ("collective_pipe", collective))
+    ]
+    return found
+
+
+@pytest.fixture
+def written_two(written: Callable[[object], Path], tmp_path: Path) -> Callable[[object], Path]:
+    """Writes a description of two pipelines beside their files."""
+    for name, binary in (("forwarding_pipe", b"\x01\x02\x03"), ("collective_pipe", b"\x04\x05")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "context.json").write_bytes(b"[" + name[:1].encode() + b"]")
+        (tmp_path / name / "tofino2.bin").write_bytes(binary)
+    return written
+
+
+def test_each_pipeline_is_a_profile(written_two: Callable[[object], Path]) -> None:
+    forwarding = b"\x0a\x0fforwarding_pipe" + b"\x12\x03[f]" + b"\x1a\x03\x01\x02\x03" + b"\x22\x03\x00\x02\x03"
+    collective = b"\x0a\x0fcollective_pipe" + b"\x12\x03[c]" + b"\x1a\x02\x04\x05" + b"\x22\x01\x01"
+    profiles = b"\x1a" + bytes([len(forwarding)]) + forwarding + b"\x1a" + bytes([len(collective)]) + collective
+    made = stratum_config(written_two(two_pipes([0, 2, 3], [1])))
+    assert made == b"\x0a\x06fabric" + b"\x12\x02{}" + profiles
+
+
+@pytest.mark.parametrize(
+    ("forwarding", "collective", "complaint"),
+    [
+        ([0, 1], [1, 2], "pipe 1 is both of forwarding_pipe and of collective_pipe"),
+        ([0, 1, 2, 3], [], "collective_pipe has no pipe"),
+    ],
+)
+def test_a_pipe_runs_one_pipeline(
+    written_two: Callable[[object], Path], forwarding: list[int], collective: list[int], complaint: str
+) -> None:
+    with pytest.raises(P4InfoError, match=rf"fabric\.conf: pipe_scope: {complaint}"):
+        stratum_config(written_two(two_pipes(forwarding, collective)))
 
 
 def test_a_pipeline_is_made_of_a_description(written: Callable[[object], Path]) -> None:
