@@ -10,7 +10,8 @@
 
 #define LEAVE_BRIDGE(kind, name, field) hdr.bridge_##name.setInvalid();
 
-// Where packets wait for their second pass.
+// Where packets wait for their second pass, and in every fourth port below it: a queue of bmv2 has room for 64, and one
+// thread serves those ports in the order of time.
 #define LOOPBACK_PORT 509
 #define FIELDS_OF_PASS 2
 #define INSTANCE_INGRESS_CLONE 1
@@ -99,7 +100,7 @@ control SwitchIngress(inout headers_t hdr, inout switch_metadata_t meta, inout s
             } else {
                 meta.port = for_tm.ucast_egress_port;
                 meta.group = for_tm.mcast_grp_a;
-                standard_metadata.egress_spec = LOOPBACK_PORT;
+                standard_metadata.egress_spec = LOOPBACK_PORT - (5w0 ++ meta.fabric.payload.hash[3:0] << 2);
             }
         }
     }
