@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
@@ -29,11 +29,13 @@ class Pipeline:
         device_config: what the compiler made for the target; bmv2: the JSON; Tofino:
             see tofino.py.
         cookie: 64 bits the switch keeps with the pipeline, by which it is recognized.
+        one_shot: whether the target takes action sets, or members and groups alone.
     """
 
     info: P4Info = field(compare=False)
     device_config: bytes = field(repr=False)
     cookie: int
+    one_shot: bool = field(default=True, compare=False)
 
     @classmethod
     def make(cls, info: P4Info, device_config: bytes) -> Pipeline:
@@ -47,10 +49,11 @@ class Pipeline:
         """Read a pipeline; raises P4InfoError if a file cannot be read or the P4Info is malformed.
 
         A device configuration that ends with ".conf" is the description of a program for Tofino, which becomes the
-        message that Stratum takes (tofino.py); of any other the octets are sent as they are.
+        message that Stratum takes (tofino.py); Stratum knows no action sets. Of any other file the octets are sent.
         """
         if Path(device_config).suffix == tofino.CONF_SUFFIX:
-            return cls.make(P4Info.from_file(p4info), tofino.stratum_config(device_config))
+            made = cls.make(P4Info.from_file(p4info), tofino.stratum_config(device_config))
+            return replace(made, one_shot=False)
         try:
             config = Path(device_config).read_bytes()
         except OSError as error:

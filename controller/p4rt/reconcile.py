@@ -22,6 +22,7 @@ from controller.p4rt.codec import Encoded
 from controller.p4rt.entities import State, Volatile
 from controller.p4rt.errors import EncodingError, NotConnectedError, RpcError
 from controller.p4rt.failures import Failure, FailureBook, Remedy, leaves_doubt, remedy
+from controller.p4rt.grouping import Grouping
 from controller.p4rt.pipeline import PipelineMode
 from controller.p4rt.plan import DELETE, INSERT, Mirror, Stage, Step, decide, plan
 from controller.p4rt.readback import StateReader
@@ -84,6 +85,7 @@ class Writer:
         self._room = {table.id: table.size for table in tables if table.size > 0}
         defaults = [self._codec.table(t.name).initial_default() for t in tables if t.default_is_settable]
         self._mirror = Mirror({entry.key: entry.wire for entry in defaults if entry is not None})
+        self._grouping = None if client.pipeline.one_shot else Grouping(self._codec)
         self._desired: dict[bytes, Encoded] = {}
         self._unwanted: set[bytes] = set()  # removed while the desired state was incomplete
         self._complete = False
@@ -103,6 +105,9 @@ class Writer:
         Raises:
             EncodingError, UnknownNameError: naming what is wrong; the desired state is as it was.
         """
+        grouping = None if self._grouping is None else Grouping(self._codec)
+        if grouping is not None:
+            entities, _ = grouping.apply(entities, ())
         desired: dict[bytes, Encoded] = {}
         for entity in entities:
             encoded = self._encode(entity)
@@ -110,7 +115,7 @@ class Writer:
                 raise EncodingError(f"{entity}: is desired twice, in different states")
         changed = {key for key, entity in desired.items() if self._desired.get(key) != entity}
         changed |= self._desired.keys() - desired.keys()
-        self._desired = desired
+        self._desired, self._grouping = desired, grouping
         self._mark(changed)
         self.sweep()
 
@@ -120,6 +125,8 @@ class Writer:
         Raises:
             EncodingError, UnknownNameError: naming what is wrong; the desired state is as it was.
         """
+        if self._grouping is not None:
+            put, remove = self._grouping.apply(put, remove)
         gone = {self._codec.key(entity) for entity in remove}
         new = {encoded.key: encoded for encoded in map(self._encode, put)}
         gone -= new.keys()
