@@ -20,6 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from google.protobuf import text_format
+from p4.config.v1 import p4info_pb2
+
 from p4src import manifest
 from p4src.manifest import BuildError
 
@@ -246,6 +249,35 @@ def fit_table(root: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+SIZED = {
+    "scale_up": "map-cache, Scale-Up: accelerators",
+    "scale_out_ipv4": "map-cache, IPv4 EID-prefixes",
+    "scale_out_ipv6": "map-cache, IPv6 EID-prefixes",
+    "rloc_set": "RLOC-sets",
+    "rloc_selector": "their members, together",
+    "underlay_ipv4": "underlay, IPv4 routes",
+    "underlay_ipv6": "underlay, IPv6 routes",
+    "instance": "Instance-IDs",
+    "multicast_source": "multicast, sources of a group",
+    "multicast_group": "multicast, groups",
+    "replica": "receivers of copies",
+}
+
+
+def size_table(root: Path) -> str:
+    """Entries of the tables of profile `forwarding`, in Markdown, from the committed P4Info: a column for each chip."""
+    builds = [each for each in BUILDS if each.profile == "forwarding"]
+    infos = [text_format.Parse((each.out(root) / P4INFO).read_text(), p4info_pb2.P4Info()) for each in builds]
+    sizes = [
+        {table.preamble.alias: table.size for table in info.tables}
+        | {profile.preamble.alias: profile.size for profile in info.action_profiles}
+        for info in infos
+    ]
+    lines = [row(["", *(each.chip.name for each in builds)]), "|---|" + "---|" * len(builds)]
+    lines += [row([line, *(f"{size[name]:,}".replace(",", " ") for size in sizes)]) for name, line in SIZED.items()]
+    return "\n".join(lines) + "\n"
+
+
 def title(report: dict[str, Any], pipe: str) -> str:
     """Head of a pipe's column: the pipe is named where the program has several."""
     names = [report["profile"], report["chip"]]
@@ -275,4 +307,5 @@ def of_containers(pipe: dict[str, Any], width: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(fit_table(Path(__file__).resolve().parent))
+    here = Path(__file__).resolve().parent
+    sys.stdout.write(f"{fit_table(here)}\n{size_table(here)}")

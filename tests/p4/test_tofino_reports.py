@@ -149,3 +149,4 @@ def test_the_choices_of_three_hops_are_independent(shift: int) -> None:
 def test_the_document_says_what_the_reports_say() -> None:
     text = (ROOT / "docs" / "tofino.md").read_text()
     assert tofino.fit_table(P4SRC) in text, "docs/tofino.md is behind: python -m p4src.tofino"
+    assert tofino.size_table(P4SRC) in text, "docs/tofino.md is behind: python -m p4src.tofino"
