@@ -254,7 +254,7 @@ SIZED = {
     "scale_out_ipv4": "map-cache, IPv4 EID-prefixes",
     "scale_out_ipv6": "map-cache, IPv6 EID-prefixes",
     "rloc_set": "RLOC-sets",
-    "rloc_selector": "their members, together",
+    "rloc_selector_members": "their members, together",
     "underlay_ipv4": "underlay, IPv4 routes",
     "underlay_ipv6": "underlay, IPv6 routes",
     "instance": "Instance-IDs",
