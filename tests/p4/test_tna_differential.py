@@ -1,0 +1,198 @@
+"""Packets that nobody has thought of go the same way through the TNA program and through that of v1model.
+
+Both run on softswitch, side by side, with the same entries. Packets are valid ones, of which most are then damaged:
+bits flipped, cut off, padded, octets set to values that mean something. What leaves has to be the same, octet for octet
+but for the flow label of a tunnel (docs/tofino.md), also what goes to the controller and why; and as many have to be
+dropped for each reason. A packet with a damaged header and a wrong checksum is counted for either.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from p4.v1 import p4runtime_pb2
+from scapy.packet import Packet
+
+from controller.dataplane.codepoints import DropReason, Encapsulation
+from controller.p4rt.client import P4RuntimeClient
+from controller.p4rt.entities import CounterCell, TableEntry
+from controller.p4rt.pipeline import Pipeline
+from controller.p4rt.target import Target
+from p4src import build
+from ptf_tests.support import scenario
+from ptf_tests.support.headers import Lisp, LispGpe, ScaleUp, Vxlan, VxlanGpe
+from ptf_tests.support.packets import arriving, carrying, scale_up, tunnel, udp
+from softswitch.p4runtime.device import Device
+from softswitch.p4runtime.service import serve
+from softswitch.switch import Switch
+
+pytestmark = pytest.mark.skipif(
+    not (os.environ.get("P4C") or shutil.which("p4c-bm2-ss")),
+    reason="p4c-bm2-ss IS NOT INSTALLED: the TNA program is not compared with that of v1model",
+)
+
+CPU_PORT = 510
+PACKETS = 1500
+TUNNEL_PORTS = (4341, 4789, 4790)
+TELLING = (0, 1, 4, 5, 6, 8, 0x0C, 17, 0x45, 0x46, 0xFF)
+
+SCENARIOS: dict[str, Callable[[], list[TableEntry]]] = {
+    "access, unknown punted": lambda: scenario.dual_stack_xtr(Encapsulation.VXLAN_GPE, punt_unknown=True),
+    "access, over IPv6": lambda: scenario.dual_stack_xtr(
+        Encapsulation.LISP, scale_up=Encapsulation.VXLAN, to=scenario.TO_PEER6
+    ),
+    "two tenants": lambda: scenario.access_xtr(Encapsulation.VXLAN),
+    "border": lambda: scenario.border_pxtr(Encapsulation.LISP_GPE),
+    "underlay": scenario.underlay_switch,
+}
+
+
+@pytest.fixture(scope="module")
+def tna(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tna")
+    build.compile_v1model(folder, program="tna/forwarding_on_v1model.p4", include=["tna/on_v1model"])
+    return folder
+
+
+@asynccontextmanager
+async def running(
+    program: Path, entries: list[TableEntry], folder: Path
+) -> AsyncIterator[tuple[Switch, P4RuntimeClient]]:
+    """A softswitch with a program and entries, and its controller."""
+    switch = Switch(1, cpu_port=CPU_PORT)
+    address = f"unix:{folder}/{program.name}.sock"
+    pipeline = Pipeline.from_files(program / "fabric.p4info.txtpb", program / "fabric.json")
+    async with AsyncExitStack() as stack:
+        server = await serve([Device(switch)], address)
+        stack.push_async_callback(server.stop)
+        client = await stack.enter_async_context(P4RuntimeClient(Target(address, 1), pipeline))
+        await client.stream.wait_primary()
+        await client.set_pipeline()
+        await client.insert(*(entry for entry in entries if not entry.is_default))
+        if defaults := [entry for entry in entries if entry.is_default]:
+            await client.modify(*defaults)
+        yield switch, client
+
+
+async def dropped(client: P4RuntimeClient) -> Counter[DropReason]:
+    """Packets by reason; both that a damaged header may be dropped for are one."""
+    counter = client.codec.info.counters["drops"].id
+    query = p4runtime_pb2.Entity(counter_entry=p4runtime_pb2.CounterEntry(counter_id=counter))
+    found: Counter[DropReason] = Counter()
+    for cell in await client.read_entities(query):
+        if isinstance(cell, CounterCell) and cell.data.packets:
+            reason = DropReason(cell.index)
+            found[DropReason.MALFORMED if reason is DropReason.BAD_CHECKSUM else reason] += cell.data.packets
+    return found
+
+
+def payload(draw: random.Random) -> Packet:
+    """A packet of an accelerator, to somebody here, there, nowhere or many."""
+    ttl, tos = draw.choice((0, 1, 2, 64, 64, 64, 64, 255)), draw.randrange(256)
+    data = bytes(draw.randrange(60))
+    kind = draw.randrange(3)
+    if kind == 0:
+        ends = (
+            draw.choice((scenario.HERE, scenario.THERE)),
+            draw.choice(
+                (scenario.HERE, scenario.THERE, scenario.THERE, "50.1.1.1", "239.1.1.1", "224.0.0.1", "255.255.255.255")
+            ),
+        )
+        sport, dport = draw.randrange(65536), draw.choice((4791, 4789, 4341, 80))
+        return udp(*ends, ttl=ttl, tos=tos, data=data, sport=sport, dport=dport)
+    if kind == 1:
+        ends = (
+            draw.choice((scenario.HERE6, scenario.THERE6)),
+            draw.choice((scenario.HERE6, scenario.THERE6, scenario.THERE6, "fd00:50::1", "ff05::1", "ff02::1")),
+        )
+        return udp(*ends, ttl=ttl, tos=tos, data=data)
+    return scale_up(
+        draw.choice((7, 7, 8)),
+        draw.choice((7, 8, 8, 99, 0xF0000001, 0xFFFFFFFF)),
+        data=data,
+        hop_limit=ttl,
+        ecn=draw.randrange(4),
+        virtual_channel=draw.randrange(8),
+        reorder=draw.randrange(2),
+        entropy=draw.randrange(65536),
+    )
+
+
+def tunnelled(draw: random.Random, inner: Packet) -> Packet:
+    """In a tunnel to this router or another."""
+    header = draw.choice((Lisp, LispGpe, Vxlan, VxlanGpe))(
+        iid=draw.choice((scenario.RED, scenario.RED, scenario.RED_UP, scenario.BLUE, 5))
+    )
+    if isinstance(inner, ScaleUp):
+        inner = arriving(scenario.CORE, inner)
+        header = LispGpe(iid=header.iid) if isinstance(header, Lisp) else header
+    source, targets = draw.choice(
+        (
+            (scenario.PEER, (scenario.OWN, scenario.OWN, scenario.PEER, scenario.OTHER)),
+            (scenario.PEER6, (scenario.OWN6, scenario.OWN6, scenario.PEER6, scenario.OTHER6)),
+        )
+    )
+    ttl, tos = draw.choice((0, 1, 2, 64, 64, 64)), draw.randrange(256)
+    return tunnel(*carrying(header, inner), src=source, dst=draw.choice(targets), ttl=ttl, tos=tos)
+
+
+def damaged(draw: random.Random, frame: bytearray) -> bytes:
+    """As it is, in four of ten cases; else flipped, cut off, padded, or with an octet that means something."""
+    chance = draw.random()
+    if chance < 0.3:
+        for _ in range(draw.choice((1, 1, 2, 4))):
+            frame[draw.randrange(min(len(frame), draw.choice((80, 200))))] ^= 1 << draw.randrange(8)
+    elif chance < 0.42:
+        del frame[draw.randrange(14, len(frame) + 1) :]
+    elif chance < 0.5:
+        frame += bytes(draw.randrange(30))
+    elif chance < 0.6:
+        frame[draw.randrange(12, min(len(frame), 100))] = draw.choice(TELLING)
+    return bytes(frame)
+
+
+def arrival(draw: random.Random) -> tuple[int, bytes]:
+    """A port and what comes there."""
+    if draw.random() < 0.5:
+        port, packet = draw.choice((scenario.CORE, scenario.CORE_2)), tunnelled(draw, payload(draw))
+    else:
+        port, packet = (
+            draw.choice((scenario.RED_PORT, scenario.RED_PORT, scenario.BLUE_PORT, scenario.CORE)),
+            payload(draw),
+        )
+    return port, damaged(draw, bytearray(bytes(arriving(port, packet))))
+
+
+def compared(outputs: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """Without the flow labels of tunnels over IPv6."""
+    found = []
+    for port, packet in outputs:
+        octets = bytearray(packet)
+        into_tunnel = octets[12:14] == b"\x86\xdd" and len(octets) > 62 and octets[20] == 17
+        if port != CPU_PORT and into_tunnel and int.from_bytes(octets[56:58], "big") in TUNNEL_PORTS:
+            octets[15:18] = bytes((octets[15] & 0xF0, 0, 0))
+        found.append((port, bytes(octets)))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("role", SCENARIOS)
+async def test_whatever_comes_goes_the_same_way(role: str, tna: Path, tmp_path: Path) -> None:
+    entries = SCENARIOS[role]()
+    draw = random.Random(role)
+    v1model = build.HERE / "compiled" / "v1model"
+    async with running(v1model, entries, tmp_path) as (one, its), running(tna, entries, tmp_path) as (other, others):
+        passed = 0
+        for number in range(PACKETS):
+            port, frame = arrival(draw)
+            expected, found = compared(one.process(port, frame)), compared(other.process(port, frame))
+            passed += bool(expected)
+            assert found == expected, f"packet {number}, port {port}: {frame.hex()}"
+        assert passed > PACKETS // 40
+        assert await dropped(its) == await dropped(others)
