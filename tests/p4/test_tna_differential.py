@@ -12,23 +12,28 @@ import os
 import random
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from p4.v1 import p4runtime_pb2
 from scapy.packet import Packet
 
-from controller.dataplane.codepoints import DropReason, Encapsulation
+from controller.dataplane.addresses import AccId, Endpoint
+from controller.dataplane.codepoints import Domain, DropReason, Encapsulation
+from controller.dataplane.entries import access_port, core_port, instance, site_of_rloc, switch_context
+from controller.dataplane.replication import Receiver, ReplicaRouter, ReplicationList
+from controller.dataplane.router_tables import RouterTables
 from controller.p4rt.client import P4RuntimeClient
-from controller.p4rt.entities import CounterCell, TableEntry
+from controller.p4rt.entities import CounterCell, State, TableEntry
 from controller.p4rt.pipeline import Pipeline
 from controller.p4rt.target import Target
 from p4src import build
 from ptf_tests.support import scenario
 from ptf_tests.support.headers import Lisp, LispGpe, ScaleUp, Vxlan, VxlanGpe
-from ptf_tests.support.packets import arriving, carrying, scale_up, tunnel, udp
+from ptf_tests.support.packets import arriving, carrying, hop, scale_up, tunnel, udp
 from softswitch.p4runtime.device import Device
 from softswitch.p4runtime.service import serve
 from softswitch.switch import Switch
@@ -43,7 +48,41 @@ PACKETS = 1500
 TUNNEL_PORTS = (4341, 4789, 4790)
 TELLING = (0, 1, 4, 5, 6, 8, 0x0C, 17, 0x45, 0x46, 0xFF)
 
-SCENARIOS: dict[str, Callable[[], list[TableEntry]]] = {
+
+def replicating() -> list[State]:
+    """A designated border with accelerators, lists of every kind, and receivers here, in its PoD and in others."""
+    tables = RouterTables(*scenario.SOURCES)
+    near, far, far_over_ipv6 = (ip_address(rloc) for rloc in (scenario.PEER, scenario.OTHER, scenario.PEER6))
+    for rloc, port in ((near, scenario.CORE), (far, scenario.CORE_2), (far_over_ipv6, scenario.CORE_3)):
+        tables.set_route(rloc, [hop(port)])
+    routers = frozenset(
+        ReplicaRouter(rloc, site) for rloc, site in ((near, scenario.SITE), (far, 0), (far_over_ipv6, 0))
+    )
+    lists: tuple[tuple[int, Endpoint | None, tuple[Endpoint, Endpoint]], ...] = (
+        (scenario.RED, ip_address("239.1.1.1"), (ip_address(scenario.HERE), ip_address("10.0.0.2"))),
+        (scenario.RED, ip_address("ff05::1"), (ip_address(scenario.HERE6), ip_address("fd00:10::2"))),
+        (scenario.RED, None, (ip_address(scenario.HERE), ip_address("10.0.0.2"))),
+        (scenario.RED_UP, AccId(0xF0000001), (AccId(7), AccId(8))),
+    )
+    ports = (scenario.RED_PORT, scenario.BLUE_PORT)
+    for iid, group, eids in lists:
+        receivers = frozenset(Receiver(hop(port), eid) for port, eid in zip(ports, eids, strict=True))
+        tables.set_replication(ReplicationList(iid, group, None, receivers, routers))
+    return [
+        *tables.desired(),
+        switch_context(0, scenario.SITE),
+        *(core_port(port) for port in (scenario.CORE, scenario.CORE_2, scenario.CORE_3)),
+        *(
+            access_port(port, scenario.SITE, scenario.RED, scale_up_iid=scenario.RED_UP, acc_id=AccId(acc_id))
+            for port, acc_id in zip(ports, (7, 8), strict=True)
+        ),
+        instance(scenario.RED, Encapsulation.VXLAN_GPE, punt_unknown=True),
+        instance(scenario.RED_UP, Encapsulation.VXLAN_GPE, punt_unknown=False, domain=Domain.SCALE_UP),
+        site_of_rloc(near, scenario.SITE),
+    ]
+
+
+SCENARIOS: dict[str, Callable[[], Sequence[State]]] = {
     "access, unknown punted": lambda: scenario.dual_stack_xtr(Encapsulation.VXLAN_GPE, punt_unknown=True),
     "access, over IPv6": lambda: scenario.dual_stack_xtr(
         Encapsulation.LISP, scale_up=Encapsulation.VXLAN, to=scenario.TO_PEER6
@@ -51,6 +90,7 @@ SCENARIOS: dict[str, Callable[[], list[TableEntry]]] = {
     "two tenants": lambda: scenario.access_xtr(Encapsulation.VXLAN),
     "border": lambda: scenario.border_pxtr(Encapsulation.LISP_GPE),
     "underlay": scenario.underlay_switch,
+    "replication": replicating,
 }
 
 
@@ -63,7 +103,7 @@ def tna(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @asynccontextmanager
 async def running(
-    program: Path, entries: list[TableEntry], folder: Path
+    program: Path, entries: Sequence[State], folder: Path
 ) -> AsyncIterator[tuple[Switch, P4RuntimeClient]]:
     """A softswitch with a program and entries, and its controller."""
     switch = Switch(1, cpu_port=CPU_PORT)
@@ -75,21 +115,23 @@ async def running(
         client = await stack.enter_async_context(P4RuntimeClient(Target(address, 1), pipeline))
         await client.stream.wait_primary()
         await client.set_pipeline()
-        await client.insert(*(entry for entry in entries if not entry.is_default))
-        if defaults := [entry for entry in entries if entry.is_default]:
+        defaults = [entry for entry in entries if isinstance(entry, TableEntry) and entry.is_default]
+        await client.insert(*(entry for entry in entries if entry not in defaults))
+        if defaults:
             await client.modify(*defaults)
         yield switch, client
 
 
-async def dropped(client: P4RuntimeClient) -> Counter[DropReason]:
-    """Packets by reason; both that a damaged header may be dropped for are one."""
-    counter = client.codec.info.counters["drops"].id
-    query = p4runtime_pb2.Entity(counter_entry=p4runtime_pb2.CounterEntry(counter_id=counter))
-    found: Counter[DropReason] = Counter()
-    for cell in await client.read_entities(query):
-        if isinstance(cell, CounterCell) and cell.data.packets:
-            reason = DropReason(cell.index)
-            found[DropReason.MALFORMED if reason is DropReason.BAD_CHECKSUM else reason] += cell.data.packets
+async def dropped(client: P4RuntimeClient) -> Counter[tuple[str, DropReason]]:
+    """Packets, and copies that were not made, by reason; both that a damaged header may be dropped for are one."""
+    found: Counter[tuple[str, DropReason]] = Counter()
+    for name in ("drops", "pruned_copies"):
+        counter = p4runtime_pb2.CounterEntry(counter_id=client.codec.info.counters[name].id)
+        for cell in await client.read_entities(p4runtime_pb2.Entity(counter_entry=counter)):
+            if isinstance(cell, CounterCell) and cell.data.packets:
+                reason = DropReason(cell.index)
+                kind = DropReason.MALFORMED if reason is DropReason.BAD_CHECKSUM else reason
+                found[name, kind] += cell.data.packets
     return found
 
 
@@ -188,11 +230,12 @@ async def test_whatever_comes_goes_the_same_way(role: str, tna: Path, tmp_path: 
     draw = random.Random(role)
     v1model = build.HERE / "compiled" / "v1model"
     async with running(v1model, entries, tmp_path) as (one, its), running(tna, entries, tmp_path) as (other, others):
-        passed = 0
+        passed = copied = 0
         for number in range(PACKETS):
             port, frame = arrival(draw)
             expected, found = compared(one.process(port, frame)), compared(other.process(port, frame))
-            passed += bool(expected)
+            passed, copied = passed + bool(expected), copied + (len(expected) > 1)
             assert found == expected, f"packet {number}, port {port}: {frame.hex()}"
         assert passed > PACKETS // 40
+        assert copied > 50 or role != "replication"
         assert await dropped(its) == await dropped(others)
