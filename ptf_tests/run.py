@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the switch is stopped too
     try:
-        return _run(options.target, options.ports, options.pattern, options.program, options.without)
+        work = _work(options.work, options.target, options.ports)
+        return _run(options.target, options.ports, options.pattern, options.program, options.without, work)
     except SetupError as error:
         print(f"PTF NOT RUN on {options.target}: {error}", file=sys.stderr)
         return 2
@@ -61,6 +62,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=PROGRAM,
         help="folder of fabric.json and fabric.p4info.txtpb; default: %(default)s",
     )
+    parser.add_argument(
+        "--work", type=Path, help="new folder for log, capture and outcomes; default: build/ptf/<target>-<ports>"
+    )
     options = parser.parse_args(arguments)
     if options.ports is None:
         options.ports = "unix" if options.target == "softswitch" else "veth"
@@ -69,15 +73,24 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _run(target: str, ports: str, pattern: str | None, program: Path, without: str | None) -> int:
+def _work(given: Path | None, target: str, ports: str) -> Path:
+    """The folder of this run, empty. Raises SetupError for one that is there, unless it is the runner's own."""
+    folder = given or ROOT / "build" / "ptf" / f"{target}-{ports}"
+    if given is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise SetupError(f"--work {folder}: {error.strerror}") from None
+    return folder
+
+
+def _run(target: str, ports: str, pattern: str | None, program: Path, without: str | None, work: Path) -> int:
     full = pattern is None and without is None and program == PROGRAM
     output = ROOT / "build" / "conformance" / f"ptf-{target}-{ports}.json"
     if full:
         output.unlink(missing_ok=True)  # a run that breaks off must not leave the results of an earlier one
     switch, ptf = targets.TARGETS[target](), _ptf()
-    work = ROOT / "build" / "ptf" / f"{target}-{ports}"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
     records = work / "records.jsonl"
     records.touch()
     started = time.monotonic()

@@ -15,7 +15,6 @@ import pytest
 from p4src import build
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDS = ROOT / "build" / "ptf" / "bmv2-veth" / "records.jsonl"
 SECONDS = 240
 
 NEEDS = [
@@ -36,7 +35,9 @@ def outcomes(program: str, work: Path, *selection: str, include: Iterable[str] =
     Returns the outcome of each case by name, and what the runner said.
     """
     build.compile_v1model(work, program=program, include=include)
-    command = [sys.executable, "-m", "ptf_tests.run", "--target", "bmv2", "--program", str(work), *selection]
+    results_in = work / "ptf"  # of its own, for tests of several files run at once
+    command = [sys.executable, "-m", "ptf_tests.run", "--target", "bmv2", "--program", str(work)]
+    command += ["--work", str(results_in), *selection]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS)
-    results = [json.loads(line) for line in RECORDS.read_text().splitlines()]
+    results = [json.loads(line) for line in (results_in / "records.jsonl").read_text().splitlines()]
     return {result["test"]: result["outcome"] for result in results}, done.stdout + done.stderr
