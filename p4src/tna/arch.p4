@@ -198,7 +198,7 @@ typedef bit<31> child_set_t;
     @pa_auto_init_metadata                      \
     @do_not_use_clot("egress", "hdr.ethernet")  \
     @do_not_use_clot("egress", "hdr.inner_ethernet") \
-    BRIDGE_VALUES(BRIDGE_ALIAS)
+    BRIDGE_IN_PLACE(BRIDGE_ALIAS)
 #define ARCHITECTURE_METADATA       \
     PortId_t        port;           \
     payload_t       inner;          \

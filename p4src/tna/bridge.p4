@@ -54,11 +54,16 @@ header bridge_eid_h {
     bridge_flags_h bridge_flags;             \
     BRIDGE_VALUES(BRIDGE_HEADER)
 #define BRIDGE_HEADER(kind, name, field) bridge_##kind##_h bridge_##name;
-// In ingress the metadata lies where the bridge has it: there is no room for both.
 #define BRIDGE_ALIAS(kind, name, field) @pa_alias("ingress", NAME_OF(hdr.bridge_##name.value), NAME_OF(meta.field))
 
-// Kind of header, name, field of metadata. `iid` is that of the tunnel to be added; punted: the packet's own.
+// Kind of header, name, field of metadata. In ingress most metadata lies where the bridge has it, for there is no room for
+// both; but not what is read where nothing may have written it, for of headers the compiler does not think that they begin
+// as zero. `iid` is that of the tunnel to be added; punted: the packet's own.
 #define BRIDGE_VALUES(V)                            \
+    V(iid, iid, tunnel.iid)                         \
+    V(word, site, site)                             \
+    BRIDGE_IN_PLACE(V)
+#define BRIDGE_IN_PLACE(V)                          \
     V(octet, ttl, payload.ttl)                      \
     V(octet, tunnel_flags, tunnel.flags)            \
     V(octet, next_protocol, tunnel.next_protocol)   \
@@ -68,9 +73,7 @@ header bridge_eid_h {
     V(short, udp_port, tunnel.udp_port)             \
     V(short, tunnel_octets, tunnel.octets)          \
     V(short, ingress_port, ingress_port)            \
-    V(iid, iid, tunnel.iid)                         \
     V(short, entropy, entropy)                      \
-    V(word, site, site)                             \
     V(word, own_site, own_site)                     \
     V(mac, next_hop_mac, next_hop_mac)              \
     V(mac, port_mac, port_mac)                      \
