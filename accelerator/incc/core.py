@@ -210,7 +210,10 @@ class Core:
             if flight is None:
                 self._unexpected(packet, now)
                 continue
-            if len(packet) != lengths[packet[at + 2]] or not plain(packet):
+            size = lengths[packet[at + 2]]
+            if len(packet) > size:
+                packet = packet[:size]  # the rest is padding of the link
+            if len(packet) != size or not plain(packet):
                 expected[flight.key] = flight
                 self._unexpected(packet, now)
                 continue

@@ -35,8 +35,9 @@ def _nothing() -> None:
 
 async def cleared(control: SwitchControl) -> int:
     """How many cells a switch has cleared since it has its program. Raises P4RuntimeError."""
+    counters = control.client.codec.info.counters
     query = p4runtime_pb2.Entity()
-    query.counter_entry.counter_id = control.client.codec.info.counters["drops"].id
+    query.counter_entry.counter_id = counters["absorbed" if "absorbed" in counters else "drops"].id
     query.counter_entry.index.index = DropReason.SLOT_CLEARED
     async for entity in control.client.read(query):
         return entity.counter_entry.data.packet_count

@@ -21,8 +21,7 @@ control CollectiveCheck(inout headers_t hdr, inout metadata_t meta) {
     DIRECT_COUNTER(contributor_counter)
 
     fabric_port_t port = 0;
-    eid_t         rloc = 0;
-    eid_t         difference = 0;   // of where the packet comes from and the parent
+    PEER_VARIABLE                   // where the packet comes from, behind a tunnel
     bit<16>       udp_length = 0;
     bit<16>       slot = 0;         // of the switch
     bit<16>       slots_left = 0;   // of the group, from the packet's on
@@ -45,7 +44,7 @@ control CollectiveCheck(inout headers_t hdr, inout metadata_t meta) {
             meta.collective.group : exact @name("group");
             hdr.incc.rank         : exact @name("rank");
             port                  : exact @name("port");
-            rloc                  : exact @name("rloc");
+            PEER                  : exact @name("rloc");
         }
         actions = { admit; @defaultonly not_a_member; }
         const default_action = not_a_member();
@@ -93,7 +92,7 @@ control CollectiveCheck(inout headers_t hdr, inout metadata_t meta) {
 
     // Constant.
     table from_parent {
-        key = { difference : exact @name("difference"); }
+        key = { PEER : exact @name("difference"); }
         actions = { NoAction; }
         const default_action = NoAction();
         const entries = { 0 : NoAction(); }
@@ -103,21 +102,19 @@ control CollectiveCheck(inout headers_t hdr, inout metadata_t meta) {
     action measure() {
         slots_left = meta.collective.slots |-| hdr.incc.slot;
         slot = meta.collective.first_slot + hdr.incc.slot;
-        difference = meta.source_rloc ^ meta.collective.parent;
+    }
+
+    action compare() {
+        PEER = PEER ^ PARENT_RLOC(meta);
     }
 
     apply {
         measure();
         if (meta.terminated) {
-            rloc = meta.source_rloc;
+            TAKE_PEER(hdr, meta)
             udp_length = hdr.inner_udp.length;
-            if (hdr.ipv6.isValid()) {
-                meta.collective.peer_is_ipv6 = true;
-                meta.collective.own_rloc = hdr.ipv6.dst;
-            } else {
-                meta.collective.own_rloc = (eid_t) hdr.ipv4.dst;
-            }
         } else {
+            PEER = 0;
             port = meta.ingress_port;
             udp_length = hdr.udp.length;
         }
@@ -145,8 +142,11 @@ control CollectiveCheck(inout headers_t hdr, inout metadata_t meta) {
                 contributor.apply();
             } else if (hdr.incc.kind == collective_kind_t.CLEAR || meta.collective.root || !meta.terminated) {
                 FABRIC_DROP_COLLECTIVE(meta, NOT_A_MEMBER)
-            } else if (!from_parent.apply().hit) {
-                FABRIC_DROP_COLLECTIVE(meta, NOT_A_MEMBER)
+            } else {
+                compare();
+                if (!from_parent.apply().hit) {
+                    FABRIC_DROP_COLLECTIVE(meta, NOT_A_MEMBER)
+                }
             }
         }
     }

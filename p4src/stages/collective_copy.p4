@@ -12,7 +12,7 @@ control CollectiveCopy(inout headers_t hdr, inout metadata_t meta, in replica_id
         COUNT_DIRECT(collective_copy_counter)
         meta.port_mac = port_mac;
         meta.next_hop_mac = next_hop_mac;
-        meta.payload.dst = eid;
+        COLLECTIVE_RECEIVER(hdr, meta, eid)
         hdr.incc.rank = rank;
     }
 
@@ -63,7 +63,7 @@ control CollectiveCopy(inout headers_t hdr, inout metadata_t meta, in replica_id
             || meta.collective.outcome == collective_outcome_t.ANSWER) {
             collective_copy.apply();
             if (!meta.encapsulate && hdr.incc.target != hdr.incc.rank && hdr.incc.target != COLLECTIVE_EVERYBODY) {
-                hdr.incc_values.setInvalid();
+                LEAVE_VALUES(hdr)
             }
         }
     }

@@ -33,8 +33,8 @@ control CollectiveGroup(inout headers_t hdr, inout metadata_t meta) {
         meta.collective.everyone = everyone;
         meta.group = replicas;
         meta.collective.rank = rank;
-        meta.collective.parent = (eid_t) parent;
-        meta.collective.source_rloc = (eid_t) source_rloc;
+        PARENT_RLOC(meta) = (eid_t) parent;
+        SOURCE_TO_PARENT(meta) = (eid_t) source_rloc;
     }
 
     action collective_branch_ipv6(bit<16> group, bit<8> generation, bit<16> first_slot, bit<16> slots,
@@ -49,9 +49,9 @@ control CollectiveGroup(inout headers_t hdr, inout metadata_t meta) {
         meta.collective.everyone = everyone;
         meta.group = replicas;
         meta.collective.rank = rank;
-        meta.collective.parent_is_ipv6 = true;
-        meta.collective.parent = parent;
-        meta.collective.source_rloc = source_rloc;
+        PARENT_IS_IPV6(meta) = true;
+        PARENT_RLOC(meta) = parent;
+        SOURCE_TO_PARENT(meta) = source_rloc;
     }
 
     // Filled by the group manager, as are contributor and collective_copy. It reads the limits of the program in P4Info:

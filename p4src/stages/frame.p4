@@ -186,6 +186,9 @@ parser Frame(packet_in packet, inout headers_t hdr, inout metadata_t meta) {
     state parse_incc {
 #ifdef WITHOUT_COLLECTIVES
         transition accept;
+#elif defined(WITHOUT_VALUES_IN_INGRESS)
+        packet.extract(hdr.incc);
+        transition accept;
 #else
         packet.extract(hdr.incc);
         transition select(hdr.incc.version, hdr.incc.flags) {

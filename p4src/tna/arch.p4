@@ -188,6 +188,14 @@ typedef bit<31> child_set_t;
 // As wide as the port comes, and copied by the parser.
 #define PORT_KEY(meta) meta.port
 
+// Without collectives; with them: collective_seam.p4.
+#define UNLESS_CLEAR(hdr, meta, ...) __VA_ARGS__
+#define UNLESS_OF_GROUP(meta)
+#define EMIT_ORDER(packet, hdr)
+#define EMIT_ORDERED(packet, hdr)
+#define EMIT_COLLECTIVE(packet, hdr)
+#define EMIT_RESULT(packet, hdr)
+
 #define ARCHITECTURE_HEADERS \
     BRIDGE_HEADERS           \
     sample_h sample;

@@ -1,5 +1,5 @@
-// collective_order: a packet of a collective that has passed the check goes to the pipe that has the cells, with a work
-// order in front of header and values. What it was carried in is left behind, but for the header of its link.
+// collective_order: a packet of a collective that has passed the check goes to the pipe that has the cells, taken out of
+// its tunnel, with a work order in front. The header of its link goes along, in case there is an answer.
 //
 // The group is known here alone, and so are routes: whatever may be wanted of both goes along. On a switch that has a
 // parent, every packet is routed to it, though most will be absorbed.
@@ -10,9 +10,7 @@
 control CollectiveWay(inout headers_t hdr, inout metadata_t meta) {
     action go_up() {
         meta.encapsulate = true;
-        meta.rloc_is_ipv6 = meta.collective.parent_is_ipv6;
-        meta.rloc = meta.collective.parent;
-        meta.source_rloc = meta.collective.source_rloc;
+        TAKE_WAY(meta)
         FABRIC_LOCATOR_CHOSEN(meta)
     }
 
@@ -47,10 +45,7 @@ control CollectiveOrder(inout headers_t hdr, inout metadata_t meta) {
         hdr.work.ingress_port = meta.ingress_port[8:0];
         hdr.result.setValid();
         hdr.result.outcome = collective_outcome_t.NONE;
-        hdr.result.reorder = (bit<1>) meta.payload.reorder;
         hdr.result.replica = meta.collective.replica;
-        hdr.result.entropy = meta.payload.src_port;
-        meta.payload.src = meta.payload.dst;        // of the group, which it comes from if it comes back
     }
 
     action clear() {
@@ -65,20 +60,6 @@ control CollectiveOrder(inout headers_t hdr, inout metadata_t meta) {
         hdr.work.child[31:31] = 0;
     }
 
-    action strip() {
-        hdr.packet_out.setInvalid();
-        hdr.scale_up.setInvalid();
-        hdr.ipv4.setInvalid();
-        hdr.ipv6.setInvalid();
-        hdr.udp.setInvalid();
-        hdr.tunnel.setInvalid();
-        hdr.inner_ethernet.setInvalid();
-        hdr.inner_scale_up.setInvalid();
-        hdr.inner_ipv4.setInvalid();
-        hdr.inner_ipv6.setInvalid();
-        hdr.inner_udp.setInvalid();
-    }
-
     apply {
         order();
         if (meta.collective.outcome == collective_outcome_t.CLEAR) {
@@ -89,8 +70,6 @@ control CollectiveOrder(inout headers_t hdr, inout metadata_t meta) {
         if (hdr.incc.flags & COLLECTIVE_EMPTY != 0) {
             without_values();
         }
-        strip();
-        meta.egress_port = COLLECTIVE_PORT;
     }
 }
 

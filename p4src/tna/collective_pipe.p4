@@ -4,7 +4,9 @@
 #ifndef FABRIC_TNA_COLLECTIVE_PIPE_P4_
 #define FABRIC_TNA_COLLECTIVE_PIPE_P4_
 
+#include "collective_frame.p4"
 #include "collective_passes.p4"
+#include "collective_renewal.p4"
 
 @pa_auto_init_metadata
 struct collective_metadata_t {
@@ -13,13 +15,17 @@ struct collective_metadata_t {
 
 #define EXTRACT_BRIDGE(kind, name, field) packet.extract(hdr.bridge_##name);
 
-// The bridge header and the link's header pass through as they are.
+// The bridge header and the packet's own headers pass through as they are.
 #define EMIT_PASSENGERS(packet, hdr)    \
     packet.emit(hdr.bridge);            \
     packet.emit(hdr.bridge_flags);      \
     BRIDGE_VALUES(EMIT_BRIDGE)          \
-    packet.emit(hdr.ethernet);          \
     packet.emit(hdr.result);            \
+    packet.emit(hdr.ethernet);          \
+    packet.emit(hdr.scale_up);          \
+    packet.emit(hdr.ipv4);              \
+    packet.emit(hdr.ipv6);              \
+    packet.emit(hdr.udp);               \
     packet.emit(hdr.incc);
 #ifndef EMIT_BRIDGE
 #define EMIT_BRIDGE(kind, name, field)  packet.emit(hdr.bridge_##name);
@@ -27,6 +33,8 @@ struct collective_metadata_t {
 
 parser CollectivesIngressParser(packet_in packet, out headers_t hdr, out collective_metadata_t meta,
                                 out ingress_intrinsic_metadata_t ig_intr_md) {
+    CollectiveFrame() frame;
+
     state start {
         packet.extract(ig_intr_md);
         packet.advance(PORT_METADATA_SIZE);
@@ -42,9 +50,7 @@ parser CollectivesIngressParser(packet_in packet, out headers_t hdr, out collect
         packet.extract(hdr.bridge);
         packet.extract(hdr.bridge_flags);
         BRIDGE_VALUES(EXTRACT_BRIDGE)
-        packet.extract(hdr.ethernet);
-        packet.extract(hdr.result);
-        packet.extract(hdr.incc);
+        frame.apply(packet, hdr, hdr.bridge.kind);
         transition accept;
     }
 }
@@ -54,7 +60,8 @@ control CollectivesIngress(inout headers_t hdr, inout collective_metadata_t meta
                            in ingress_intrinsic_metadata_from_parser_t ig_prsr_md,
                            inout ingress_intrinsic_metadata_for_deparser_t ig_dprsr_md,
                            inout ingress_intrinsic_metadata_for_tm_t ig_tm_md) {
-    CollectiveNext() next;
+    CollectiveNext()    next;
+    CollectiveRenewal() renewal;
 
     // Packets and octets of collectives that went no further, by drop_reason_t.
     Counter<bit<64>, bit<8>>(DROP_COUNTER_SIZE, CounterType_t.PACKETS_AND_BYTES) absorbed;
@@ -91,14 +98,16 @@ control CollectivesIngress(inout headers_t hdr, inout collective_metadata_t meta
             drop();
         } else if (meta.next.again) {
             send();
-        } else if (hdr.result.outcome == collective_outcome_t.RELEASE) {
-            replicate();
-            leave();
         } else {
-            send();
-            if (hdr.result.outcome == collective_outcome_t.CONTRIBUTE) {
+            renewal.apply(hdr, hdr.bridge.kind);
+            if (hdr.result.outcome == collective_outcome_t.RELEASE) {
+                replicate();
+                leave();
+            } else if (hdr.result.outcome == collective_outcome_t.CONTRIBUTE) {
+                send();
                 leave_upwards();
             } else {
+                send();
                 leave();
             }
         }
@@ -116,6 +125,8 @@ control CollectivesIngressDeparser(packet_out packet, inout headers_t hdr, in co
 
 parser CollectivesEgressParser(packet_in packet, out headers_t hdr, out collective_metadata_t meta,
                                out egress_intrinsic_metadata_t eg_intr_md) {
+    CollectiveFrame() frame;
+
     state start {
         packet.extract(eg_intr_md);
         packet.extract(hdr.work);
@@ -135,9 +146,7 @@ parser CollectivesEgressParser(packet_in packet, out headers_t hdr, out collecti
         packet.extract(hdr.bridge);
         packet.extract(hdr.bridge_flags);
         BRIDGE_VALUES(EXTRACT_BRIDGE)
-        packet.extract(hdr.ethernet);
-        packet.extract(hdr.result);
-        packet.extract(hdr.incc);
+        frame.apply(packet, hdr, hdr.bridge.kind);
         transition select(hdr.incc.flags) {
             0 &&& COLLECTIVE_EMPTY : parse_values;
             default                : accept;

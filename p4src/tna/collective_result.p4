@@ -1,11 +1,11 @@
 // collective_result (egress): what has come back from the cells becomes one copy of a result, or a contribution to the
-// parent. Link and encapsulation follow, as for everything else.
+// parent. Its headers come from the group's EID already (collective_renewal.p4), and go to that EID; here they are made to
+// go to the receiver's, and as long as the packet is. Link and encapsulation follow, as for everything else.
 #ifndef FABRIC_TNA_COLLECTIVE_RESULT_P4_
 #define FABRIC_TNA_COLLECTIVE_RESULT_P4_
 
 control CollectiveResult(inout headers_t hdr, inout metadata_t meta, in replica_id_t replica_id) {
-    CollectiveCopy()    collective_copy;
-    CollectiveRewrite() collective_rewrite;
+    CollectiveCopy() collective_copy;
 
     bool to_node = false;
 
@@ -13,9 +13,7 @@ control CollectiveResult(inout headers_t hdr, inout metadata_t meta, in replica_
         meta.terminated = false;            // nothing of a tunnel is left to be taken off
         meta.collective.outcome = hdr.result.outcome;
         meta.collective.replica = hdr.result.replica;
-        meta.payload.src_port = hdr.result.entropy;
-        meta.payload.reorder = (bool) hdr.result.reorder;
-        meta.payload.dst = meta.payload.src;
+        meta.payload.ttl = COLLECTIVE_HOP_LIMIT;
         hdr.result.setInvalid();
     }
 
@@ -28,6 +26,42 @@ control CollectiveResult(inout headers_t hdr, inout metadata_t meta, in replica_
     action go_back() {
         meta.port_mac = hdr.ethernet.dst;
         meta.next_hop_mac = hdr.ethernet.src;
+    }
+
+    action measure_scale_up(bit<16> length, bit<16> total) {
+        hdr.scale_up.length = length;
+        meta.payload.total_len = total;
+    }
+
+    action measure_ipv4(bit<16> length, bit<16> total) {
+        hdr.udp.length = length;
+        hdr.ipv4.total_len = total;
+        meta.payload.total_len = total;
+    }
+
+    action measure_ipv6(bit<16> length, bit<16> total) {
+        hdr.udp.length = length;
+        hdr.ipv6.payload_len = length;
+        meta.payload.total_len = total;
+    }
+
+    // Values may have come or gone since.
+    @hidden table measure {
+        key = {
+            meta.payload.kind   : exact;
+            hdr.incc.flags[0:0] : exact @name("empty");
+        }
+        actions = { measure_scale_up; measure_ipv4; measure_ipv6; NoAction; }
+        const default_action = NoAction();
+        const entries = {
+            (payload_kind_t.SCALE_UP, 1) : measure_scale_up(INCC_OCTETS, SCALE_UP_OCTETS + INCC_OCTETS);
+            (payload_kind_t.SCALE_UP, 0)  : measure_scale_up(INCC_OCTETS + INCC_VALUES_OCTETS, SCALE_UP_OCTETS + INCC_OCTETS + INCC_VALUES_OCTETS);
+            (payload_kind_t.IPV4, 1)     : measure_ipv4(EMPTY_UDP_OCTETS, IPV4_OCTETS + EMPTY_UDP_OCTETS);
+            (payload_kind_t.IPV4, 0)      : measure_ipv4(FULL_UDP_OCTETS, IPV4_OCTETS + FULL_UDP_OCTETS);
+            (payload_kind_t.IPV6, 1)     : measure_ipv6(EMPTY_UDP_OCTETS, IPV6_OCTETS + EMPTY_UDP_OCTETS);
+            (payload_kind_t.IPV6, 0)      : measure_ipv6(FULL_UDP_OCTETS, IPV6_OCTETS + FULL_UDP_OCTETS);
+        }
+        size = 8;
     }
 
     // A Scale-Up frame is carried whole.
@@ -51,7 +85,7 @@ control CollectiveResult(inout headers_t hdr, inout metadata_t meta, in replica_
         if (to_node) {
             go_back();
         }
-        collective_rewrite.apply(hdr, meta, meta.payload.src);
+        measure.apply();
         if (meta.encapsulate && meta.payload.kind == payload_kind_t.SCALE_UP) {
             begin_frame();
         }

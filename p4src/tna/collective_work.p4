@@ -6,6 +6,8 @@
 // First octet of the bridge header, as in bridge.p4, of what comes back from the cells.
 const bit<8> ORIGIN_RESULT = 2;
 
+const bit<8> COLLECTIVE_HOP_LIMIT = 64;
+
 typedef bit<16> cell_t;             // index of a cell
 
 // What a pass shall do with the cell.
@@ -84,10 +86,7 @@ header state_h {
 // What egress is to make of a packet that comes back from the cells, behind what ingress told it when the packet came in.
 header result_h {
     collective_outcome_t outcome;
-    @padding bit<7>      pad;
-    bit<1>               reorder;
     replica_id_t         replica;       // the child that asked, or completed the round
-    bit<16>              entropy;       // of the packet
 }
 
 // What becomes of a packet behind a pass.

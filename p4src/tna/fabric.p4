@@ -20,12 +20,21 @@
 //
 // Tofino 1 runs tables in the order of the program, and what is behind a condition completely before what comes next:
 // so the program is in the order of these lines, and a condition is repeated rather than kept open.
-// Collectives are not served here yet: their packets are forwarded like others.
+// With collectives (WITH_COLLECTIVES) there is a second pipe beside this one, which has their cells: collective_pipe.p4.
+// Without, their packets are forwarded like others.
+#ifdef WITH_COLLECTIVES
+#define WITHOUT_VALUES_IN_INGRESS
+#else
 #define WITHOUT_COLLECTIVES
+#endif
 #include "arch.p4"
 #include "../include/sizes.p4"
 #include "../include/types.p4"
 #include "bridge.p4"
+#ifdef WITH_COLLECTIVES
+#include "collective_work.p4"
+#include "collective_seam.p4"
+#endif
 #include "../include/headers.p4"
 #include "../include/metadata.p4"
 #include "../stages/frame.p4"
@@ -43,6 +52,13 @@
 #include "../stages/mtu.p4"
 #include "../stages/underlay.p4"
 #include "../stages/replica.p4"
+#ifdef WITH_COLLECTIVES
+#include "../stages/collective_group.p4"
+#include "../stages/collective_check.p4"
+#include "../stages/collective_copy.p4"
+#include "collective_order.p4"
+#include "collective_result.p4"
+#endif
 #include "../stages/link.p4"
 #include "../stages/decapsulation.p4"
 #include "payload_rewrite.p4"
@@ -83,6 +99,12 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
     InnerRewrite()      inner_rewrite;
     PayloadRewrite()    payload_rewrite;
     RANDOM_SOURCE(random_share, 16)
+#ifdef WITH_COLLECTIVES
+    CollectiveGroup()   collective_group;
+    CollectiveCheck()   collective_check;
+    CollectiveWay()     collective_way;
+    CollectiveOrder()   collective_order;
+#endif
 
     // Packets and octets dropped in ingress, by drop_reason_t.
     INDEXED_COUNTER(drops, bit<8>, DROP_COUNTER_SIZE)
@@ -149,7 +171,13 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
             if (meta.role == port_role_t.ACCESS || meta.terminated) {
                 overlay = true;
                 draw();
-                instance.apply(hdr, meta);
+                UNLESS_CLEAR(hdr, meta, instance.apply(hdr, meta);)
+#ifdef WITH_COLLECTIVES
+                if (IS_COLLECTIVE(hdr, meta)) {
+                    collective_group.apply(hdr, meta);
+                }
+#endif
+                UNLESS_OF_GROUP(meta)
                 if (meta.payload.cast == cast_t.UNICAST) {
                     map_cache.apply(hdr, meta);
                 } else {
@@ -165,13 +193,20 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
             spray.apply(hdr, meta);
             if (overlay) {
                 tunnel.apply(hdr, meta);
-                instance_rules.apply(hdr, meta);
+                UNLESS_CLEAR(hdr, meta, instance_rules.apply(hdr, meta);)
                 weigh();
             }
             if (meta.encapsulate) {
                 rloc_set.apply(hdr, meta);
                 mtu.apply(hdr, meta, meta.excess);
             }
+#ifdef WITH_COLLECTIVES
+            meta.ingress_port = (fabric_port_t) ig_intr_md.ingress_port;
+            if (IS_OF_GROUP(meta)) {
+                collective_check.apply(hdr, meta);
+                collective_way.apply(hdr, meta);
+            }
+#endif
             if (meta.encapsulate || !overlay) {
                 underlay.apply(hdr, meta);
             }
@@ -184,8 +219,18 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
             verdict.apply(meta);
             payload_rewrite.apply(hdr, meta);
             punt_guard.apply(hdr, meta);
+#ifdef WITH_COLLECTIVES
+            if (IS_OF_GROUP(meta) && meta.verdict == verdict_t.FORWARD) {
+                collective_order.apply(hdr, meta);
+            }
+#endif
             meta.entropy = meta.payload.hash[15:0] | 0xC000;
             build_bridge();
+#ifdef WITH_COLLECTIVES
+            if (IS_ORDERED(hdr)) {
+                ig_tm_md.ucast_egress_port = COLLECTIVE_PORT;
+            } else
+#endif
             if (meta.verdict == verdict_t.FORWARD) {
                 ig_tm_md.ucast_egress_port = (PortId_t) meta.egress_port;
             } else if (meta.verdict == verdict_t.REPLICATE) {
@@ -203,6 +248,12 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
             } else if (meta.terminated) {
                 hdr.bridge_flags.inner_frame = 1;
             }
+#ifdef WITH_COLLECTIVES
+            if (IS_ORDERED(hdr)) {
+                hdr.inner_ethernet.setInvalid();
+                hdr.bridge_flags.inner_frame = 0;
+            }
+#endif
         }
         hdr.packet_out.setInvalid();
     }
@@ -216,6 +267,9 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, in egress_intri
     Link()          link;
     Encapsulation() encapsulation;
     PacketIn()      punt_header;
+#ifdef WITH_COLLECTIVES
+    CollectiveResult() collective_result;
+#endif
 
     // Copies that were not made, by drop_reason_t.
     INDEXED_COUNTER(pruned_copies, bit<8>, DROP_COUNTER_SIZE)
@@ -243,6 +297,15 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, in egress_intri
     apply {
         if (!hdr.sample.isValid()) {
             cross_bridge();
+#ifdef WITH_COLLECTIVES
+            if (hdr.result.isValid()) {
+                cross_tunnel();
+                collective_result.apply(hdr, meta, eg_intr_md.egress_rid);
+                if (meta.objections.NO_RLOC == 1) {
+                    prune(drop_reason_t.NO_RLOC);
+                }
+            } else
+#endif
             if (meta.verdict == verdict_t.REPLICATE) {
                 replica.apply(hdr, meta, eg_intr_md.egress_rid);
                 if (meta.objections.SPLIT_HORIZON == 1) {
@@ -262,7 +325,18 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, in egress_intri
     }
 }
 
-#ifndef FABRIC_ON_V1MODEL
+#if defined(WITH_COLLECTIVES) && !defined(FABRIC_ON_V1MODEL)
+#include "collective_pipe.p4"
+
+Pipeline(FabricIngressParser(), FabricIngress(), FabricIngressDeparser(),
+         FabricEgressParser(), FabricEgress(), FabricEgressDeparser()) forwarding_pipe;
+
+#ifdef FABRIC_HALF
+Switch(forwarding_pipe) main;
+#else
+Switch(forwarding_pipe, collective_pipe) main;
+#endif
+#elif !defined(FABRIC_ON_V1MODEL)
 Pipeline(FabricIngressParser(), FabricIngress(), FabricIngressDeparser(),
          FabricEgressParser(), FabricEgress(), FabricEgressDeparser()) pipe;
 

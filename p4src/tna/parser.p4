@@ -5,9 +5,11 @@
 
 #define EMIT_BRIDGE(kind, name, field)  packet.emit(hdr.bridge_##name);
 #define EMIT_TO_EGRESS              \
+    EMIT_ORDER(packet, hdr)         \
     packet.emit(hdr.bridge);        \
     packet.emit(hdr.bridge_flags);  \
     BRIDGE_VALUES(EMIT_BRIDGE)      \
+    EMIT_ORDERED(packet, hdr)       \
     packet.emit(hdr.ethernet);      \
     packet.emit(hdr.scale_up);      \
     packet.emit(hdr.ipv4);          \
@@ -22,7 +24,8 @@
     packet.emit(hdr.inner_ipv6);    \
     packet.emit(hdr.inner_udp);     \
     packet.emit(hdr.inner_ports);   \
-    packet.emit(hdr.inner_bth);
+    packet.emit(hdr.inner_bth);     \
+    EMIT_COLLECTIVE(packet, hdr)
 #define EMIT_TO_LINK                \
     packet.emit(hdr.packet_in);     \
     packet.emit(hdr.link);          \
@@ -32,7 +35,8 @@
     packet.emit(hdr.encap_tunnel);  \
     packet.emit(hdr.encap_ethernet);\
     packet.emit(hdr.ethernet);      \
-    packet.emit(hdr.inner_ethernet);
+    packet.emit(hdr.inner_ethernet);\
+    EMIT_RESULT(packet, hdr)
 #define CROSS_BRIDGE(kind, name, field)     \
     packet.extract(hdr.bridge_##name);      \
     meta.field = hdr.bridge_##name.value;
@@ -120,6 +124,51 @@ parser FabricEgressParser(packet_in packet, out headers_t hdr, out metadata_t me
         packet.extract(hdr.bridge_flags);
         BRIDGE_VALUES(CROSS_BRIDGE)
         meta.iid = hdr.bridge_iid.value;
+#ifdef WITH_COLLECTIVES
+        transition select(hdr.bridge.origin) {
+            ORIGIN_RESULT : parse_result;
+            default       : parse_ethernet;
+        }
+    }
+
+    // The packet that it was is still there.
+    state parse_result {
+        packet.extract(hdr.result);
+        packet.extract(hdr.ethernet);
+        transition select(hdr.bridge.kind) {
+            payload_kind_t.SCALE_UP : parse_scale_up;
+            payload_kind_t.IPV4     : parse_ipv4;
+            default                 : parse_ipv6;
+        }
+    }
+
+    state parse_scale_up {
+        packet.extract(hdr.scale_up);
+        transition parse_incc;
+    }
+
+    state parse_ipv4 {
+        packet.extract(hdr.ipv4);
+        transition parse_udp;
+    }
+
+    state parse_ipv6 {
+        packet.extract(hdr.ipv6);
+        transition parse_udp;
+    }
+
+    state parse_udp {
+        packet.extract(hdr.udp);
+        transition parse_incc;
+    }
+
+    state parse_incc {
+        packet.extract(hdr.incc);
+        transition accept;
+    }
+
+    state parse_ethernet {
+#endif
         packet.extract(hdr.ethernet);
         transition select(hdr.bridge_flags.inner_frame) {
             1 : parse_inner_ethernet;
@@ -136,11 +185,19 @@ parser FabricEgressParser(packet_in packet, out headers_t hdr, out metadata_t me
 control FabricEgressDeparser(packet_out packet, inout headers_t hdr, in metadata_t meta,
                              in egress_intrinsic_metadata_for_deparser_t eg_dprsr_md) {
     Checksum() encap_checksum;
+#ifdef WITH_COLLECTIVES
+    Checksum() result_checksum;
+#endif
 
     apply {
         if (hdr.encap_ipv4.isValid()) {
             hdr.encap_ipv4.checksum = encap_checksum.update(IPV4_FIELDS(hdr.encap_ipv4));
         }
+#ifdef WITH_COLLECTIVES
+        if (hdr.ipv4.isValid()) {
+            hdr.ipv4.checksum = result_checksum.update(IPV4_FIELDS(hdr.ipv4));
+        }
+#endif
         EMIT_TO_LINK
     }
 }

@@ -129,6 +129,35 @@ typedef bit<64> child_set_t;
 // Collectives.
 #define FABRIC_DROP_COLLECTIVE(meta, why) FABRIC_DROP(meta, why)
 #define FABRIC_LOCATOR_CHOSEN(meta)
+#define PARENT_RLOC(meta)      meta.collective.parent
+#define PARENT_IS_IPV6(meta)   meta.collective.parent_is_ipv6
+#define SOURCE_TO_PARENT(meta) meta.collective.source_rloc
+#define PEER_VARIABLE eid_t peer = 0;
+#define PEER peer
+#define TAKE_PEER(hdr, meta)                                    \
+    peer = meta.source_rloc;                                    \
+    if (hdr.ipv6.isValid()) {                                   \
+        meta.collective.peer_is_ipv6 = true;                    \
+        meta.collective.own_rloc = hdr.ipv6.dst;                \
+    } else {                                                    \
+        meta.collective.own_rloc = (eid_t) hdr.ipv4.dst;        \
+    }
+#ifdef FABRIC_ON_V1MODEL
+#define TAKE_WAY(meta)                                      \
+    meta.rloc_is_ipv6 = meta.collective.parent_is_ipv6;     \
+    meta.rloc = meta.collective.parent;                     \
+    meta.source_rloc = meta.collective.source_rloc;
+#define COLLECTIVE_RECEIVER(hdr, meta, eid)     \
+    hdr.scale_up.dst = eid[31:0];               \
+    hdr.ipv4.dst = eid[31:0];                   \
+    hdr.ipv6.dst = eid;
+#define LEAVE_VALUES(hdr)                                   \
+    hdr.incc.flags = hdr.incc.flags | COLLECTIVE_EMPTY;     \
+    hdr.incc_values.setInvalid();
+#else
+#define COLLECTIVE_RECEIVER(hdr, meta, eid) meta.payload.dst = eid;
+#define LEAVE_VALUES(hdr) hdr.incc_values.setInvalid();
+#endif
 #define VALUES_ARE_CUT_OFF(hdr) ((hdr.incc.flags & COLLECTIVE_EMPTY) == 0 && !hdr.incc_values.isValid())
 
 #endif  // FABRIC_V1MODEL_ARCH_P4_

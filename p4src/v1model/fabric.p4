@@ -63,8 +63,10 @@
 #include "../stages/collective_group.p4"
 #include "../stages/collective_check.p4"
 #ifdef FABRIC_ON_V1MODEL
+#include "../tna/collective_frame.p4"
 #include "../tna/collective_order.p4"
 #include "../tna/collective_passes.p4"
+#include "../tna/collective_renewal.p4"
 #else
 #include "../stages/collective_outcome.p4"
 #include "collective_cells.p4"
@@ -80,9 +82,10 @@
 #include "../stages/link.p4"
 #include "../stages/decapsulation.p4"
 #include "../stages/payload_rewrite.p4"
-#include "../stages/collective_rewrite.p4"
 #ifdef FABRIC_ON_V1MODEL
 #include "../tna/collective_result.p4"
+#else
+#include "../stages/collective_rewrite.p4"
 #endif
 #include "../stages/encapsulation.p4"
 #include "../stages/packet_in.p4"
@@ -106,7 +109,9 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
 #ifdef FABRIC_ON_V1MODEL
     CollectiveWay()     collective;
     CollectiveOrder()   collective_order;
+    Decapsulation()     decapsulation;
     CollectiveNext()    collective_next;
+    CollectiveRenewal() collective_renewal;
 #else
     Collective()        collective;
 #endif
@@ -146,6 +151,7 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                 FABRIC_FORWARD(meta)
             }
             if (!next.again) {
+                collective_renewal.apply(hdr, meta.payload.kind);
                 meta.encapsulate = hdr.result.outcome == collective_outcome_t.CONTRIBUTE;
                 hdr.work.setInvalid();
                 hdr.state.setInvalid();
@@ -234,6 +240,8 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
 #ifdef FABRIC_ON_V1MODEL
             if (meta.collective.outcome != collective_outcome_t.NONE && meta.verdict == verdict_t.FORWARD) {
                 collective_order.apply(hdr, meta);
+                decapsulation.apply(hdr, meta);
+                hdr.inner_ethernet.setInvalid();
             }
 #endif
             if (meta.verdict == verdict_t.PUNT) {

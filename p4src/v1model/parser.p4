@@ -6,6 +6,9 @@
 parser FabricParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
                     inout standard_metadata_t standard_metadata) {
     Frame() frame;
+#ifdef FABRIC_ON_V1MODEL
+    CollectiveFrame() collective_frame;
+#endif
 
     state start {
         hdr.packet_out.setInvalid();
@@ -20,9 +23,7 @@ parser FabricParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
     state parse_work {
         packet.extract(hdr.work);
         packet.extract(hdr.state);
-        packet.extract(hdr.ethernet);
-        packet.extract(hdr.result);
-        packet.extract(hdr.incc);
+        collective_frame.apply(packet, hdr, meta.payload.kind);
         transition select(hdr.incc.flags) {
             0 &&& COLLECTIVE_EMPTY : parse_values;
             default                : accept;
@@ -65,6 +66,9 @@ control FabricDeparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.encap_udp);
         packet.emit(hdr.encap_tunnel);
         packet.emit(hdr.encap_ethernet);
+#ifdef FABRIC_ON_V1MODEL
+        packet.emit(hdr.result);
+#endif
         packet.emit(hdr.ethernet);
         packet.emit(hdr.scale_up);
         packet.emit(hdr.ipv4);
@@ -80,9 +84,6 @@ control FabricDeparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.inner_udp);
         packet.emit(hdr.inner_ports);
         packet.emit(hdr.inner_bth);
-#ifdef FABRIC_ON_V1MODEL
-        packet.emit(hdr.result);
-#endif
         packet.emit(hdr.incc);
         packet.emit(hdr.incc_values);
     }

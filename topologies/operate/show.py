@@ -234,7 +234,9 @@ class Show:
     async def _dropped(self, switch: str) -> list[Row]:
         client = self._client(switch)
         rows: list[Row] = []
-        for counter, where in (("drops", "ingress"), ("pruned_copies", "copies")):
+        for counter, where in (("drops", "ingress"), ("pruned_copies", "copies"), ("absorbed", "collectives")):
+            if counter not in client.codec.info.counters:
+                continue  # where collectives have a pipe of their own
             query = p4runtime_pb2.Entity()
             query.counter_entry.counter_id = client.codec.info.counters[counter].id
             for cell in await client.read_entities(query):

@@ -1,0 +1,23 @@
+// Forwarding and collectives: two pipes.
+#define WITH_COLLECTIVES
+#if __TARGET_TOFINO__ == 1
+#define COLLECTIVE_VALUES 32
+#else
+#define COLLECTIVE_VALUES 64
+#endif
+#define SCALE_UP_SIZE          4096
+#define SCALE_OUT_IPV4_SIZE    2048
+#define SCALE_OUT_IPV6_SIZE    1024
+#define MULTICAST_SOURCE_SIZE  1024
+#define MULTICAST_GROUP_SIZE   1024
+#define BROADCAST_SIZE         1024
+#define INSTANCE_SIZE          1024
+#define HOME_EID_SIZE          512
+#define SCALE_UP_PREFIX_SIZE   512
+#define REPLICA_SIZE           1024
+#define RLOC_SET_SIZE          1024
+#define RLOC_SELECTOR_SIZE     4096
+#define UNDERLAY_IPV4_SIZE     512
+#define UNDERLAY_IPV6_SIZE     512
+#define UNDERLAY_SELECTOR_SIZE 1024
+#include "../fabric.p4"
