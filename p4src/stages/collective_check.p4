@@ -29,7 +29,7 @@ control CollectiveCheck(inout headers_t hdr, inout metadata_t meta) {
     // `child`: a set with this child's one bit. `copy`: its number in collective_copy.
     action admit(child_set_t child, replica_id_t copy) {
         COUNT_DIRECT(contributor_counter)
-        meta.collective.child = child;
+        SET_CHILD(hdr, meta, child)
         meta.collective.replica = copy;
     }
 
@@ -114,7 +114,7 @@ control CollectiveCheck(inout headers_t hdr, inout metadata_t meta) {
             TAKE_PEER(hdr, meta)
             udp_length = hdr.inner_udp.length;
         } else {
-            PEER = 0;
+            NO_PEER
             port = meta.ingress_port;
             udp_length = hdr.udp.length;
         }
@@ -126,7 +126,7 @@ control CollectiveCheck(inout headers_t hdr, inout metadata_t meta) {
         } else if (!collective_length.apply().hit) {
             FABRIC_DROP_COLLECTIVE(meta, MALFORMED)
         } else if (meta.collective.outcome == collective_outcome_t.CLEAR) {
-            meta.collective.cell = (cell_index_t) hdr.incc.slot;
+            SET_CELL(hdr, meta, hdr.incc.slot)
             if (hdr.incc.slot & 16w0xFFFF - (COLLECTIVE_CELLS - 1) != 0) {
                 FABRIC_DROP_COLLECTIVE(meta, BAD_SLOT)
             }
@@ -137,7 +137,7 @@ control CollectiveCheck(inout headers_t hdr, inout metadata_t meta) {
         } else if (slots_left == 0) {
             FABRIC_DROP_COLLECTIVE(meta, BAD_SLOT)
         } else {
-            meta.collective.cell = (cell_index_t) (slot[14:0] ++ hdr.incc.round[0:0]);
+            SET_CELL(hdr, meta, slot[14:0] ++ hdr.incc.round[0:0])
             if (hdr.incc.kind == collective_kind_t.CONTRIBUTION) {
                 contributor.apply();
             } else if (hdr.incc.kind == collective_kind_t.CLEAR || meta.collective.root || !meta.terminated) {

@@ -16,7 +16,7 @@ control CollectiveGroup(inout headers_t hdr, inout metadata_t meta) {
         meta.collective.generation = generation;
         meta.collective.first_slot = first_slot;
         meta.collective.slots = slots;
-        meta.collective.everyone = everyone;
+        SET_EVERYONE(hdr, meta, everyone)
         meta.group = replicas;
         meta.collective.root = true;
     }
@@ -30,7 +30,7 @@ control CollectiveGroup(inout headers_t hdr, inout metadata_t meta) {
         meta.collective.generation = generation;
         meta.collective.first_slot = first_slot;
         meta.collective.slots = slots;
-        meta.collective.everyone = everyone;
+        SET_EVERYONE(hdr, meta, everyone)
         meta.group = replicas;
         meta.collective.rank = rank;
         PARENT_RLOC(meta) = (eid_t) parent;
@@ -46,7 +46,7 @@ control CollectiveGroup(inout headers_t hdr, inout metadata_t meta) {
         meta.collective.generation = generation;
         meta.collective.first_slot = first_slot;
         meta.collective.slots = slots;
-        meta.collective.everyone = everyone;
+        SET_EVERYONE(hdr, meta, everyone)
         meta.group = replicas;
         meta.collective.rank = rank;
         PARENT_IS_IPV6(meta) = true;

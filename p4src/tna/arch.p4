@@ -191,6 +191,7 @@ typedef bit<31> child_set_t;
 // Without collectives; with them: collective_seam.p4.
 #define UNLESS_CLEAR(hdr, meta, ...) __VA_ARGS__
 #define UNLESS_OF_GROUP(meta)
+#define KEEP_PEER(meta)
 #define EMIT_ORDER(packet, hdr)
 #define EMIT_ORDERED(packet, hdr)
 #define EMIT_COLLECTIVE(packet, hdr)

@@ -55,6 +55,7 @@ control CoreCheck(inout headers_t hdr, inout metadata_t meta, in bool ours) {
     action terminate() {
         meta.terminated = true;
         meta.iid = hdr.tunnel.iid;
+        KEEP_PEER(meta)
         TAKE_INNER(meta)
     }
 

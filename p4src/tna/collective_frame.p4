@@ -9,8 +9,10 @@ parser CollectiveFrame(packet_in packet, inout headers_t hdr, in payload_kind_t 
         packet.extract(hdr.ethernet);
         transition select(kind) {
             payload_kind_t.SCALE_UP : parse_scale_up;
-            payload_kind_t.IPV4     : parse_ipv4;
-            default                 : parse_ipv6;
+#ifdef COLLECTIVES_OF_IPV6
+            payload_kind_t.IPV6     : parse_ipv6;
+#endif
+            default                 : parse_ipv4;
         }
     }
 
@@ -24,10 +26,12 @@ parser CollectiveFrame(packet_in packet, inout headers_t hdr, in payload_kind_t 
         transition parse_udp;
     }
 
+#ifdef COLLECTIVES_OF_IPV6
     state parse_ipv6 {
         packet.extract(hdr.ipv6);
         transition parse_udp;
     }
+#endif
 
     state parse_udp {
         packet.extract(hdr.udp);

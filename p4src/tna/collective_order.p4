@@ -35,10 +35,8 @@ control CollectiveOrder(inout headers_t hdr, inout metadata_t meta) {
         hdr.work.step = collective_step_t.VISIT;
         hdr.work.root = (bit<1>) meta.collective.root;
         hdr.work.terminated = (bit<1>) meta.terminated;
-        hdr.work.cell = meta.collective.cell[15:0];
         hdr.work.round = hdr.incc.round ++ 16w0;
-        hdr.work.child = 1w1 ++ meta.collective.child;
-        hdr.work.everyone = 1w1 ++ meta.collective.everyone;
+        ORDER_CELL(hdr, meta)
         hdr.work.replicas = meta.group;
         hdr.work.rank = meta.collective.rank;
         hdr.work.parent_port = meta.egress_port[8:0];
@@ -54,6 +52,7 @@ control CollectiveOrder(inout headers_t hdr, inout metadata_t meta) {
 
     action bring_result() {
         hdr.work.step = collective_step_t.RESULT;
+        hdr.work.child[30:0] = 0;
     }
 
     action without_values() {

@@ -24,7 +24,6 @@ struct collective_metadata_t {
     packet.emit(hdr.ethernet);          \
     packet.emit(hdr.scale_up);          \
     packet.emit(hdr.ipv4);              \
-    packet.emit(hdr.ipv6);              \
     packet.emit(hdr.udp);               \
     packet.emit(hdr.incc);
 #ifndef EMIT_BRIDGE

@@ -23,6 +23,7 @@ control CollectiveRenewal(inout headers_t hdr, in payload_kind_t kind) {
         hdr.udp.checksum = 0;
     }
 
+#ifdef COLLECTIVES_OF_IPV6
     action renew_ipv6() {
         hdr.ipv6.src = hdr.ipv6.dst;
         hdr.ipv6.flow_label = 0;
@@ -30,15 +31,23 @@ control CollectiveRenewal(inout headers_t hdr, in payload_kind_t kind) {
         hdr.udp.src_port = UDP_PORT_COLLECTIVE;
         hdr.udp.checksum = 0;
     }
+#endif
 
     @hidden table renew {
         key = { kind : exact; }
-        actions = { renew_scale_up; renew_ipv4; renew_ipv6; NoAction; }
+        actions = {
+            renew_scale_up; renew_ipv4; NoAction;
+#ifdef COLLECTIVES_OF_IPV6
+            renew_ipv6;
+#endif
+        }
         const default_action = NoAction();
         const entries = {
             payload_kind_t.SCALE_UP : renew_scale_up();
             payload_kind_t.IPV4     : renew_ipv4();
+#ifdef COLLECTIVES_OF_IPV6
             payload_kind_t.IPV6     : renew_ipv6();
+#endif
         }
         size = 4;
     }

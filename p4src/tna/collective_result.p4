@@ -39,11 +39,13 @@ control CollectiveResult(inout headers_t hdr, inout metadata_t meta, in replica_
         meta.payload.total_len = total;
     }
 
+#ifdef COLLECTIVES_OF_IPV6
     action measure_ipv6(bit<16> length, bit<16> total) {
         hdr.udp.length = length;
         hdr.ipv6.payload_len = length;
         meta.payload.total_len = total;
     }
+#endif
 
     // Values may have come or gone since.
     @hidden table measure {
@@ -51,15 +53,22 @@ control CollectiveResult(inout headers_t hdr, inout metadata_t meta, in replica_
             meta.payload.kind   : exact;
             hdr.incc.flags[0:0] : exact @name("empty");
         }
-        actions = { measure_scale_up; measure_ipv4; measure_ipv6; NoAction; }
+        actions = {
+            measure_scale_up; measure_ipv4; NoAction;
+#ifdef COLLECTIVES_OF_IPV6
+            measure_ipv6;
+#endif
+        }
         const default_action = NoAction();
         const entries = {
             (payload_kind_t.SCALE_UP, 1) : measure_scale_up(INCC_OCTETS, SCALE_UP_OCTETS + INCC_OCTETS);
             (payload_kind_t.SCALE_UP, 0)  : measure_scale_up(INCC_OCTETS + INCC_VALUES_OCTETS, SCALE_UP_OCTETS + INCC_OCTETS + INCC_VALUES_OCTETS);
             (payload_kind_t.IPV4, 1)     : measure_ipv4(EMPTY_UDP_OCTETS, IPV4_OCTETS + EMPTY_UDP_OCTETS);
             (payload_kind_t.IPV4, 0)      : measure_ipv4(FULL_UDP_OCTETS, IPV4_OCTETS + FULL_UDP_OCTETS);
+#ifdef COLLECTIVES_OF_IPV6
             (payload_kind_t.IPV6, 1)     : measure_ipv6(EMPTY_UDP_OCTETS, IPV6_OCTETS + EMPTY_UDP_OCTETS);
             (payload_kind_t.IPV6, 0)      : measure_ipv6(FULL_UDP_OCTETS, IPV6_OCTETS + FULL_UDP_OCTETS);
+#endif
         }
         size = 8;
     }

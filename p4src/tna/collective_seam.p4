@@ -16,21 +16,25 @@
 #define FABRIC_DROP_COLLECTIVE(meta, why) FABRIC_DROP_NEGATIVE(meta, drop_reason_t.why)
 #define FABRIC_LOCATOR_CHOSEN(meta) FABRIC_RETRACT(meta, NO_RLOC)
 
-// The way to the parent is what the underlay is asked for, since the map-cache is not asked for a group. Its entries give
-// what stands in the tunnel's own place, so where a packet came from is read in its header, and kept where its source EID
-// was, of which a group has no use.
+// What the entries of a group give stands where nothing else of its packets does, and at once in the work order: containers
+// are scarce. The way to the parent is what the underlay is asked for, since the map-cache is not asked; the source RLOC
+// waits where the packet's source EID was, since its own place has the outer source until it has been checked.
+#define SET_EVERYONE(hdr, meta, set) hdr.work.everyone[30:0] = set;
+#define SET_CHILD(hdr, meta, set)    hdr.work.child[30:0] = set;
+#define SET_CELL(hdr, meta, number)  hdr.work.cell = number;
+#define ORDER_CELL(hdr, meta)           \
+    hdr.work.child[31:31] = 1;          \
+    hdr.work.everyone[31:31] = 1;
 #define PARENT_RLOC(meta)      meta.rloc
 #define PARENT_IS_IPV6(meta)   meta.rloc_is_ipv6
-#define SOURCE_TO_PARENT(meta) meta.source_rloc
-#define TAKE_WAY(meta)
+#define SOURCE_TO_PARENT(meta) meta.payload.src
+#define TAKE_WAY(meta)         meta.source_rloc = meta.payload.src;
 #define PEER_VARIABLE
-#define PEER meta.payload.src
-#define TAKE_PEER(hdr, meta)                        \
-    if (hdr.ipv4.isValid()) {                       \
-        meta.payload.src = (eid_t) hdr.ipv4.src;    \
-    } else {                                        \
-        meta.payload.src = hdr.ipv6.src;            \
-    }
+#define PEER                   meta.source_rloc
+#define NO_PEER
+#define TAKE_PEER(hdr, meta)
+#undef KEEP_PEER
+#define KEEP_PEER(meta)        meta.source_rloc = meta.payload.src;
 
 // Egress does not look at values either. Where they are not wanted, they stay behind the packet as padding of the frame,
 // unless the chip cuts it off.
@@ -39,15 +43,18 @@
 // Whose packet it is: in the header that it came in, whichever that is.
 #define COLLECTIVE_RECEIVER(hdr, meta, eid)     \
     hdr.scale_up.dst = eid[31:0];               \
-    hdr.ipv4.dst = eid[31:0];                   \
-    hdr.ipv6.dst = eid;
+    hdr.ipv4.dst = eid[31:0];
 
 // Ingress does not look at values. A frame that ends before their end is dropped by the parser of egress.
 #define VALUES_ARE_CUT_OFF(hdr) false
 
+// No containers are left in egress for IPv6 headers of results: groups have Scale-Up and IPv4 addresses, and whatever else is
+// sent to one is forwarded like any other packet.
+//
 // The innermost packet that this switch looks into has the header of a collective; the packet is one of a group here; it
 // has become a work order.
-#define IS_COLLECTIVE(hdr, meta) (hdr.incc.isValid() && (meta.terminated || !hdr.tunnel.isValid()))
+#define IS_COLLECTIVE(hdr, meta) \
+    (hdr.incc.isValid() && meta.payload.kind != payload_kind_t.IPV6 && (meta.terminated || !hdr.tunnel.isValid()))
 #define IS_OF_GROUP(meta) (meta.collective.outcome != collective_outcome_t.NONE)
 #define IS_ORDERED(hdr) hdr.work.isValid()
 
@@ -72,7 +79,6 @@
 #define EMIT_RESULT(packet, hdr)        \
     packet.emit(hdr.scale_up);          \
     packet.emit(hdr.ipv4);              \
-    packet.emit(hdr.ipv6);              \
     packet.emit(hdr.udp);               \
     packet.emit(hdr.incc);
 

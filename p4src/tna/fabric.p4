@@ -56,6 +56,7 @@
 #include "../stages/collective_group.p4"
 #include "../stages/collective_check.p4"
 #include "../stages/collective_copy.p4"
+#include "collective_frame.p4"
 #include "collective_order.p4"
 #include "collective_result.p4"
 #endif

@@ -99,6 +99,10 @@ control FabricIngressDeparser(packet_out packet, inout headers_t hdr, in metadat
 
 parser FabricEgressParser(packet_in packet, out headers_t hdr, out metadata_t meta,
                           PARSED egress_intrinsic_metadata_t eg_intr_md) {
+#ifdef WITH_COLLECTIVES
+    CollectiveFrame() collective_frame;
+
+#endif
     state start {
         EXTRACT_INTRINSIC(packet, eg_intr_md)
         transition select(packet.lookahead<bit<8>>()) {
@@ -133,37 +137,7 @@ parser FabricEgressParser(packet_in packet, out headers_t hdr, out metadata_t me
 
     // The packet that it was is still there.
     state parse_result {
-        packet.extract(hdr.result);
-        packet.extract(hdr.ethernet);
-        transition select(hdr.bridge.kind) {
-            payload_kind_t.SCALE_UP : parse_scale_up;
-            payload_kind_t.IPV4     : parse_ipv4;
-            default                 : parse_ipv6;
-        }
-    }
-
-    state parse_scale_up {
-        packet.extract(hdr.scale_up);
-        transition parse_incc;
-    }
-
-    state parse_ipv4 {
-        packet.extract(hdr.ipv4);
-        transition parse_udp;
-    }
-
-    state parse_ipv6 {
-        packet.extract(hdr.ipv6);
-        transition parse_udp;
-    }
-
-    state parse_udp {
-        packet.extract(hdr.udp);
-        transition parse_incc;
-    }
-
-    state parse_incc {
-        packet.extract(hdr.incc);
+        collective_frame.apply(packet, hdr, hdr.bridge.kind);
         transition accept;
     }
 

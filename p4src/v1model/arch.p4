@@ -134,6 +134,10 @@ typedef bit<64> child_set_t;
 #define SOURCE_TO_PARENT(meta) meta.collective.source_rloc
 #define PEER_VARIABLE eid_t peer = 0;
 #define PEER peer
+#define NO_PEER peer = 0;
+#define SET_EVERYONE(hdr, meta, set) meta.collective.everyone = set;
+#define SET_CHILD(hdr, meta, set)    meta.collective.child = set;
+#define SET_CELL(hdr, meta, number)  meta.collective.cell = (cell_index_t) (number);
 #define TAKE_PEER(hdr, meta)                                    \
     peer = meta.source_rloc;                                    \
     if (hdr.ipv6.isValid()) {                                   \
@@ -143,6 +147,11 @@ typedef bit<64> child_set_t;
         meta.collective.own_rloc = (eid_t) hdr.ipv4.dst;        \
     }
 #ifdef FABRIC_ON_V1MODEL
+#define COLLECTIVES_OF_IPV6
+#define ORDER_CELL(hdr, meta)                               \
+    hdr.work.cell = meta.collective.cell[15:0];             \
+    hdr.work.child = 1w1 ++ meta.collective.child;          \
+    hdr.work.everyone = 1w1 ++ meta.collective.everyone;
 #define TAKE_WAY(meta)                                      \
     meta.rloc_is_ipv6 = meta.collective.parent_is_ipv6;     \
     meta.rloc = meta.collective.parent;                     \
