@@ -332,11 +332,7 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, in egress_intri
 Pipeline(FabricIngressParser(), FabricIngress(), FabricIngressDeparser(),
          FabricEgressParser(), FabricEgress(), FabricEgressDeparser()) forwarding_pipe;
 
-#ifdef FABRIC_HALF
-Switch(forwarding_pipe) main;
-#else
 Switch(forwarding_pipe, collective_pipe) main;
-#endif
 #elif !defined(FABRIC_ON_V1MODEL)
 Pipeline(FabricIngressParser(), FabricIngress(), FabricIngressDeparser(),
          FabricEgressParser(), FabricEgress(), FabricEgressDeparser()) pipe;

@@ -1,4 +1,5 @@
-// Forwarding and collectives: two pipes.
+// Forwarding and collectives: two pipes. The first is not allocated yet (docs/tofino-collectives.md), so that this is not
+// among the profiles that `make p4` compiles.
 #define WITH_COLLECTIVES
 #if __TARGET_TOFINO__ == 1
 #define COLLECTIVE_VALUES 32
