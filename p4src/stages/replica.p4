@@ -7,7 +7,6 @@ control Replica(inout headers_t hdr, inout metadata_t meta, in replica_id_t repl
     Mtu() fits;
 
     site_id_t site = 0;       // of the router at the other end
-    eid_t     receiver = 0;
     bit<16>   excess = 0;     // octets that a copy is too big by
 
     // To the accelerator `receiver`: its EID in the Instance-ID of the list, so that nobody hears himself over another
@@ -15,7 +14,7 @@ control Replica(inout headers_t hdr, inout metadata_t meta, in replica_id_t repl
     action deliver_copy(mac_addr_t port_mac, mac_addr_t next_hop_mac, eid_t receiver_eid) {
         meta.port_mac = port_mac;
         meta.next_hop_mac = next_hop_mac;
-        receiver = receiver_eid;
+        meta.rloc = receiver_eid;       // a copy that is delivered has no RLOC, and egress no room for both
     }
 
     // To a router of `remote_site`; 0: of another PoD.
@@ -53,13 +52,13 @@ control Replica(inout headers_t hdr, inout metadata_t meta, in replica_id_t repl
         size = REPLICA_SIZE;
     }
 
-    SAME_EID(is_sender, meta.payload.src, receiver)
+    SAME_EID(is_sender, meta.payload.src, meta.rloc)
 
     apply {
         bool back = false;
         if (replica.apply().hit) {
             if (!meta.encapsulate) {
-                SAME_EID_GET(is_sender, meta.payload.src, receiver)
+                SAME_EID_GET(is_sender, meta.payload.src, meta.rloc)
                 if (meta.egress_port == meta.ingress_port) {
                     back = true;
                 }

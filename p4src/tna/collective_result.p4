@@ -28,6 +28,20 @@ control CollectiveResult(inout headers_t hdr, inout metadata_t meta, in replica_
         meta.next_hop_mac = hdr.ethernet.src;
     }
 
+    action to_scale_up() {
+        hdr.scale_up.dst = meta.rloc[31:0];
+    }
+
+    action to_ipv4() {
+        hdr.ipv4.dst = meta.rloc[31:0];
+    }
+
+#ifdef COLLECTIVES_OF_IPV6
+    action to_ipv6() {
+        hdr.ipv6.dst = meta.rloc;
+    }
+#endif
+
     action measure_scale_up(bit<16> length, bit<16> total) {
         hdr.scale_up.length = length;
         meta.payload.total_len = total;
@@ -93,6 +107,17 @@ control CollectiveResult(inout headers_t hdr, inout metadata_t meta, in replica_
         collective_copy.apply(hdr, meta, replica_id);
         if (to_node) {
             go_back();
+        }
+        if (!meta.encapsulate) {
+            if (meta.payload.kind == payload_kind_t.SCALE_UP) {
+                to_scale_up();
+#ifdef COLLECTIVES_OF_IPV6
+            } else if (meta.payload.kind == payload_kind_t.IPV6) {
+                to_ipv6();
+#endif
+            } else {
+                to_ipv4();
+            }
         }
         measure.apply();
         if (meta.encapsulate && meta.payload.kind == payload_kind_t.SCALE_UP) {

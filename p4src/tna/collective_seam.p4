@@ -40,10 +40,8 @@
 // unless the chip cuts it off.
 #define LEAVE_VALUES(hdr) hdr.incc.flags = hdr.incc.flags | COLLECTIVE_EMPTY;
 
-// Whose packet it is: in the header that it came in, whichever that is.
-#define COLLECTIVE_RECEIVER(hdr, meta, eid)     \
-    hdr.scale_up.dst = eid[31:0];               \
-    hdr.ipv4.dst = eid[31:0];
+// Whose packet it is: where the RLOC of a copy for a switch would be, until collective_result knows which header to put it in.
+#define COLLECTIVE_RECEIVER(hdr, meta, eid) meta.rloc = eid;
 
 // Ingress does not look at values. A frame that ends before their end is dropped by the parser of egress.
 #define VALUES_ARE_CUT_OFF(hdr) false

@@ -156,10 +156,7 @@ typedef bit<64> child_set_t;
     meta.rloc_is_ipv6 = meta.collective.parent_is_ipv6;     \
     meta.rloc = meta.collective.parent;                     \
     meta.source_rloc = meta.collective.source_rloc;
-#define COLLECTIVE_RECEIVER(hdr, meta, eid)     \
-    hdr.scale_up.dst = eid[31:0];               \
-    hdr.ipv4.dst = eid[31:0];                   \
-    hdr.ipv6.dst = eid;
+#define COLLECTIVE_RECEIVER(hdr, meta, eid) meta.rloc = eid;
 #define LEAVE_VALUES(hdr)                                   \
     hdr.incc.flags = hdr.incc.flags | COLLECTIVE_EMPTY;     \
     hdr.incc_values.setInvalid();

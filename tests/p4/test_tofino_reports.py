@@ -101,7 +101,7 @@ class TestReport:
                 if not table.is_const_table and "collective" not in table.preamble.name
             }
 
-        served = {"forwarding": keys(theirs), "collectives": {}}
+        served = {"forwarding": keys(theirs), "full": keys(theirs), "collectives": {}}
         assert keys(mine) == served[build.profile]
 
 
@@ -150,3 +150,24 @@ def test_the_document_says_what_the_reports_say() -> None:
     text = (ROOT / "docs" / "tofino.md").read_text()
     assert tofino.fit_table(P4SRC) in text, "docs/tofino.md is behind: python -m p4src.tofino"
     assert tofino.size_table(P4SRC) in text, "docs/tofino.md is behind: python -m p4src.tofino"
+
+
+BRANCHES = """parser ingress:
+  states:
+    start:
+      *:
+        load: {{ byte1 : 0 }}
+        next: parse_ethernet
+    parse_ethernet:
+{match}      *:
+        next: end
+deparser ingress:
+"""
+
+
+def test_a_parser_that_branches_by_nothing_is_refused() -> None:
+    tofino.check_branches(BRANCHES.format(match="      match: [ byte1 ]\n"), "pipe of main")
+    with pytest.raises(manifest.BuildError, match="branches of the ingress parser in pipe of main"):
+        tofino.check_branches(BRANCHES.format(match=""), "pipe of main")
+    with pytest.raises(manifest.BuildError, match="ingress parser"):
+        tofino.check_branches(BRANCHES.format(match="      match: [ ctr_neg, ctr_zero ]\n"), "pipe of main")

@@ -1,6 +1,8 @@
-// Forwarding and collectives: two pipes. The first is not allocated yet (docs/tofino-collectives.md), so that this is not
-// among the profiles that `make p4` compiles.
+// Forwarding and collectives: two pipes. Containers are what is scarce in the first, so that flows are told apart by
+// addresses, protocol and source port alone (COARSE_FLOWS). It fits Tofino 2; on Tofino 1 sixteen bits of ingress find no
+// container (docs/tofino-collectives.md).
 #define WITH_COLLECTIVES
+#define COARSE_FLOWS
 #if __TARGET_TOFINO__ == 1
 #define COLLECTIVE_VALUES 32
 #else
