@@ -14,9 +14,8 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count
 
-from accelerator.incc.collectives import Collectives
 from accelerator.incc.core import Core, Settings
-from accelerator.incc.packets import Place
+from accelerator.incc.membership import Member, Membership
 from accelerator.incc.ways import carrier_of, place_of
 from accelerator.incc.work import Work
 from accelerator.rendezvous import Descriptor
@@ -111,15 +110,15 @@ class VirtualLinks:
             receive(frame)
 
 
-class VirtualMember(Collectives[Work]):
+class VirtualMember(Member[Work]):
     """A member of a group, over virtual links: the protocol as it is, without sockets and event loop."""
 
     def __init__(
         self, links: VirtualLinks, accelerator: str, descriptor: Descriptor, settings: Settings | None = None
     ) -> None:
         self.core = Core(settings)
+        super().__init__(Membership(descriptor, self.core))
         self._links = links
-        self._descriptor = descriptor
         self._carrier = carrier_of(descriptor, links.mac(accelerator))
         self._send = links.attach(accelerator, descriptor.router_mac, self._receive)
         self.core.form(place_of(descriptor), self._carrier, self.seconds)
@@ -130,24 +129,10 @@ class VirtualMember(Collectives[Work]):
         """The time of the links."""
         return self._links.now / NS
 
-    @property
-    def rank(self) -> int:
-        """This member's, 0 to size - 1."""
-        return self._descriptor.rank
-
-    @property
-    def size(self) -> int:
-        """How many members there are."""
-        return self._descriptor.size
-
     def pump(self) -> None:
         """Sends what there is to send."""
         for packet in self.core.poll_transmit(self.seconds):
             self._send(packet)
-
-    @property
-    def _place(self) -> Place:
-        return place_of(self._descriptor)
 
     def _submit(self, work: Work) -> Work:
         self.core.submit(work, self.seconds)

@@ -5,22 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from accelerator.incc.collectives import Collectives
 from accelerator.incc.core import Core, GroupError, MemberLostError, Settings
 from accelerator.incc.handle import Handle
-from accelerator.incc.packets import Place
-from accelerator.incc.statistics import Statistics
+from accelerator.incc.membership import Member, Membership
 from accelerator.incc.ways import Attach, attach_link, carrier_of, place_of
 from accelerator.incc.work import Work
 from accelerator.links import control_path
 from accelerator.rendezvous import Descriptor, Rendezvous, RendezvousError
 
 
-class AsyncGroup(Collectives[Handle]):
+class AsyncGroup(Member[Handle]):
     """A member of a group, in an event loop; its operations return handles to be awaited.
 
     Made by `join`, or from a descriptor where there is no rendezvous; `attach` makes the way for its packets.
@@ -33,11 +30,11 @@ class AsyncGroup(Collectives[Handle]):
         settings: Settings | None = None,
     ) -> None:
         """Begins to take part, in the running event loop. Raises OSError if the attachment cannot be opened."""
-        self.descriptor = descriptor
+        self._core = Core(settings)
+        super().__init__(Membership(descriptor, self._core))
         self._attach = attach
         self._loop = asyncio.get_running_loop()
         self._clock = self._loop.time
-        self._core = Core(settings)
         self._handles: dict[Work, Handle] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._scheduled = False
@@ -90,32 +87,12 @@ class AsyncGroup(Collectives[Handle]):
     ) -> None:
         await self.close()
 
-    @property
-    def rank(self) -> int:
-        """This member's, 0 to size - 1."""
-        return self.descriptor.rank
-
-    @property
-    def size(self) -> int:
-        """How many members there are."""
-        return self.descriptor.size
-
-    @property
-    def statistics(self) -> Statistics:
-        """What has been sent and received until now."""
-        return replace(self._core.snapshot())
-
-    @property
-    def error(self) -> GroupError | None:
-        """Why the group cannot go on; None while it can."""
-        return self._core.error
-
     def formed(self, descriptor: Descriptor) -> None:
         """The group has been formed anew: by the same members, and all goes on; or by others, and what was begun fails.
 
         Raises GroupError or OSError if there is no way for its packets.
         """
-        before, self.descriptor = self.descriptor, descriptor
+        before, self._membership.descriptor = self.descriptor, descriptor
         if before.router_mac != descriptor.router_mac:
             self._attachment.close()
             self._attachment = self._attach(descriptor)
@@ -155,10 +132,6 @@ class AsyncGroup(Collectives[Handle]):
                 async with asyncio.timeout(1):
                     await self._rendezvous.leave(self.descriptor.name, self._accelerator)
             await self._rendezvous.close()
-
-    @property
-    def _place(self) -> Place:
-        return place_of(self.descriptor)
 
     def _submit(self, work: Work) -> Handle:
         handle = Handle(work, self._loop)

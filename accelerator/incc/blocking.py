@@ -13,16 +13,14 @@ from accelerator.incc.asynchronous import AsyncGroup
 from accelerator.incc.collectives import Collectives
 from accelerator.incc.core import GroupError, Settings
 from accelerator.incc.handle import Handle
-from accelerator.incc.packets import Place
-from accelerator.incc.statistics import Statistics
+from accelerator.incc.membership import Member
 from accelerator.incc.ways import Attach
 from accelerator.incc.work import Work
-from accelerator.rendezvous import Descriptor
 
 T = TypeVar("T")
 
 
-class Group(Collectives[Any]):
+class Group(Member[Any]):
     """A member of a group, for programs without an event loop: operations return their results.
 
     `start` has the same operations and returns handles. Protocol and sockets live in a thread of their own.
@@ -38,6 +36,7 @@ class Group(Collectives[Any]):
         except BaseException:
             self._stop()
             raise
+        super().__init__(self._group._membership)
         self.start: Collectives[Handle] = _Starting(self._group, self._loop)
 
     @classmethod
@@ -66,31 +65,6 @@ class Group(Collectives[Any]):
     ) -> None:
         self.close()
 
-    @property
-    def rank(self) -> int:
-        """This member's, 0 to size - 1."""
-        return self._group.rank
-
-    @property
-    def size(self) -> int:
-        """How many members there are."""
-        return self._group.size
-
-    @property
-    def descriptor(self) -> Descriptor:
-        """The group as it is formed now."""
-        return self._group.descriptor
-
-    @property
-    def error(self) -> GroupError | None:
-        """Why the group cannot go on; None while it can."""
-        return self._group.error
-
-    @property
-    def statistics(self) -> Statistics:
-        """What has been sent and received until now."""
-        return self._group.statistics
-
     def go_on(self) -> None:
         """As AsyncGroup.go_on."""
 
@@ -105,10 +79,6 @@ class Group(Collectives[Any]):
             self._run(self._group.close())
             self._stop()
 
-    @property
-    def _place(self) -> Place:
-        return self._group._place
-
     def _submit(self, work: Work) -> Any:  # noqa: ANN401 - an array or None
         return self.start._submit(work).wait()
 
@@ -121,30 +91,19 @@ class Group(Collectives[Any]):
         self._loop.close()
 
 
-class _Starting(Collectives[Handle]):
+class _Starting(Member[Handle]):
     """The operations of a group in another thread."""
 
     def __init__(self, group: AsyncGroup, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(group._membership)
         self._group = group
         self._loop = loop
-
-    @property
-    def rank(self) -> int:
-        return self._group.rank
-
-    @property
-    def size(self) -> int:
-        return self._group.size
-
-    @property
-    def _place(self) -> Place:
-        return self._group._place
 
     def _submit(self, work: Work) -> Handle:
         if self._loop.is_closed():
             raise GroupError(f"{work.name}: the group is closed")
-        if self._group.error is not None:
-            raise self._group.error
+        if self.error is not None:
+            raise self.error
         handle = Handle(work, self._loop)
         self._loop.call_soon_threadsafe(self._begin_there, work, handle)
         return handle
