@@ -9,15 +9,11 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
 
-from accelerator.host import Host
-from accelerator.interface import Interface
-from accelerator.scale_up import ScaleUpEndpoint
 from controller.app.collective_methods import PATIENCE, CollectiveMethods
 from controller.app.collectives import Collectives
 from controller.app.control import Method
@@ -27,17 +23,16 @@ from controller.app.pauses import none_while_building
 from controller.app.router import Router
 from controller.app.switch_control import SwitchControl
 from controller.dataplane.collective_limits import collective_limits, common_values
-from controller.dataplane.entries import NextHop, mac
+from controller.dataplane.entries import NextHop
 from controller.incc import GroupStore, Home, MemoryGroupStore
 from controller.lisp import IPAddress
 from controller.mapping import MapServerConfig, MemoryStore, Store
 from controller.p4rt.target import Target
 from controller.xtr.nonces import MemoryNonceStore
-from softswitch.p4runtime import Device, Server, serve
-from softswitch.ports import Effects, HostPort, ImpairedPort, make_link
-from softswitch.reference.trace import Event as TraceEvent
-from softswitch.switch import EngineName, Switch
+from softswitch.p4runtime import Server
+from softswitch.switch import EngineName
 from topologies.collectives import manager_of
+from topologies.linked_switches import LinkedSwitches, TraceSink
 from topologies.plan import PortPlan, SwitchPlan, plan, port_mac
 from topologies.program import fabric_pipeline
 from topologies.roles import (
@@ -47,32 +42,14 @@ from topologies.roles import (
     names_of,
     xtr_config,
 )
-from topologies.schema import GroupConfig, LinkEffects, ScaleUpGroupConfig, Topology
+from topologies.schema import GroupConfig, ScaleUpGroupConfig, Topology
 from topologies.switch_tables import initial_tables, next_hop
-
-CPU_PORT = 510
 
 # A large fabric on a busy machine may take as long to come up.
 _START_SECONDS = 300.0
 
 # Seconds between looks at whether the control plane has come to rest.
 _POLL = 0.02
-
-TraceSink = Callable[[str, TraceEvent], None]
-
-
-def link_effects(config: LinkEffects) -> Effects:
-    """The effects of a link as the switches' ports take them."""
-    return Effects(
-        delay=round(config.delay_ms * 1e6),
-        jitter=round(config.jitter_ms * 1e6),
-        loss=config.loss,
-        duplicate=config.duplicate,
-        reorder=config.reorder,
-        rate=round(config.rate_mbps * 1e6),
-        queue=config.queue,
-        seed=config.seed,
-    )
 
 
 class NotConvergedError(Exception):
@@ -83,11 +60,9 @@ class Fabric:
     """A running fabric; an async context manager that brings it up and takes it down.
 
     Attributes, all by name:
-        switches: every softswitch; controls: the control of each.
-        routers: the xTRs; mapping_systems: the Map-Servers.
-        interfaces: the accelerators' network interfaces; hosts: their IPv4 addresses; endpoints: their AccIDs.
-        access_ports: the port of a switch that an accelerator is plugged into.
-        interceptors: are shown each packet that a controller sends, with its switch; one that says True has taken it.
+        linked: the softswitches and what is plugged into them; switches, interfaces, hosts, endpoints, access_ports
+        and interceptors are its own.
+        controls: the control of each switch; routers: the xTRs; mapping_systems: the Map-Servers.
         attached: the access routers that each accelerator is up on.
         failed: the xTRs and Map-Servers that do not run.
         collectives: the groups whose collectives the switches compute.
@@ -114,19 +89,20 @@ class Fabric:
         self.topology = topology
         self.plans: dict[str, SwitchPlan] = plan(topology)
         self.network = InProcessNetwork()
-        self.switches: dict[str, Switch] = {}
+        self.linked = linked = LinkedSwitches()
+        self.switches = linked.switches
         self.controls: dict[str, SwitchControl] = {}
         self.routers: dict[str, Router] = {}
         self.mapping_systems: dict[str, MappingSystem] = {}
-        self.interfaces: dict[str, Interface] = {}
-        self.hosts: dict[str, Host] = {}
-        self.endpoints: dict[str, ScaleUpEndpoint] = {}
-        self.access_ports: dict[tuple[str, str], HostPort] = {}
+        self.interfaces = linked.interfaces
+        self.hosts = linked.hosts
+        self.endpoints = linked.endpoints
+        self.access_ports = linked.access_ports
         self._trace = trace
         self._engine: EngineName = engine
         self.p4runtime = p4runtime or ""
         self.control_methods: dict[str, Method] = {}
-        self.interceptors: list[Callable[[str, bytes], bool]] = []
+        self.interceptors = linked.interceptors
         self.failed: set[str] = set()
         self._running: dict[str, Router] = {}
         self.server: Server
@@ -135,8 +111,6 @@ class Fabric:
         self._joined: dict[str, list[GroupConfig | ScaleUpGroupConfig]] = {name: [] for name in self.attached}
         self._stores: dict[str, Store] = {}
         self._nonces: dict[str, MemoryNonceStore] = {}
-        self._punts: Counter[str] = Counter()
-        self._submissions: Counter[str] = Counter()
         self._group_store = groups if groups is not None else MemoryGroupStore()
         self._stack = AsyncExitStack()
         self._controllers = AsyncExitStack()
@@ -305,9 +279,10 @@ class Fabric:
     def _packets_under_way(self) -> list[str]:
         waiting = []
         for name, control in self.controls.items():
-            under_way = self._punts[name] - control.packets_in, control.packets_out - self._submissions[name]
-            if any(under_way):
-                waiting.append(f"{name}: {under_way[0]} packets to the controller, {under_way[1]} from it")
+            to_it = self.linked.punts[name] - control.packets_in
+            from_it = control.packets_out - self.linked.submissions[name]
+            if to_it or from_it:
+                waiting.append(f"{name}: {to_it} packets to the controller, {from_it} from it")
         return waiting
 
     def _cables(self, accelerator: str) -> tuple[str, ...]:
@@ -404,26 +379,14 @@ class Fabric:
         await self.converge(_START_SECONDS)
 
     def _make_switches(self) -> None:
-        for name, planned in self.plans.items():
-            sink = None if self._trace is None else self._sink(name, self._trace)
-            self.switches[name] = Switch(planned.index, cpu_port=CPU_PORT, trace=sink, engine=self._engine)
-            self.switches[name].on_port_status = self._port_status(name)
-            self._stack.callback(self.switches[name].close)
-        for accelerator in self.topology.accelerators:
-            interface = self.interfaces[accelerator.name] = Interface(mac(accelerator.mac))
-            if accelerator.address is not None:
-                self.hosts[accelerator.name] = Host(accelerator.address, interface)
-            if accelerator.scale_up_iid is not None:
-                self.endpoints[accelerator.name] = ScaleUpEndpoint(accelerator.acc_id, interface)
-        effects = {frozenset(one.between): link_effects(one) for one in self.topology.link_effects}
-        for name, planned in self.plans.items():
-            for port in planned.ports:
-                if port.access:
-                    self._plug_accelerator(name, port, effects.get(frozenset((name, port.peer))))
-                elif (name, port.number) < (port.peer, port.peer_port):
-                    ends = make_link(f"{name}-{port.peer}", effects=effects.get(frozenset((name, port.peer))))
-                    self.switches[name].add_port(port.number, ends[0])
-                    self.switches[port.peer].add_port(port.peer_port, ends[1])
+        self.linked.make(
+            self.topology,
+            self.plans,
+            self._stack,
+            port_status=self._port_status,
+            trace=self._trace,
+            engine=self._engine,
+        )
 
     def _port_status(self, name: str) -> Callable[[int, bool], None]:
         def tell(port: int, up: bool) -> None:
@@ -449,17 +412,6 @@ class Fabric:
     def _hop(self, switch: str, port: int) -> NextHop:
         return next_hop(next(one for one in self.plans[switch].ports if one.number == port))
 
-    @staticmethod
-    def _sink(name: str, trace: TraceSink) -> Callable[[TraceEvent], None]:
-        return lambda event: trace(name, event)
-
-    def _plug_accelerator(self, switch: str, port: PortPlan, effects: Effects | None) -> None:
-        interface = self.interfaces[port.peer]
-        end = HostPort(f"{switch}-{port.peer}", interface.receive)
-        self.switches[switch].add_port(port.number, end if effects is None else ImpairedPort(end, effects, effects))
-        self.access_ports[switch, port.peer] = end
-        interface.attach(end.deliver, mac(port.mac), lambda: end.is_up)
-
     def _plug_in(self, accelerator: str, switch: str) -> None:
         """A new cable, to the next port of the switch."""
         before = self.plans[switch]
@@ -468,20 +420,15 @@ class Fabric:
         there = len(self.interfaces[accelerator].uplinks) + 1
         port = PortPlan(number, port_mac(before.index, number), accelerator, there, config.mac, access=True)
         self.plans[switch] = replace(before, ports=(*before.ports, port))
-        self._plug_accelerator(switch, port, None)
+        self.linked.plug(switch, port)
         punt = self.topology.punt
         control = self.controls[switch]
         control.apply(control.tables.set_punt_limit(number, punt.packets_per_second, punt.burst))
 
     async def _serve_switches(self) -> None:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lispfabric-"))
-        wanted = self.p4runtime or f"unix:{folder}/p4runtime.sock"
-        for name, softswitch in self.switches.items():
-            clock = asyncio.create_task(softswitch.run(), name=f"{name} clock")
-            self._stack.callback(clock.cancel)
-        self.server = server = await serve([self._device(name) for name in self.switches], wanted)
-        self.p4runtime = server.address
-        self._stack.push_async_callback(server.stop)
+        self.server = await self.linked.serve(self.p4runtime or f"unix:{folder}/p4runtime.sock", self._stack)
+        self.p4runtime = self.server.address
 
     async def _make_controls(self) -> None:
         for switch in self.topology.switches:
@@ -490,26 +437,6 @@ class Fabric:
             target = Target(self.p4runtime, planned.index, election_id=time.time_ns(), takes_over=True)
             control = SwitchControl(switch.name, target, fabric_pipeline(), initial_tables(self.topology, planned))
             self.controls[switch.name] = control
-            self._punts[switch.name] = self._submissions[switch.name] = 0
+            self.linked.punts[switch.name] = self.linked.submissions[switch.name] = 0
         for control in self.controls.values():
             await self._controllers.enter_async_context(control)
-
-    def _device(self, name: str) -> Device:
-        """The P4Runtime device of a switch; what it exchanges with its controller is counted at the switch."""
-        switch = self.switches[name]
-        device = Device(switch)
-        up, down = switch.on_packet_in, switch.packet_out
-        assert up is not None
-
-        def packet_in(packet: bytes) -> None:
-            self._punts[name] += 1
-            up(packet)
-
-        def packet_out(packet: bytes) -> None:
-            self._submissions[name] += 1
-            if not any(take(name, packet) for take in self.interceptors):
-                down(packet)
-
-        switch.on_packet_in = packet_in
-        switch.packet_out = packet_out  # type: ignore[method-assign]
-        return device

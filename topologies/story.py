@@ -15,7 +15,8 @@ from controller.app.network import Recorded
 from controller.lisp import Eid, MapNotify, MapRegister
 from softswitch.reference.trace import NamedValue
 from topologies.frames import describe_frame
-from topologies.inprocess import CPU_PORT, Fabric
+from topologies.inprocess import Fabric
+from topologies.linked_switches import CPU_PORT
 from topologies.plan import SwitchPlan
 from topologies.walk import Hop, Lookup
 

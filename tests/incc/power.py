@@ -11,7 +11,8 @@ import grpc.aio
 
 from softswitch.ports import Port
 from softswitch.switch import Switch
-from topologies.inprocess import CPU_PORT, Fabric
+from topologies.inprocess import Fabric
+from topologies.linked_switches import CPU_PORT
 
 
 def power_off(fabric: Fabric, name: str) -> dict[int, Port]:
@@ -31,7 +32,7 @@ def power_on(fabric: Fabric, name: str, cables: dict[int, Port]) -> None:
     fabric.switches[name] = switch
     for number, port in cables.items():
         switch.add_port(number, port)
-    fabric.server.add(fabric._device(name))
+    fabric.server.add(fabric.linked.device(name))
     _look(fabric, name)
 
 

@@ -22,7 +22,8 @@ from controller.app.control_errors import ControlError, flag, integer, invalid, 
 from softswitch.ports import LinkEnd
 from softswitch.reference.trace import NamedValue
 from topologies.frames import describe_frame
-from topologies.inprocess import CPU_PORT, Fabric, NotConvergedError
+from topologies.inprocess import Fabric, NotConvergedError
+from topologies.linked_switches import CPU_PORT
 from topologies.operate import names
 from topologies.story import PACKET_IN, PACKET_OUT, value_text
 from topologies.walk import Hop, hops
