@@ -35,7 +35,7 @@ def bench(
     """Time every collective, in the columns of nccl-tests: size, type, operation, time, algorithm and bus bandwidth."""
     import asyncio
 
-    from accelerator.incc.work import CollectiveError
+    from accelerator.incc.errors import CollectiveError
     from accelerator.links import LinkError
     from accelerator.rendezvous import RendezvousError
     from topologies.incc_bench import COLLECTIVES, sizes

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from accelerator.incc.core import Core, GroupError, MemberLostError, Settings
+from accelerator.incc.core import Core, Settings
+from accelerator.incc.errors import GroupError, MemberLostError
 from accelerator.incc.handle import Handle
 from accelerator.incc.membership import Member, Membership
 from accelerator.incc.ways import Attach, attach_link, carrier_of, place_of

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from accelerator.incc.asynchronous import AsyncGroup
 from accelerator.incc.collectives import Collectives
-from accelerator.incc.core import GroupError, Settings
+from accelerator.incc.core import Settings
+from accelerator.incc.errors import GroupError
 from accelerator.incc.handle import Handle
 from accelerator.incc.membership import Member
 from accelerator.incc.ways import Attach

@@ -20,11 +20,13 @@ import numpy as np
 
 from accelerator.ethernet import PacketError
 from accelerator.incc.carriers import Carrier
+from accelerator.incc.errors import CollectiveTimeoutError, GroupError, MemberLostError, MismatchError
+from accelerator.incc.flights import Flight, Flights
 from accelerator.incc.header import EVERYBODY, HEADER, KEY_OCTETS, Flags, InccPacket, Kind, Operation, decode_incc
 from accelerator.incc.packets import PacketBuilder, Place
 from accelerator.incc.statistics import Statistics
-from accelerator.incc.timing import LONGEST_TIMEOUT, SHORTEST_TIMEOUT, RoundTrip, Window
-from accelerator.incc.work import CollectiveError, Prepared, Work
+from accelerator.incc.timing import LONGEST_TIMEOUT, SHORTEST_TIMEOUT, Window
+from accelerator.incc.work import Prepared, Work
 
 # Chunks that are prepared at once, and that a switch's queue holds where nobody says otherwise (bmv2's).
 _PREPARED_AT_ONCE = 512
@@ -36,26 +38,6 @@ _SYNC_SIGNATURE = 0x5359
 _COUNT = 1 << 31
 _SCALE_AT, _COOKIE_AT = 16, 20  # octets from the header's begin
 _LENGTH_OF_KEY = KEY_OCTETS
-
-
-class GroupError(CollectiveError):
-    """The group cannot go on; all its collectives failed with this."""
-
-
-class MismatchError(GroupError):
-    """The members do not call the same collectives with the same parameters."""
-
-
-class MemberLostError(GroupError):
-    """Somebody is no member any more, or has lost what it knew. `lost`: their names, as far as they are known."""
-
-    def __init__(self, message: str, lost: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.lost = tuple(lost)
-
-
-class CollectiveTimeoutError(GroupError, TimeoutError):
-    """No chunk was completed for too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +67,6 @@ class Settings:
             raise ValueError(f"longest_timeout = {self.longest_timeout}: less than the shortest")
 
 
-class _Flight:
-    """A chunk whose contribution has been built."""
-
-    __slots__ = ("cookie", "done", "key", "number", "order", "packet", "repeats", "sent_at", "work")
-
-    def __init__(self, number: int, packet: bytes, key: bytes, work: Work | None) -> None:
-        self.number = number
-        self.packet = packet
-        self.key = key
-        self.work = work  # None: begins a generation
-        self.sent_at = 0.0
-        self.order = 0
-        self.cookie = 0  # of the last repeat
-        self.repeats = 0
-        self.done = False
-
-
 class Core:
     """One member of one group.
 
@@ -121,8 +86,7 @@ class Core:
         self.statistics = Statistics()
         self.error: GroupError | None = None
         self.finished: deque[Work] = deque()
-        self._round_trip = RoundTrip(self.settings.shortest_timeout, self.settings.longest_timeout)
-        self._window = Window(1)
+        self._flights = Flights(self.settings.shortest_timeout, self.settings.longest_timeout)
         self._builder: PacketBuilder | None = None
         self._slots = 1
         self._works: deque[Work] = deque()  # not finished, in order
@@ -150,9 +114,8 @@ class Core:
         self.error = None
         self._builder = PacketBuilder(place, carrier)
         self._slots = place.slots
-        largest = min(place.slots, self.settings.window or self.settings.queue)
-        self._window = Window(largest)
-        self._in_flight.clear()
+        self._flights.window = Window(min(place.slots, self.settings.window or self.settings.queue))
+        self._flights.under_way.clear()
         self._expected.clear()
         self._base = None
         self._counts = [0, 0]
@@ -165,7 +128,7 @@ class Core:
         if self.error is None:
             self.error = error
             self._fail_works(error, now)
-            self._in_flight.clear()
+            self._flights.under_way.clear()
             self._expected.clear()
             self._ahead.clear()
             self._kept.clear()
@@ -232,8 +195,9 @@ class Core:
         if self._is_late(now):
             return packets
         self._repeat(packets, now)
-        in_flight, expected, kept, ahead = self._in_flight, self._expected, self._kept, self._ahead
-        while len(in_flight) < self._window.size:
+        flights, expected, kept, ahead = self._flights, self._expected, self._kept, self._ahead
+        under_way, window = flights.under_way, flights.window
+        while len(under_way) < window.size:
             if not ahead and not self._prepare():
                 break
             flight = ahead[0]
@@ -241,7 +205,7 @@ class Core:
                 break
             ahead.popleft()
             flight.repeats = 0
-            self._send(flight, now)
+            flights.sent(flight, now)
             expected[flight.key] = flight
             if flight.work is not None:
                 kept[flight.number] = flight
@@ -255,47 +219,38 @@ class Core:
 
     def next_deadline(self) -> float | None:
         """When `poll_transmit` has to be called at the latest; None while there is nothing to wait for."""
-        if self.error is not None or not self._in_flight:
+        if self.error is not None or not self._flights.under_way:
             return None
-        first = next(iter(self._in_flight.values()))
-        trip = self._round_trip
-        deadline = max(first.sent_at, self._timed_from) + trip.timeout
-        if first.order < self._newest:
-            deadline = min(deadline, first.sent_at + (self._newest_took + trip.reordering()))
+        deadline = self._flights.deadline()
         if self.settings.timeout is not None and self._works:
             deadline = min(deadline, self._progress_at + self.settings.timeout)
         return deadline
 
     def snapshot(self) -> Statistics:
         """The statistics as they are now."""
-        trip = self._round_trip
+        trip = self._flights.trip
         return replace(
             self.statistics,
             round_trip=trip.smoothed,
             round_trip_variation=trip.variation,
             round_trip_least=trip.least,
-            window=self._window.size,
+            window=self._flights.window.size,
         )
 
     # What happens inside.
 
     def _forget(self) -> None:
         """Nothing has been sent or completed."""
+        self._flights.forget()
         self._low = 0  # all chunks before this one are completed, in this generation or before it
         self._done: set[int] = set()  # those after it
         self._sent = 0  # all chunks before this one have been sent
-        self._in_flight: dict[int, _Flight] = {}  # in the order in which they were sent
-        self._expected: dict[bytes, _Flight] = {}  # by the first octets of their results
-        self._ahead: deque[_Flight] = deque()  # built, and to be sent next
-        self._waiting: deque[_Flight] = deque()  # built before it is agreed from where to go on
-        self._kept: dict[int, _Flight] = {}  # sent, the last 2 * slots
+        self._expected: dict[bytes, Flight] = {}  # by the first octets of their results
+        self._ahead: deque[Flight] = deque()  # built, and to be sent next
+        self._waiting: deque[Flight] = deque()  # built before it is agreed from where to go on
+        self._kept: dict[int, Flight] = {}  # sent, the last 2 * slots
         self._base = None  # the chunk after those that begin the generation; None until it is agreed
         self._counts = [0, 0]
-        self._order = 0  # of the packet that was sent last; of all of them, each time that they are sent
-        self._newest = 0  # the latest of the packets that have been answered
-        self._newest_took = 0.0  # how long that took
-        self._reduced_at = 0.0  # when the window was last reduced
-        self._timed_from = 0.0  # an answer or a time-out restarts the time of all others (RFC 6298 sections 5.3, 5.6)
         self._progress_at = 0.0
         self._busy_since = 0.0
 
@@ -310,7 +265,7 @@ class Core:
         unsent = [flight for flight in self._ahead if flight.work is not None and flight.number >= self._sent]
         self._waiting.extend(unsent)
         self._ahead = deque(
-            _Flight(self._low - _SYNC_CHUNKS + n, packets[n], keys[n], None) for n in range(_SYNC_CHUNKS)
+            Flight(self._low - _SYNC_CHUNKS + n, packets[n], keys[n], None) for n in range(_SYNC_CHUNKS)
         )
 
     def _agree(self, now: float) -> None:
@@ -360,28 +315,22 @@ class Core:
             number = work.first + first
             packets, keys = self._builder.build(self._wire(number), work.operation, work.signature, prepared)
             self._ahead.extend(
-                map(_Flight, range(number, number + prepared.count), packets, keys, [work] * prepared.count)
+                map(Flight, range(number, number + prepared.count), packets, keys, [work] * prepared.count)
             )
             self._prepared += prepared.count
             return True
         return False
 
-    def _complete(self, flight: _Flight, scale: int, cookie: int, now: float) -> None:
+    def _complete(self, flight: Flight, scale: int, cookie: int, now: float) -> None:
         """The result of a chunk has come; it is expected no more."""
-        self._in_flight.pop(flight.number, None)
-        self._progress_at = self._timed_from = now
+        self._flights.answered(flight, cookie, now)
+        self._progress_at = now
         statistics = self.statistics
         statistics.results += 1
-        self._window.result()
-        if not flight.repeats or cookie == flight.cookie:  # else it answers what was sent before
-            took = now - flight.sent_at
-            if flight.order > self._newest:
-                self._newest, self._newest_took = flight.order, took
-            self._round_trip.sample(took, len(self._in_flight) + 1)
         work = flight.work
         if work is None:
             self._counts[flight.number - (self._low - _SYNC_CHUNKS)] = scale
-            if not self._in_flight and not self._ahead:
+            if not self._flights.under_way and not self._ahead:
                 self._agree(now)
             return
         number = flight.number
@@ -397,46 +346,21 @@ class Core:
             work.remaining -= 1
             statistics.data += self._builder.place.values * 4 if self._builder is not None else 0
 
-    def _send(self, flight: _Flight, now: float) -> None:
-        self._order += 1
-        flight.sent_at, flight.order = now, self._order
-        self._in_flight[flight.number] = flight
-
     def _repeat(self, packets: list[bytes], now: float) -> None:
-        """Contributions that later ones have overtaken; when time is up, the oldest ones, to find out."""
-        trip = self._round_trip
-        patience = self._newest_took + trip.reordering()
-        again: list[_Flight] = []
-        probes = 0
-        builder = self._builder
-        assert builder is not None
-        for flight in self._in_flight.values():
-            if flight.order < self._newest and flight.sent_at + patience <= now:
-                again.append(flight)
-            elif max(flight.sent_at, self._timed_from) + trip.timeout <= now and probes < trip.probes:
-                again.append(flight)
-                probes += 1
-            else:
-                break
+        """Contributions that are lost, or may be."""
+        again, probes = self._flights.to_repeat(now)
         if not again:
             return
-        early = len(again) - probes
-        if early and again[early - 1].sent_at >= self._reduced_at:
-            self._window.lost()
-            self._reduced_at = now
-        if probes:
-            trip.back_off()
-            self._timed_from = now
+        builder = self._builder
+        assert builder is not None
         for flight in again:
-            del self._in_flight[flight.number]
-            flight.repeats += 1
-            self._send(flight, now)
+            self._flights.sent_again(flight, now)
             flight.cookie = builder.cookie(flight.order)
             flight.packet = builder.again(flight.packet, flight.cookie)
             packets.append(flight.packet)
         self.statistics.repeated += len(again)
         self.statistics.timeouts += probes
-        self.statistics.early += early
+        self.statistics.early += len(again) - probes
 
     def _is_late(self, now: float) -> bool:
         limit = self.settings.timeout
@@ -493,7 +417,7 @@ class Core:
 
     def _read(self, found: InccPacket, now: float) -> None:
         """A result of this member that has flags, was not plain, or is not waited for."""
-        for flight in self._in_flight.values():
+        for flight in self._flights.under_way.values():
             sent = flight.key
             slot, turn = int.from_bytes(sent[8:10], "big"), int.from_bytes(sent[10:12], "big")
             if (slot, turn) == (found.slot, found.round):
@@ -501,7 +425,7 @@ class Core:
         else:
             self.statistics.duplicates += 1
             if self._builder is not None and self._builder.is_own(found.cookie):
-                self._round_trip.needless(now)
+                self._flights.trip.needless(now)
             return
         work = flight.work
         place = f"chunk {flight.number - work.first} of {work.describe()}" if work else "the group's begin"

@@ -8,7 +8,8 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
-from accelerator.incc.work import CollectiveError, Work
+from accelerator.incc.errors import CollectiveError
+from accelerator.incc.work import Work
 
 
 class CancelledError(CollectiveError):

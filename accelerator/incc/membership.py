@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accelerator.incc.collectives import Collectives, HandleT
-from accelerator.incc.core import Core, GroupError
+from accelerator.incc.core import Core
+from accelerator.incc.errors import GroupError
 from accelerator.incc.packets import Place
 from accelerator.incc.statistics import Statistics
 from accelerator.incc.ways import place_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from accelerator.attachment import Attachment, InterfaceAttachment, UdpAttachment, UnixAttachment
 from accelerator.incc.carriers import MEMBER_PORT, Carrier, DatagramCarrier, ScaleUpCarrier, UdpCarrier
-from accelerator.incc.core import GroupError
+from accelerator.incc.errors import GroupError
 from accelerator.incc.header import UDP_PORT
 from accelerator.incc.packets import Place
 from accelerator.interface import Interface

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from accelerator.incc.blocks import Blocks
 from accelerator.incc.coding import Coding, Values
+from accelerator.incc.errors import SaturatedError
 from accelerator.incc.header import EVERYBODY
 
 # A source: nobody contributes values.
@@ -218,11 +219,3 @@ class Work:
             stop = min(first + _DECODED_AT_ONCE, self._kept)
             parts.append(self.coding.decode(self._rows(first, stop), agreed[first:stop]))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-class CollectiveError(RuntimeError):
-    """A collective that failed; the text names it."""
-
-
-class SaturatedError(CollectiveError, OverflowError):
-    """A sum of int32 that does not fit; the group goes on."""

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accelerator.incc.core import MemberLostError, Settings
+from accelerator.incc.core import Settings
+from accelerator.incc.errors import MemberLostError
 from accelerator.incc.group import AsyncGroup
 from controller.app.control_client import ControlClient
 from tests.incc.running import until

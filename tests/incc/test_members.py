@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from accelerator.incc.core import MemberLostError
+from accelerator.incc.errors import MemberLostError
 from controller.app.control import ControlServer
 from controller.dataplane.codepoints import DropReason
 from tests.fabric.observe import Observer

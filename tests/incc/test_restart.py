@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from accelerator.incc.core import MemberLostError
+from accelerator.incc.errors import MemberLostError
 from accelerator.incc.group import AsyncGroup, Handle
 from controller.app.control import ControlServer
 from controller.incc import GroupStore, MemoryGroupStore

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from accelerator.incc.core import MemberLostError
+from accelerator.incc.errors import MemberLostError
 from accelerator.incc.group import AsyncGroup, Handle
 from accelerator.rendezvous import Rendezvous, RendezvousError
 from controller.app import switch_watch

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from accelerator.incc.errors import SaturatedError
 from accelerator.incc.floats import from_bfloat16, to_bfloat16
 from accelerator.incc.integers import integer_sum
-from accelerator.incc.work import SaturatedError, Work
+from accelerator.incc.work import Work
 from tests.accelerator.incc.members import Member, everybody
 from tests.accelerator.incc.oracle import Faults, World
 

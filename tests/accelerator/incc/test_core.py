@@ -7,14 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accelerator.incc.core import (
-    CollectiveTimeoutError,
-    Core,
-    GroupError,
-    MemberLostError,
-    MismatchError,
-    Settings,
-)
+from accelerator.incc.core import Core, Settings
+from accelerator.incc.errors import CollectiveTimeoutError, GroupError, MemberLostError, MismatchError
 from accelerator.incc.header import EVERYBODY, Flags, InccPacket, Kind, Operation
 from accelerator.incc.timing import RoundTrip, Window
 from tests.accelerator.incc.members import Member, everybody, members, outcome
@@ -279,7 +273,7 @@ def test_the_window_is_kept() -> None:
     largest = 0
     while not world.cores[0].idle:
         world.run(until=lambda: True)
-        largest = max(largest, len(world.cores[0]._in_flight))
+        largest = max(largest, len(world.cores[0]._flights.under_way))
         limit = world.now + 1e-4
         world.run(until=lambda limit=limit: world.now >= limit)  # type: ignore[misc]
     assert 0 < largest <= 5

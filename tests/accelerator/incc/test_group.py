@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from accelerator.incc.core import GroupError, MemberLostError
+from accelerator.incc.errors import GroupError, MemberLostError
 from accelerator.incc.group import AsyncGroup, CancelledError, Group
 from accelerator.rendezvous import RendezvousError
 from controller.app.control import ControlServer
