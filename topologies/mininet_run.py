@@ -14,11 +14,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from topologies.brought_up import BroughtUp
 from topologies.cables import Cable
 from topologies.external import ExternalFabric, Place
 from topologies.host_setup import FABRIC_MTU, OFFLOADS, host_commands
@@ -52,7 +53,7 @@ def mininet_modules() -> tuple[ModuleType, ModuleType, ModuleType]:
     return net, node, cli
 
 
-class MininetNetwork:
+class MininetNetwork(BroughtUp):
     """A topology as a Mininet network, with its switch processes; a context manager.
 
     Attributes:
@@ -67,22 +68,11 @@ class MininetNetwork:
                 raise StartError(f"{name}: Mininet needs names of {_LONGEST_NAME} characters at most")
             if names.count(name) > 1:
                 raise StartError(f"{name}: is a switch and an accelerator; Mininet needs names of their own")
+        super().__init__()
         self.topology = topology
         self.plans: dict[str, SwitchPlan] = plan(topology)
         self._target = target
         self._parts: list[str] = []
-        self._stack = ExitStack()
-
-    def __enter__(self) -> MininetNetwork:
-        try:
-            self._bring_up()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
 
     def start(self, host: str, command: Sequence[str]) -> subprocess.Popen[str]:
         """A command starts at an accelerator."""

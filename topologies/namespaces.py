@@ -10,10 +10,11 @@ import os
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 
+from topologies.brought_up import BroughtUp
 from topologies.cables import Cable
 from topologies.external import ExternalFabric
 from topologies.host_setup import FABRIC_MTU, OFFLOADS, host_commands
@@ -75,7 +76,7 @@ class Namespace:
                 raise StartError(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()}")
 
 
-class NamespaceNetwork:
+class NamespaceNetwork(BroughtUp):
     """The namespaces, links and switch processes of a topology; a context manager.
 
     Attributes:
@@ -85,25 +86,12 @@ class NamespaceNetwork:
 
     def __init__(self, topology: Topology, target: str = "softswitch") -> None:
         """`target`: softswitch or bmv2. Nothing is started yet."""
+        super().__init__()
         self.topology = topology
         self.plans: dict[str, SwitchPlan] = plan(topology)
         self.hosts: dict[str, Namespace] = {}
         self.target = target
         self._plugs: dict[str, str] = {}
-        self._stack = ExitStack()
-
-    def __enter__(self) -> NamespaceNetwork:
-        try:
-            self._bring_up()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
 
     def interface(self, switch: str, port: int) -> str:
         """Name of a switch's port, in 15 characters."""

@@ -9,11 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
+from topologies.brought_up import BroughtUp
 from topologies.external import Place
 from topologies.plan import SwitchPlan
 
@@ -40,7 +39,7 @@ def bmv2_command() -> str:
     return found
 
 
-class SwitchProcesses:
+class SwitchProcesses(BroughtUp):
     """The switches of a fabric, running without a program; a context manager.
 
     Attributes:
@@ -56,30 +55,20 @@ class SwitchProcesses:
         prefix: Sequence[str] = (),
     ) -> None:
         """`interfaces`: by switch and port. `folder`: for sockets and logs. `prefix`: put before each command."""
+        super().__init__()
         self.places: dict[str, Place] = {}
         self._commands: list[tuple[str, Path, list[str]]] = []
         self._folder = folder
         self._prefix = tuple(prefix)
-        self._stack = ExitStack()
         if target == "softswitch":
             self._one_for_all(plans, interfaces)
         else:
             self._one_for_each(bmv2_command(), plans, interfaces)
 
-    def __enter__(self) -> SwitchProcesses:
-        try:
-            started = [(self._start(name, command), name, sock) for name, sock, command in self._commands]
-            for process, name, sock in started:
-                self._wait(process, name, sock)
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
+    def _bring_up(self) -> None:
+        started = [(self._start(name, command), name, sock) for name, sock, command in self._commands]
+        for process, name, sock in started:
+            self._wait(process, name, sock)
 
     def _one_for_all(self, plans: Mapping[str, SwitchPlan], interfaces: Mapping[tuple[str, int], str]) -> None:
         sock = self._folder / "softswitch.sock"

@@ -21,10 +21,7 @@ Header = Callable[..., Lisp | VxlanGpe]
 class BorderTest(FabricTest):
     """A border pxTR: tunnels from OTHER (the own PoD's access xTR) end, and begin anew towards PEER."""
 
-    def setUp(self) -> None:
-        """Makes the switch a border pxTR."""
-        super().setUp()
-        self.write(*border_pxtr(Encapsulation.VXLAN_GPE))
+    configured = border_pxtr(Encapsulation.VXLAN_GPE)
 
     def cross(self, received: Packet, sent: Packet) -> Packet:
         """The tunnel packet `received` from the own PoD leaves for the other as `sent`, but for the entropy."""

@@ -101,10 +101,7 @@ def iid_of(kind: PayloadKind) -> int:
 class CombinationTest(FabricTest):
     """A dual-stack access xTR whose Instance-IDs change their encapsulation from case to case."""
 
-    def setUp(self) -> None:
-        """Makes the switch an access xTR."""
-        super().setUp()
-        self.write(*dual_stack_xtr(Encapsulation.VXLAN_GPE))
+    configured = dual_stack_xtr(Encapsulation.VXLAN_GPE)
 
     def use(self, encapsulation: Encapsulation, underlay: str) -> Underlay:
         """From now on RED and RED_UP are encapsulated like this, towards PEER over this underlay."""

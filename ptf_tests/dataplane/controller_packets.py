@@ -40,10 +40,7 @@ NOWHERE = "50.0.0.1"
 class ControllerTest(FabricTest):
     """An access xTR that hands packets to unknown destinations to its controller."""
 
-    def setUp(self) -> None:
-        """Makes the switch an access xTR."""
-        super().setUp()
-        self.write(*access_xtr(Encapsulation.VXLAN_GPE, punt_unknown=True))
+    configured = access_xtr(Encapsulation.VXLAN_GPE, punt_unknown=True)
 
 
 @group("punt")

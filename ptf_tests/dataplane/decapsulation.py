@@ -44,10 +44,7 @@ DECAPSULATED_ECN = {
 class DecapsulationTest(FabricTest):
     """An access xTR whose accelerator HERE gets packets from THERE, tunnelled by PEER."""
 
-    def setUp(self) -> None:
-        """Makes the switch an access xTR."""
-        super().setUp()
-        self.write(*access_xtr(Encapsulation.VXLAN_GPE))
+    configured = access_xtr(Encapsulation.VXLAN_GPE)
 
     def send_tunnelled(self, header: Lisp | VxlanGpe, inner: Packet, *, ttl: int = 64, tos: int = 0) -> None:
         """Sends `inner` in a tunnel that ends at the switch."""

@@ -52,10 +52,7 @@ from ptf_tests.support.scenario import (
 class DropTest(FabricTest):
     """An access xTR with the drop policy."""
 
-    def setUp(self) -> None:
-        """Makes the switch an access xTR."""
-        super().setUp()
-        self.write(*access_xtr(Encapsulation.VXLAN_GPE))
+    configured = access_xtr(Encapsulation.VXLAN_GPE)
 
 
 # What takes more than one packet, or time, or a group: observed in limits.py and collectives.py.

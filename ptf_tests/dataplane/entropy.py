@@ -20,10 +20,7 @@ from ptf_tests.support.scenario import CORE, HERE, RED_PORT, THERE, access_xtr
 class EntropyTest(FabricTest):
     """An access xTR, of whose tunnel packets only the source port matters."""
 
-    def setUp(self) -> None:
-        """Makes the switch an access xTR."""
-        super().setUp()
-        self.write(*access_xtr(Encapsulation.VXLAN_GPE))
+    configured = access_xtr(Encapsulation.VXLAN_GPE)
 
     def source_ports(self, packets: Iterable[Packet]) -> list[int]:
         """The outer source ports of an accelerator's packets, in their order."""

@@ -53,14 +53,12 @@ HEADERS: dict[Encapsulation, TunnelHeader] = {
 class ExtranetTest(FabricTest):
     """An access xTR with an accelerator each of RED and BLUE; RED may use what PROVIDER has in OFFERED."""
 
-    def setUp(self) -> None:
-        """Makes the switch an access xTR; PROVIDER is not configured on it, and need not be."""
-        super().setUp()
-        self.write(
-            *access_xtr(Encapsulation.VXLAN_GPE),
-            eid_extranet(RED, prefix(OFFERED), TO_PEER, PROVIDER),
-            eid_extranet(RED, prefix(OFFERED6), TO_PEER6, PROVIDER),
-        )
+    # PROVIDER is not configured on the switch, and need not be.
+    configured = (
+        *access_xtr(Encapsulation.VXLAN_GPE),
+        eid_extranet(RED, prefix(OFFERED), TO_PEER, PROVIDER),
+        eid_extranet(RED, prefix(OFFERED6), TO_PEER6, PROVIDER),
+    )
 
 
 @requirement("SO-SEG-7")

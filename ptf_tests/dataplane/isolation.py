@@ -39,10 +39,7 @@ from ptf_tests.support.scenario import (
 class IsolationTest(FabricTest):
     """An access xTR with an accelerator of each tenant, at the same address."""
 
-    def setUp(self) -> None:
-        """Makes the switch an access xTR."""
-        super().setUp()
-        self.write(*access_xtr(Encapsulation.VXLAN_GPE))
+    configured = access_xtr(Encapsulation.VXLAN_GPE)
 
 
 @requirement("PR-DP-5", "ARCH-4", "DP-3")

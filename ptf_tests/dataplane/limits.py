@@ -57,10 +57,7 @@ LONG_MS = 30_000.0
 class LimitTest(FabricTest):
     """An access xTR that hands packets to unknown destinations to its controller."""
 
-    def setUp(self) -> None:
-        """Makes the switch an access xTR."""
-        super().setUp()
-        self.write(*access_xtr(Encapsulation.VXLAN_GPE, punt_unknown=True))
+    configured = access_xtr(Encapsulation.VXLAN_GPE, punt_unknown=True)
 
     def expect_punts(self, count: int, port: int, packets: list[Packet]) -> None:
         """So many of an accelerator's packets go to the controller, and no more."""

@@ -39,10 +39,7 @@ INNER_END = IPV4_END + 8 + 8 + 20  # ... to the end of the IPv4 header in a tunn
 class MalformedTest(FabricTest):
     """An access xTR with the drop policy."""
 
-    def setUp(self) -> None:
-        """Makes the switch an access xTR."""
-        super().setUp()
-        self.write(*access_xtr(Encapsulation.VXLAN_GPE))
+    configured = access_xtr(Encapsulation.VXLAN_GPE)
 
     def fate(self, inject: Callable[[], None]) -> DropReason | PuntReason:
         """Why the frame that `inject` puts into the switch was dropped or punted; fails for neither, and for both."""

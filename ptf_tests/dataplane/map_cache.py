@@ -43,10 +43,11 @@ THIRD, TO_THIRD = "198.51.100.3", 3
 class MapCacheTest(FabricTest):
     """An access xTR; RED's packets are sent by the accelerator HERE."""
 
-    def setUp(self) -> None:
-        """Makes the switch an access xTR that also reaches a third RLOC, out of CORE_3."""
-        super().setUp()
-        self.write(*access_xtr(Encapsulation.VXLAN_GPE), rlocs(TO_THIRD, (THIRD, 1)), route(THIRD, CORE_3))
+    configured = (
+        *access_xtr(Encapsulation.VXLAN_GPE),
+        rlocs(TO_THIRD, (THIRD, 1)),
+        route(THIRD, CORE_3),
+    )
 
     def expect_tunnelled(self, destination: str, port: int, rloc: str) -> None:
         """A packet to `destination` is tunnelled to `rloc`, out of `port`."""

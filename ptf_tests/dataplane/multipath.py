@@ -52,10 +52,7 @@ def roce(queue_pair: int, *, src: str = HERE, dst: str = THERE, psn: int = 0, sp
 class MultipathTest(FabricTest):
     """An access xTR, of whose tunnel packets only path and source port matter."""
 
-    def setUp(self) -> None:
-        """Makes the switch an access xTR."""
-        super().setUp()
-        self.write(*dual_stack_xtr(Encapsulation.VXLAN_GPE))
+    configured = dual_stack_xtr(Encapsulation.VXLAN_GPE)
 
     def source_ports(self, packets: Iterable[Packet]) -> list[int]:
         """The outer source ports of an accelerator's packets, in their order."""

@@ -37,10 +37,10 @@ D1, D2, D3, D4 = "198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4"
 class RlocSetTest(FabricTest):
     """An access xTR that reaches the other PoD's subnet through an RLOC-set of several locators, all out of CORE."""
 
-    def setUp(self) -> None:
-        """Makes the switch an access xTR."""
-        super().setUp()
-        self.write(*access_xtr(Encapsulation.VXLAN_GPE), route("198.51.100.0/24", CORE))
+    configured = (
+        *access_xtr(Encapsulation.VXLAN_GPE),
+        route("198.51.100.0/24", CORE),
+    )
 
     def chosen(self, packets: Sequence[Packet]) -> list[str]:
         """The locator that each of an accelerator's packets is sent to, in their order."""

@@ -52,10 +52,7 @@ from ptf_tests.support.vectors import V20
 class ScaleUpTest(FabricTest):
     """An access xTR: AccID 7 is attached to RED_PORT, AccID 8 is behind PEER."""
 
-    def setUp(self) -> None:
-        """Makes the switch an access xTR."""
-        super().setUp()
-        self.write(*dual_stack_xtr(Encapsulation.VXLAN_GPE))
+    configured = dual_stack_xtr(Encapsulation.VXLAN_GPE)
 
     def tunnelled(self, frame: Packet, *, iid: int = RED_UP, to: str = PEER) -> Packet:
         """What leaves for `to` when `frame` comes from RED_PORT."""

@@ -46,10 +46,7 @@ def tunnel_flows(count: int) -> list[Packet]:
 class UnderlayTest(FabricTest):
     """An underlay switch with three equal-cost paths to PEER; packets come in through SPARE."""
 
-    def setUp(self) -> None:
-        """Makes the switch an underlay switch."""
-        super().setUp()
-        self.write(*underlay_switch())
+    configured = underlay_switch()
 
     def paths(self, packets: list[Packet]) -> list[int]:
         """The port through which each packet leaves, in their order."""

@@ -49,12 +49,16 @@ def any_entropy(frame: Packet) -> Mask:
 
 
 class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
-    """A test of the fabric's program. Ports are numbers; frames are scapy packets or octets."""
+    """A test of the fabric's program. Ports are numbers; frames are scapy packets or octets.
 
+    `configured`: what the switch has when the test begins.
+    """
+
+    configured: Sequence[State] = ()
     switch: Switch
 
     def setUp(self) -> None:
-        """Connects (once a run) and starts from an empty switch and empty queues."""
+        """Connects (once a run) and starts from a switch with nothing but what is `configured`, and empty queues."""
         super().setUp()
         self.dataplane = ptf.dataplane_instance
         self.switch = connect(testutils.test_param_get("grpc"), testutils.test_param_get("program"))
@@ -62,6 +66,8 @@ class FabricTest(BaseTest):  # type: ignore[misc]  # PTF is not typed
         self.addCleanup(self._remove_all)
         self.dataplane.flush()
         self.switch.forget_packets()
+        if self.configured:
+            self.write(*self.configured)
 
     def tearDown(self) -> None:
         """Fails when a packet has left the switch, or come to the controller, that nobody expected."""

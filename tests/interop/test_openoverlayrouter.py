@@ -33,10 +33,11 @@ from controller.lisp import (
     decode,
 )
 from controller.lisp.constants import VXLAN_GPE_PORT
-from tests.interop.namespaces import Namespace, two_namespaces
+from tests.interop.namespaces import two_namespaces
 from tests.interop.processes import ROOT, daemon, secret_file, write
 from tests.interop.sniffer import Capture, sniffing
 from tests.lisp.test_tshark import questioned_in
+from topologies.namespaces import Namespace
 
 OOR = shutil.which("oor")
 pytestmark = pytest.mark.skipif(
@@ -200,7 +201,7 @@ def test_as_xtr_at_our_map_server(tmp_path: Path) -> None:
     """It registers, resolves an accelerator of ours and encapsulates to it; the routers probe each other."""
     ms, d1 = write(tmp_path / "ms.yaml", server_settings(tmp_path)), write(tmp_path / "d1.yaml", xtr_settings(tmp_path))
     with two_namespaces([f"{OURS}/24", f"{OURS_TOO}/24"], [f"{THEIRS}/24"]) as (here, there):
-        there.run("ip", "address", "add", "40.0.1.1/32", "dev", "lo")
+        there.run(("ip", "address", "add", "40.0.1.1/32", "dev", "lo"))
         with (
             sniffing(there.prefix, tmp_path / "capture.pcap", ROOT) as capture,
             daemon("map-server", "--config", str(ms), prefix=here.prefix) as server,
@@ -211,7 +212,7 @@ def test_as_xtr_at_our_map_server(tmp_path: Path) -> None:
                 server.says("map-register-accepted xtr=1/")
                 oor.says(f"Map-Notify message confirms correct registration of (IID {IID}/32, EID 40.0.1.0/24)")
                 assert f"forward {THEIRS}(1/100)" in xtr.says("map-cache: [4097] 40.0.1.0/24")
-                there.run(sys.executable, "-c", SEND_A_PACKET)
+                there.run((sys.executable, "-c", SEND_A_PACKET))
                 oor.says(f"Added Map Cache entry with EID prefix (IID {IID}/32, EID 40.0.0.7/32)")
                 oor.says(f"Successfully probed RLOC {OURS_TOO}")
                 _until(

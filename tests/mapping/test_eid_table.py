@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from controller.lisp import NO_ADDRESS, DistinguishedName, Eid
 from controller.mapping.machine import EidTable, wide_dict
 from controller.mapping.machine.wide_dict import WideDict
+from tests.mapping.eid_tables import with_its_model
 
 # Few distinct bits, so that prefixes nest, touch and repeat.
 octet = st.sampled_from([0, 1, 2, 64, 127, 128, 192, 255])
@@ -63,13 +64,7 @@ def test_few_keys_keep_their_order() -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), eids), max_size=30), eids)
 def test_matches_a_plain_search(steps: list[tuple[bool, Eid]], asked: Eid) -> None:
-    table: EidTable[int] = EidTable()
-    model: dict[Eid, int] = {}
-    for number, (insert, one) in enumerate(steps):
-        if insert:
-            table[one] = model[one] = number
-        else:
-            assert table.pop(one) == model.pop(one, None)
+    table, model = with_its_model(steps)
     assert dict(table.items()) == model
     assert len(table) == len(model)
     covering = sorted(

@@ -24,7 +24,7 @@ from controller.lisp import (
     scale_up_group_eid,
 )
 from controller.lisp.replication import BROADCAST_GROUP, any_source, is_broadcast, scale_up_group_number, source_of
-from controller.mapping.machine import EidTable
+from tests.mapping.eid_tables import with_its_model
 
 G = ip_address("239.1.1.1")
 
@@ -102,13 +102,7 @@ def specificity(one: Eid) -> tuple[int, int]:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), entries), max_size=30), entries)
 def test_a_table_of_groups_matches_a_plain_search(steps: list[tuple[bool, Eid]], asked: Eid) -> None:
-    table: EidTable[int] = EidTable()
-    model: dict[Eid, int] = {}
-    for number, (insert, one) in enumerate(steps):
-        if insert:
-            table[one] = model[one] = number
-        else:
-            assert table.pop(one) == model.pop(one, None)
+    table, model = with_its_model(steps)
     covering = sorted((one for one in model if one.covers(asked)), key=specificity, reverse=True)
     assert [one for one, _ in table.covering(asked)] == covering
     assert [one for one, _ in table.inside(asked)] == sorted(one for one in model if asked.covers(one))

@@ -19,6 +19,7 @@ from softswitch.program.load.expressions import data_expression
 from softswitch.program.load.scope import Scope, define, lookup, unique_ids
 
 T = TypeVar("T")
+E = TypeVar("E", Header, HeaderUnion)
 
 
 def load_headers(document: Cursor, scope: Scope) -> None:
@@ -97,17 +98,23 @@ def _by_id(at: Cursor, known: dict[int, T], what: str) -> T:
     return known[at.integer()]
 
 
+def _elements(ids: Cursor, known: dict[int, E], of: HeaderType | HeaderUnionType, what: str) -> tuple[E, ...]:
+    """The elements of a stack: different ones of one type, at least one."""
+    elements: list[E] = []
+    for id_at in ids.items():
+        element = _by_id(id_at, known, what)
+        if element.type is not of or element in elements:
+            raise id_at.error(f"is not another {what} of type {of.name}")
+        elements.append(element)
+    if not elements:
+        raise ids.error("is empty")
+    return tuple(elements)
+
+
 def _stack(at: Cursor, scope: Scope, headers: dict[int, Header]) -> HeaderStack:
     header_type = lookup(scope.header_types, at.get("header_type"), "header type")
-    members = []
-    for id_at in at.get("header_ids").items():
-        header = _by_id(id_at, headers, "header")
-        if header.type is not header_type or header in members:
-            raise id_at.error(f"is not another header of type {header_type.name}")
-        members.append(header)
-    if not members:
-        raise at.get("header_ids").error("is empty")
-    return HeaderStack(at.get("name").name(), at.get("id").integer(), header_type, tuple(members))
+    members = _elements(at.get("header_ids"), headers, header_type, "header")
+    return HeaderStack(at.get("name").name(), at.get("id").integer(), header_type, members)
 
 
 def _union_type(at: Cursor, scope: Scope) -> HeaderUnionType:
@@ -135,12 +142,5 @@ def _union(at: Cursor, scope: Scope, headers: dict[int, Header]) -> HeaderUnion:
 
 def _union_stack(at: Cursor, scope: Scope, unions: dict[int, HeaderUnion]) -> HeaderUnionStack:
     union_type = lookup(scope.union_types, at.get("union_type"), "header union type")
-    members = []
-    for id_at in at.get("header_union_ids").items():
-        union = _by_id(id_at, unions, "header union")
-        if union.type is not union_type or union in members:
-            raise id_at.error(f"is not another header union of type {union_type.name}")
-        members.append(union)
-    if not members:
-        raise at.get("header_union_ids").error("is empty")
-    return HeaderUnionStack(at.get("name").name(), at.get("id").integer(), union_type, tuple(members))
+    members = _elements(at.get("header_union_ids"), unions, union_type, "header union")
+    return HeaderUnionStack(at.get("name").name(), at.get("id").integer(), union_type, members)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from softswitch.program import Program, load_program
 from softswitch.switch import EngineName, Switch
+from tests.softswitch.clock import Clock
 
 PROGRAMS = Path(__file__).parent / "programs"
 COMPILED = PROGRAMS / "compiled"
@@ -21,19 +21,6 @@ CPU_PORT = 255
 def program(name: str) -> Program:
     """A program of the folder."""
     return load_program((COMPILED / f"{name}.json").read_bytes())
-
-
-@dataclass
-class Clock:
-    """Stands still until a test moves it."""
-
-    now: int = 1_000_000_000
-
-    def __call__(self) -> int:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += round(seconds * 1e9)
 
 
 def switch_with(name: str, clock: Clock | None = None, engine: EngineName = "auto") -> Switch:

@@ -12,7 +12,8 @@ import pytest
 
 from softswitch.state import CloneSession, DigestConfig, DigestList, Replica
 from softswitch.switch import Switch
-from tests.softswitch.engine.support import CPU_PORT, Clock, switch_with
+from tests.softswitch.clock import Clock
+from tests.softswitch.engine.support import CPU_PORT, switch_with
 
 NORMAL, INGRESS_CLONE, EGRESS_CLONE, _, _, REPLICATED, _ = range(7)
 KEPT, LOST = 0x11, 0x22  # what ingress leaves in the two metadata fields

@@ -27,7 +27,8 @@ from softswitch.state import (
     TableFull,
     Ternary,
 )
-from tests.softswitch.engine.support import Clock, program
+from tests.softswitch.clock import Clock
+from tests.softswitch.engine.support import program
 
 ANSWER = ActionCall("MainIngress.answer", (0,))
 

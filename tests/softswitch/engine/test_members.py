@@ -11,7 +11,8 @@ from softswitch.reference.hashes import make_hash
 from softswitch.state import ActionCall, Entry, Exact, GroupRef, InUse, InvalidEntry, MemberRef, NotFound, TableFull
 from softswitch.state.profiles import ActionProfile
 from softswitch.switch import Switch
-from tests.softswitch.engine.support import Clock, program, switch_with
+from tests.softswitch.clock import Clock
+from tests.softswitch.engine.support import program, switch_with
 
 ANSWER, DROP = "MainIngress.answer", "MainIngress.drop"
 MISSED = 0xFF

@@ -17,7 +17,8 @@ from softswitch.state import (
     Replica,
     SwitchState,
 )
-from tests.softswitch.engine.support import Clock, program
+from tests.softswitch.clock import Clock
+from tests.softswitch.engine.support import program
 
 SECOND = 1_000_000_000
 

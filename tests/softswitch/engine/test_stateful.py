@@ -11,7 +11,8 @@ from softswitch.program.algorithms import CrcParameters
 from softswitch.reference.trace import Event, Logged
 from softswitch.state import ActionCall, Exact, OutOfRange
 from softswitch.switch import EngineName, Switch
-from tests.softswitch.engine.support import Clock, only, program, switch_with
+from tests.softswitch.clock import Clock
+from tests.softswitch.engine.support import only, program, switch_with
 
 GREEN, YELLOW, RED = 0, 1, 2
 

@@ -12,7 +12,8 @@ import pytest
 from softswitch.ports import HostPort, WorkQueue, make_link
 from softswitch.state import ActionCall, DigestConfig, DigestList, Exact
 from softswitch.switch import EngineName, Switch
-from tests.softswitch.engine.support import Clock, program, until
+from tests.softswitch.clock import Clock
+from tests.softswitch.engine.support import program, until
 
 FORWARD = 0  # operation of the program "copies": unicast to the port in the argument
 

@@ -24,7 +24,8 @@ from softswitch.reference.trace import (
 )
 from softswitch.state import ActionCall, CloneSession, Exact, GroupRef, Lpm, Replica
 from softswitch.switch import Switch
-from tests.softswitch.engine.support import Clock, program, switch_with
+from tests.softswitch.clock import Clock
+from tests.softswitch.engine.support import program, switch_with
 from tests.softswitch.engine.test_router import packet
 
 

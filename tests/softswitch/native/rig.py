@@ -30,7 +30,8 @@ from softswitch.state import (
     Ternary,
 )
 from softswitch.switch import Switch
-from tests.softswitch.engine.support import CPU_PORT, Clock
+from tests.softswitch.clock import Clock
+from tests.softswitch.engine.support import CPU_PORT
 
 PORTS = 8
 _UNPREDICTABLE = "modify_field_rng_uniform"

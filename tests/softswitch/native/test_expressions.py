@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from softswitch.program import load_program
 from softswitch.switch import Switch
-from tests.softswitch.engine.support import COMPILED, Clock
+from tests.softswitch.clock import Clock
+from tests.softswitch.engine.support import COMPILED
 
 DOCUMENT: dict[str, Any] = json.loads((COMPILED / "arithmetic.json").read_bytes())
 _EXPRESSIONS = 24  # of a program; compiling takes longer than running

@@ -17,6 +17,7 @@ from p4.v1 import p4runtime_pb2_grpc
 
 from softswitch.p4runtime import Device, Server, serve
 from softswitch.switch import Switch
+from tests.softswitch.clock import Clock
 from tests.softswitch.p4runtime.p4 import P4
 
 DEVICE_ID = 7
@@ -40,19 +41,6 @@ class Wire:
 
     def send(self, packet: bytes) -> None:
         self.sent.append(packet)
-
-
-@dataclass
-class Clock:
-    """The switch's clock, which stands still until a test moves it."""
-
-    now: int = 1_000_000_000
-
-    def __call__(self) -> int:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += int(seconds * 1e9)
 
 
 class Controller:

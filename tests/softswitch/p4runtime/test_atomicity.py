@@ -17,9 +17,10 @@ from softswitch.p4runtime.pipeline import Pipeline, VerifiedConfig, verify
 from softswitch.p4runtime.reader import read_batch
 from softswitch.p4runtime.writer import write_batch
 from softswitch.state import SwitchState
+from tests.softswitch.clock import Clock
 from tests.softswitch.p4runtime.p4 import delete, insert, load, modify
 from tests.softswitch.p4runtime.patience import patient
-from tests.softswitch.p4runtime.rig import Clock, Rig
+from tests.softswitch.p4runtime.rig import Rig
 
 EDGE, BALANCE = load("edge"), load("balance")
 ALL_OR_NOTHING = ("ROLLBACK_ON_ERROR", "DATAPLANE_ATOMIC")

@@ -18,10 +18,11 @@ from softswitch.p4runtime.device import as_uint128
 from softswitch.p4runtime.errors import BatchError, Code, P4RuntimeError
 from softswitch.p4runtime.stream import Stream
 from softswitch.switch import Switch
+from tests.softswitch.clock import Clock
 from tests.softswitch.p4runtime.fuzz import Fuzzer
 from tests.softswitch.p4runtime.p4 import load
 from tests.softswitch.p4runtime.patience import patient
-from tests.softswitch.p4runtime.rig import CPU_PORT, DEVICE_ID, Clock, Rig, errors, uint128
+from tests.softswitch.p4runtime.rig import CPU_PORT, DEVICE_ID, Rig, errors, uint128
 from tests.softswitch.p4runtime.test_atomicity import balance_updates, edge_updates, everything
 
 PROGRAMS = {"edge": edge_updates, "balance": balance_updates}

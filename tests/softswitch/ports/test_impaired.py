@@ -9,7 +9,8 @@ import pytest
 
 from softswitch.ports import DatagramPort, Effects, HostPort, ImpairedPort, LinkEnd, WorkQueue, make_link
 from softswitch.switch import Switch
-from tests.softswitch.engine.support import Clock, program, until
+from tests.softswitch.clock import Clock
+from tests.softswitch.engine.support import program, until
 
 MS = 1_000_000
 DELAY = Effects(delay=2 * MS)
