@@ -102,7 +102,7 @@ mininet-system:
 	  if [ -n "$(ROOT)" ]; then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends $$missing >/dev/null; \
 	  else echo "MISSING: install with: apt-get install$$missing" >&2; exit 1; fi; fi
 
-p4: $(STAMP) ## compile the P4 program with p4c-bm2-ss from the PATH or $$P4C
+p4: $(STAMP) ## compile the P4 program with p4c-bm2-ss from the PATH or $P4C
 	$(BIN)/python p4src/build.py
 
 p4-check: $(STAMP)
