@@ -54,6 +54,11 @@
         meta.encapsulate = true;                                                                              \
     }
 
+// Where the chip begins the largest table, and with how much of it: a profile may say.
+#ifndef SCALE_UP_PLACEMENT
+#define SCALE_UP_PLACEMENT
+#endif
+
 control MapCache(inout headers_t hdr, inout metadata_t meta) {
     MAP_CACHE_ACTIONS(scale_up)
     MAP_CACHE_ACTIONS(scale_out_ipv4)
@@ -61,6 +66,7 @@ control MapCache(inout headers_t hdr, inout metadata_t meta) {
     MAP_CACHE_ACTIONS(scale_out_ipv6)
     MAP_CACHE_EXTRANET(scale_out_ipv6)
 
+    SCALE_UP_PLACEMENT
     table scale_up {
         key = {
             meta.iid               : exact @name("iid");

@@ -31,8 +31,12 @@
 // A meter's answer above the committed and the excess rate.
 #define METER_RED 3
 
-// The action has to say that it counts.
-#define DIRECT_COUNTER(name) DirectCounter<bit<64>>(CounterType_t.PACKETS_AND_BYTES) name;
+// The action has to say that it counts. Bits of an octet counter on the chip: 64, or 36 and 28 of its packets, of which a
+// block of SRAM holds twice as many; the chip then hands counts to the driver before they overflow, and it adds them up.
+#ifndef DIRECT_COUNTER_BITS
+#define DIRECT_COUNTER_BITS 64
+#endif
+#define DIRECT_COUNTER(name) DirectCounter<bit<DIRECT_COUNTER_BITS>>(CounterType_t.PACKETS_AND_BYTES) name;
 #define COUNT_DIRECT(name) name.count();
 // By number.
 #define INDEXED_COUNTER(name, index, size) Counter<bit<64>, index>(size, CounterType_t.PACKETS_AND_BYTES) name;
@@ -213,7 +217,11 @@ typedef bit<31> child_set_t;
 
 // What egress reads of a header it deparses must not lie in the buffer that Tofino 2 copies unread headers from: the
 // assembler does not find it there.
+#ifndef PROFILE_ANNOTATIONS
+#define PROFILE_ANNOTATIONS
+#endif
 #define METADATA_ANNOTATIONS                    \
+    PROFILE_ANNOTATIONS                         \
     @pa_auto_init_metadata                      \
     @do_not_use_clot("egress", "hdr.ethernet")  \
     @do_not_use_clot("egress", "hdr.inner_ethernet") \
