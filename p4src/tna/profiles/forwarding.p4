@@ -4,9 +4,9 @@
 #if __TARGET_TOFINO__ == 2
 // Alone in its container the port is written without a mask, and 128 bits hold the parameters of any route.
 #define PROFILE_ANNOTATIONS    @pa_container_size("ingress", "meta.egress_port", 16)
-#define SCALE_UP_SIZE          196608
-#define SCALE_OUT_IPV4_SIZE    28672
-#define SCALE_OUT_IPV6_SIZE    4096
+#define SCALE_UP_SIZE          262144
+#define SCALE_OUT_IPV4_SIZE    32768
+#define SCALE_OUT_IPV6_SIZE    8192
 #define MULTICAST_SOURCE_SIZE  4096
 #define MULTICAST_GROUP_SIZE   4096
 #define HOME_EID_SIZE          1024
