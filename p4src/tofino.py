@@ -69,6 +69,7 @@ BUILDS = (
     Build("forwarding", TOFINO_2),
     Build("collectives", TOFINO_1, (DEEP_PARSER,)),
     Build("collectives", TOFINO_2),
+    Build("full", TOFINO_1, (DEEP_PARSER,)),
     Build("full", TOFINO_2),
 )
 

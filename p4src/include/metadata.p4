@@ -7,12 +7,6 @@
 // Fields that a sampled copy keeps.
 #define FIELDS_OF_SAMPLE 1
 
-// On v1model with the collectives of TNA (tna/on_v1model.p4): what is kept from pass to pass of a collective's packet.
-#ifndef KEPT_BY_PASS
-#define KEPT_BY_PASS
-#define KEPT_BY_SAMPLE_AND_PASS @field_list(FIELDS_OF_SAMPLE)
-#endif
-
 // The packet being forwarded, wherever in the frame it was found; filled by the payload stage.
 struct payload_t {
     payload_kind_t kind;
@@ -86,7 +80,7 @@ struct collective_t {
 METADATA_ANNOTATIONS
 struct metadata_t {
     // Filled by the architecture's main before the first stage.
-    KEPT_BY_SAMPLE_AND_PASS
+    @field_list(FIELDS_OF_SAMPLE)
     fabric_port_t ingress_port;
     bool          from_cpu;
     bool          parsed_whole;      // no header ended before its time
@@ -107,14 +101,12 @@ struct metadata_t {
     bool    terminated;              // the received tunnel ends here
     outer_t outer;
 
-    KEPT_BY_PASS
     payload_t payload;
-    KEPT_BY_PASS
     bool      payload_found;         // payload: the packet has come far enough to be rewritten
 
     // domain, instance; `overlay` is true for a packet that belongs to a tenant, false for underlay transit
     bool            overlay;
-    KEPT_BY_SAMPLE_AND_PASS
+    @field_list(FIELDS_OF_SAMPLE)
     iid_t           iid;
     domain_t        domain;
     encapsulation_t encapsulation;
@@ -125,28 +117,21 @@ struct metadata_t {
 
     // map_cache, replication
     rloc_set_id_t rloc_set;
-    KEPT_BY_PASS
     bool          encapsulate;
     group_id_t    group;
 
     collective_t collective;
 
     // tunnel, then rloc_set or, for each copy, replica
-    KEPT_BY_PASS
     tunnel_t tunnel;
-    KEPT_BY_PASS
     bool     rloc_is_ipv6;
-    KEPT_BY_PASS
     eid_t    rloc;                   // where to on the underlay: outer destination, also of a tunnel in transit
-    KEPT_BY_PASS
     eid_t    source_rloc;
     bit<16>  mtu;                    // largest outer packet; after the mtu stage, largest payload
 
     // underlay, or local delivery
     fabric_port_t egress_port;
-    KEPT_BY_PASS
     mac_addr_t    next_hop_mac;
-    KEPT_BY_PASS
     mac_addr_t    port_mac;
 
     verdict_t     verdict;

@@ -34,6 +34,8 @@ const bit<16> TUNNEL_OCTETS   = 8;
 const bit<16> SCALE_UP_OCTETS = 24;
 const bit<16> INCC_OCTETS     = 24;
 const bit<16> INCC_VALUES_OCTETS = COLLECTIVE_VALUES * 4;
+const bit<16> EMPTY_UDP_OCTETS = UDP_OCTETS + INCC_OCTETS;
+const bit<16> FULL_UDP_OCTETS = EMPTY_UDP_OCTETS + INCC_VALUES_OCTETS;
 
 // In front of what a tunnel carries, behind the outer IP header: of an IP packet, of a frame.
 const bit<16> PACKET_TUNNEL_OCTETS = UDP_OCTETS + TUNNEL_OCTETS;

@@ -3,9 +3,6 @@
 #ifndef FABRIC_COLLECTIVE_CHECK_P4_
 #define FABRIC_COLLECTIVE_CHECK_P4_
 
-const bit<16> EMPTY_UDP_OCTETS = UDP_OCTETS + INCC_OCTETS;
-const bit<16> FULL_UDP_OCTETS  = EMPTY_UDP_OCTETS + INCC_VALUES_OCTETS;
-
 #define WITHOUT_VALUES COLLECTIVE_EMPTY &&& COLLECTIVE_EMPTY
 #define WITH_VALUES    0 &&& COLLECTIVE_EMPTY
 
@@ -41,10 +38,10 @@ control CollectiveCheck(inout headers_t hdr, inout metadata_t meta) {
     // Who may contribute under a rank: a member on one port, or a switch behind one RLOC.
     table contributor {
         key = {
-            meta.collective.group : exact @name("group");
-            hdr.incc.rank         : exact @name("rank");
-            port                  : exact @name("port");
-            PEER                  : exact @name("rloc");
+            GROUP_ENTRY(hdr, meta).group : exact @name("group");
+            hdr.incc.rank                : exact @name("rank");
+            port                         : exact @name("port");
+            PEER                         : exact @name("rloc");
         }
         actions = { admit; @defaultonly not_a_member; }
         const default_action = not_a_member();
@@ -100,22 +97,22 @@ control CollectiveCheck(inout headers_t hdr, inout metadata_t meta) {
     }
 
     action measure() {
-        slots_left = meta.collective.slots |-| hdr.incc.slot;
-        slot = meta.collective.first_slot + hdr.incc.slot;
+        slots_left = GROUP_ENTRY(hdr, meta).slots |-| hdr.incc.slot;
+        slot = GROUP_ENTRY(hdr, meta).first_slot + hdr.incc.slot;
     }
 
     action compare() {
-        PEER = PEER ^ PARENT_RLOC(meta);
+        PEER = PEER ^ PARENT_OF_PACKET(hdr, meta);
     }
 
     apply {
         measure();
-        if (meta.terminated) {
+        if (CAME_BY_TUNNEL(hdr, meta)) {
             TAKE_PEER(hdr, meta)
-            udp_length = hdr.inner_udp.length;
+            udp_length = UDP_OF_TUNNEL(hdr).length;
         } else {
             NO_PEER
-            port = meta.ingress_port;
+            port = PORT_OF_ARRIVAL(hdr, meta);
             udp_length = hdr.udp.length;
         }
 
@@ -125,14 +122,14 @@ control CollectiveCheck(inout headers_t hdr, inout metadata_t meta) {
             FABRIC_DROP_COLLECTIVE(meta, MALFORMED)
         } else if (!collective_length.apply().hit) {
             FABRIC_DROP_COLLECTIVE(meta, MALFORMED)
-        } else if (meta.collective.outcome == collective_outcome_t.CLEAR) {
+        } else if (IS_CLEAR(hdr, meta)) {
             SET_CELL(hdr, meta, hdr.incc.slot)
             if (hdr.incc.slot & 16w0xFFFF - (COLLECTIVE_CELLS - 1) != 0) {
                 FABRIC_DROP_COLLECTIVE(meta, BAD_SLOT)
             }
-        } else if (hdr.incc.group != meta.collective.group) {
+        } else if (hdr.incc.group != GROUP_ENTRY(hdr, meta).group) {
             FABRIC_DROP_COLLECTIVE(meta, NOT_A_MEMBER)
-        } else if (hdr.incc.generation != meta.collective.generation) {
+        } else if (hdr.incc.generation != GROUP_ENTRY(hdr, meta).generation) {
             FABRIC_DROP_COLLECTIVE(meta, STALE_GENERATION)
         } else if (slots_left == 0) {
             FABRIC_DROP_COLLECTIVE(meta, BAD_SLOT)
@@ -140,7 +137,7 @@ control CollectiveCheck(inout headers_t hdr, inout metadata_t meta) {
             SET_CELL(hdr, meta, slot[14:0] ++ hdr.incc.round[0:0])
             if (hdr.incc.kind == collective_kind_t.CONTRIBUTION) {
                 contributor.apply();
-            } else if (hdr.incc.kind == collective_kind_t.CLEAR || meta.collective.root || !meta.terminated) {
+            } else if (hdr.incc.kind == collective_kind_t.CLEAR || IS_ROOT(hdr, meta) || !CAME_BY_TUNNEL(hdr, meta)) {
                 FABRIC_DROP_COLLECTIVE(meta, NOT_A_MEMBER)
             } else {
                 compare();

@@ -11,13 +11,14 @@ control CollectiveGroup(inout headers_t hdr, inout metadata_t meta) {
     action collective_root(bit<16> group, bit<8> generation, bit<16> first_slot, bit<16> slots, child_set_t everyone,
                            group_id_t replicas) {
         COUNT_DIRECT(collective_counter)
+        BEGIN_ORDER(hdr)
         meta.collective.outcome = collective_outcome_t.VISIT;
-        meta.collective.group = group;
-        meta.collective.generation = generation;
-        meta.collective.first_slot = first_slot;
-        meta.collective.slots = slots;
+        GROUP_ENTRY(hdr, meta).group = group;
+        GROUP_ENTRY(hdr, meta).generation = generation;
+        GROUP_ENTRY(hdr, meta).first_slot = first_slot;
+        GROUP_ENTRY(hdr, meta).slots = slots;
         SET_EVERYONE(hdr, meta, everyone)
-        meta.group = replicas;
+        SET_REPLICAS(hdr, meta, replicas)
         meta.collective.root = true;
     }
 
@@ -25,14 +26,15 @@ control CollectiveGroup(inout headers_t hdr, inout metadata_t meta) {
     action collective_branch(bit<16> group, bit<8> generation, bit<16> first_slot, bit<16> slots, child_set_t everyone,
                              group_id_t replicas, bit<16> rank, ipv4_addr_t parent, ipv4_addr_t source_rloc) {
         COUNT_DIRECT(collective_counter)
+        BEGIN_ORDER(hdr)
         meta.collective.outcome = collective_outcome_t.VISIT;
-        meta.collective.group = group;
-        meta.collective.generation = generation;
-        meta.collective.first_slot = first_slot;
-        meta.collective.slots = slots;
+        GROUP_ENTRY(hdr, meta).group = group;
+        GROUP_ENTRY(hdr, meta).generation = generation;
+        GROUP_ENTRY(hdr, meta).first_slot = first_slot;
+        GROUP_ENTRY(hdr, meta).slots = slots;
         SET_EVERYONE(hdr, meta, everyone)
-        meta.group = replicas;
-        meta.collective.rank = rank;
+        SET_REPLICAS(hdr, meta, replicas)
+        SET_RANK(hdr, meta, rank)
         PARENT_RLOC(meta) = (eid_t) parent;
         SOURCE_TO_PARENT(meta) = (eid_t) source_rloc;
     }
@@ -41,14 +43,15 @@ control CollectiveGroup(inout headers_t hdr, inout metadata_t meta) {
                                   child_set_t everyone, group_id_t replicas, bit<16> rank, ipv6_addr_t parent,
                                   ipv6_addr_t source_rloc) {
         COUNT_DIRECT(collective_counter)
+        BEGIN_ORDER(hdr)
         meta.collective.outcome = collective_outcome_t.VISIT;
-        meta.collective.group = group;
-        meta.collective.generation = generation;
-        meta.collective.first_slot = first_slot;
-        meta.collective.slots = slots;
+        GROUP_ENTRY(hdr, meta).group = group;
+        GROUP_ENTRY(hdr, meta).generation = generation;
+        GROUP_ENTRY(hdr, meta).first_slot = first_slot;
+        GROUP_ENTRY(hdr, meta).slots = slots;
         SET_EVERYONE(hdr, meta, everyone)
-        meta.group = replicas;
-        meta.collective.rank = rank;
+        SET_REPLICAS(hdr, meta, replicas)
+        SET_RANK(hdr, meta, rank)
         PARENT_IS_IPV6(meta) = true;
         PARENT_RLOC(meta) = parent;
         SOURCE_TO_PARENT(meta) = source_rloc;
@@ -72,6 +75,7 @@ control CollectiveGroup(inout headers_t hdr, inout metadata_t meta) {
     apply {
         // The controller clears cells while no group has them: to it a slot is any cell of the switch.
         if (meta.from_cpu && hdr.incc.isValid() && hdr.incc.kind == collective_kind_t.CLEAR) {
+            BEGIN_ORDER(hdr)
             meta.collective.outcome = collective_outcome_t.CLEAR;
         } else {
             collective.apply();

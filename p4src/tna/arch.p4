@@ -85,7 +85,7 @@ typedef bit<31> child_set_t;
     FLOW_HASH_ACTION(name##_3, meta.payload.hash, meta.payload)
 #define FLOW_HASH_ACTION(name, result, flow)                                                                \
     action use_##name() {                                                                                   \
-        result = name.get({ flow.src, flow.dst, flow.protocol, flow.src_port FINER_FLOW(flow) });           \
+        result = name.get({ flow.src, flow.dst, flow.protocol, flow.src_port, flow.dst_port, flow.queue_pair }); \
     }
 #define FLOW_HASH_CHOOSE(name)                  \
     if (meta.hash_rotation[3:2] == 1) {         \
@@ -167,21 +167,10 @@ typedef bit<31> child_set_t;
     view.src_port = su.entropy;         \
     view.total_len = su.length;         \
     view.ttl = su.hop_limit;
-#ifdef COARSE_FLOWS
-#define SEE_PORTS(view, transport) view.src_port = transport.src_port;
-#define SEE_BTH(view, bth)
-#define TAKE_INNER_FLOW(meta)
-#define FINER_FLOW(flow)
-#else
 #define SEE_PORTS(view, transport)          \
     view.src_port = transport.src_port;     \
     view.dst_port = transport.dst_port;
 #define SEE_BTH(view, bth) view.queue_pair = bth.queue_pair;
-#define TAKE_INNER_FLOW(meta)                           \
-    meta.payload.dst_port = meta.inner.dst_port;        \
-    meta.payload.queue_pair = meta.inner.queue_pair;
-#define FINER_FLOW(flow) , flow.dst_port, flow.queue_pair
-#endif
 #define TAKE_OUTER_HEADER
 #define TAKE_OUTER(version)
 #define TAKE_PACKET_OUT(hdr, meta)
@@ -194,7 +183,8 @@ typedef bit<31> child_set_t;
     meta.payload.dst = meta.inner.dst;                  \
     meta.payload.protocol = meta.inner.protocol;        \
     meta.payload.src_port = meta.inner.src_port;        \
-    TAKE_INNER_FLOW(meta)                               \
+    meta.payload.dst_port = meta.inner.dst_port;        \
+    meta.payload.queue_pair = meta.inner.queue_pair;    \
     meta.payload.total_len = meta.inner.total_len;      \
     meta.payload.reorder = meta.inner.reorder;          \
     SMALLER(meta.payload.ttl, meta.inner.ttl)
@@ -204,10 +194,10 @@ typedef bit<31> child_set_t;
 
 // Without collectives; with them: collective_seam.p4.
 #define UNLESS_CLEAR(hdr, meta, ...) __VA_ARGS__
-#define UNLESS_OF_GROUP(meta)
+#define IS_OF_GROUP(meta) false
+#define DISCARD_ORDER(hdr)
 #define KEEP_PEER(meta)
 #define EMIT_ORDER(packet, hdr)
-#define EMIT_ORDERED(packet, hdr)
 #define EMIT_COLLECTIVE(packet, hdr)
 #define EMIT_RESULT(packet, hdr)
 

@@ -81,6 +81,17 @@ header bridge_eid_h {
     V(eid, source_rloc, source_rloc)                \
     V(eid, source_eid, payload.src)
 
+#define EXTRACT_BRIDGE(packet, hdr)         \
+    packet.extract(hdr.bridge);             \
+    packet.extract(hdr.bridge_flags);       \
+    BRIDGE_VALUES(EXTRACT_BRIDGE_VALUE)
+#define EXTRACT_BRIDGE_VALUE(kind, name, field) packet.extract(hdr.bridge_##name);
+#define EMIT_BRIDGE(packet, hdr)            \
+    packet.emit(hdr.bridge);                \
+    packet.emit(hdr.bridge_flags);          \
+    BRIDGE_VALUES(EMIT_BRIDGE_VALUE)
+#define EMIT_BRIDGE_VALUE(kind, name, field) packet.emit(hdr.bridge_##name);
+
 // In front of a sampled copy, which is the packet as it came in.
 header sample_h {
     bit<8>        origin;           // ORIGIN_SAMPLE

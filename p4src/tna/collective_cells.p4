@@ -31,12 +31,12 @@ control CollectiveSets(inout headers_t hdr, out collective_program_t program, ou
 
     // Rounds are serial numbers (RFC 1982): their difference as a signed number, of the high half alone.
     SALU_PROGRAM(take_turn, collective_rounds, int<32>, collective_turn_t,
-        rv = SALU_PREDICATE((int<32>) hdr.work.round - value > 0, value == (int<32>) hdr.work.round);
-        if ((int<32>) hdr.work.round - value > 0) {
-            value = (int<32>) hdr.work.round;
+        rv = SALU_PREDICATE((int<32>) hdr.cell.round - value > 0, value == (int<32>) hdr.cell.round);
+        if ((int<32>) hdr.cell.round - value > 0) {
+            value = (int<32>) hdr.cell.round;
         })
     SALU_PROGRAM(see_turn, collective_rounds, int<32>, collective_turn_t,
-        rv = SALU_PREDICATE((int<32>) hdr.work.round - value > 0, value == (int<32>) hdr.work.round);)
+        rv = SALU_PREDICATE((int<32>) hdr.cell.round - value > 0, value == (int<32>) hdr.cell.round);)
     SALU_PROGRAM(forget_turn, collective_rounds, int<32>, collective_turn_t,
         value = -1;
         rv = 0;)
@@ -46,7 +46,7 @@ control CollectiveSets(inout headers_t hdr, out collective_program_t program, ou
         rv = value;)
     SALU_PROGRAM(leave_set, collective_missing, bit<32>, bit<32>,
         rv = value;
-        value = value & ~hdr.work.child;)
+        value = value & ~hdr.cell.child;)
     SALU_PROGRAM(see_set, collective_missing, bit<32>, bit<32>,
         rv = value;)
 
@@ -122,7 +122,7 @@ control CollectiveSets(inout headers_t hdr, out collective_program_t program, ou
             hdr.work.step  : ternary;
             turn           : ternary;
             missing        : ternary;
-            hdr.work.child : ternary;
+            hdr.cell.child : ternary;
             rest  : ternary;
         }
         actions = { visit; visit_full; visit_repeated; harvest_values; harvest_nothing; NoAction; }
@@ -153,7 +153,7 @@ control CollectiveSets(inout headers_t hdr, out collective_program_t program, ou
             hdr.work.step      : ternary;
             turn               : ternary;
             missing            : ternary;
-            hdr.work.child     : ternary;
+            hdr.cell.child     : ternary;
             hdr.incc.operation : ternary;
         }
         actions = { run; }
@@ -193,7 +193,7 @@ control CollectiveSets(inout headers_t hdr, out collective_program_t program, ou
     }
 
     apply {
-        rest = hdr.work.everyone ^ hdr.work.child;
+        rest = hdr.work.everyone ^ hdr.cell.child;
         operands.apply();
         rounds.apply();
         sets.apply();

@@ -5,7 +5,6 @@
 
 parser CollectiveFrame(packet_in packet, inout headers_t hdr, in payload_kind_t kind) {
     state start {
-        packet.extract(hdr.result);
         packet.extract(hdr.ethernet);
         transition select(kind) {
             payload_kind_t.SCALE_UP : parse_scale_up;

@@ -62,11 +62,11 @@ control CollectiveNext(inout headers_t hdr, inout collective_next_t next) {
     action fetch(bit<1> asks) {
         repeat(collective_step_t.HARVEST);
         hdr.state.asks = asks;
-        hdr.work.child = 0;
+        hdr.cell.child = 0;
     }
 
     action fetch_values() {
-        hdr.work.child = COLLECTIVE_VALUES_BIT;
+        hdr.cell.child = COLLECTIVE_VALUES_BIT;
     }
 
     // The cell is the result's from now on.
@@ -106,7 +106,7 @@ control CollectiveNext(inout headers_t hdr, inout collective_next_t next) {
             hdr.state.asks      : ternary;
             hdr.work.root       : ternary;
             hdr.state.result    : ternary;
-            hdr.work.terminated : ternary;
+            hdr.cell.terminated : ternary;
         }
         actions = { fetch; replace; drop; contribute; release; answer; }
         const default_action = drop(drop_reason_t.STALE_ROUND);

@@ -13,28 +13,40 @@
 #endif
 #endif
 
-#define FABRIC_DROP_COLLECTIVE(meta, why) FABRIC_DROP_NEGATIVE(meta, drop_reason_t.why)
+#define FABRIC_DROP_COLLECTIVE(meta, why) { meta.drop_reason = drop_reason_t.why; }
 #define FABRIC_LOCATOR_CHOSEN(meta) FABRIC_RETRACT(meta, NO_RLOC)
 
-// What the entries of a group give stands where nothing else of its packets does, and at once in the work order: containers
-// are scarce. The way to the parent is what the underlay is asked for, since the map-cache is not asked; the source RLOC
-// waits where the packet's source EID was, since its own place has the outer source until it has been checked.
-#define SET_EVERYONE(hdr, meta, set) hdr.work.everyone[30:0] = set;
-#define SET_CHILD(hdr, meta, set)    hdr.work.child[30:0] = set;
-#define SET_CELL(hdr, meta, number)  hdr.work.cell = number;
-#define ORDER_CELL(hdr, meta)           \
-    hdr.work.child[31:31] = 1;          \
-    hdr.work.everyone[31:31] = 1;
-#define PARENT_RLOC(meta)      meta.rloc
-#define PARENT_IS_IPV6(meta)   meta.rloc_is_ipv6
-#define SOURCE_TO_PARENT(meta) meta.payload.src
-#define TAKE_WAY(meta)         meta.source_rloc = meta.payload.src;
-#define PEER_VARIABLE
-#define PEER                   meta.source_rloc
-#define NO_PEER
-#define TAKE_PEER(hdr, meta)
+// In the pipe that forwards. What the entry of a group gives is written at once in the work order, or where nothing else of
+// the group's packets stands: containers are scarce. The way to the parent is what the underlay is asked for, since the
+// map-cache is not asked; the source RLOC waits where the packet's source EID was, since its own place has the outer source
+// until that has been checked.
+#define BEGIN_ORDER(hdr)                hdr.work.setValid(); hdr.unchecked.setValid();
+#define GROUP_ENTRY(hdr, meta)          hdr.unchecked
+#define SET_EVERYONE(hdr, meta, set)    hdr.work.everyone[30:0] = set;
+#define SET_REPLICAS(hdr, meta, list)   hdr.work.replicas = list;
+#define SET_RANK(hdr, meta, number)     hdr.work.rank = number;
+#define PARENT_RLOC(meta)               meta.rloc
+#define PARENT_IS_IPV6(meta)            meta.rloc_is_ipv6
+#define SOURCE_TO_PARENT(meta)          meta.payload.src
 #undef KEEP_PEER
-#define KEEP_PEER(meta)        meta.source_rloc = meta.payload.src;
+#define KEEP_PEER(meta)                 meta.source_rloc = meta.payload.src;
+
+// In the pipe that has the cells, where packets of groups are checked: what the other has ordered, and its bridge header,
+// are all that is known of a packet. It has been taken out of its tunnel.
+#define IS_CLEAR(hdr, meta)             (hdr.work.step == collective_step_t.CHECK_CLEAR)
+#define IS_ROOT(hdr, meta)              (hdr.work.root == 1)
+#define CAME_BY_TUNNEL(hdr, meta)       ((bool) hdr.bridge_flags.terminated)
+#define PORT_OF_ARRIVAL(hdr, meta)      7w0 ++ hdr.work.ingress_port
+#define UDP_OF_TUNNEL(hdr)              hdr.udp
+#define PARENT_OF_PACKET(hdr, meta)     hdr.bridge_rloc.value
+#define PEER_VARIABLE
+#define PEER                            hdr.bridge_source_rloc.value
+#define NO_PEER                         PEER = 0;
+#define TAKE_PEER(hdr, meta)
+#define SET_CHILD(hdr, meta, set)       hdr.cell.child[30:0] = set;
+#define SET_CELL(hdr, meta, number)     hdr.cell.index = number;
+#define ORDER_CELL(hdr, meta)           hdr.cell.child[31:31] = 1;
+#define TAKE_WAY(hdr, meta)             hdr.bridge_source_rloc.value = hdr.bridge_source_eid.value;
 
 // Egress does not look at values either. Where they are not wanted, they stay behind the packet as padding of the frame,
 // unless the chip cuts it off.
@@ -48,44 +60,50 @@
 
 // No containers are left in egress for IPv6 headers of results: groups have Scale-Up and IPv4 addresses, and whatever else is
 // sent to one is forwarded like any other packet.
-//
-// The innermost packet that this switch looks into has the header of a collective; the packet is one of a group here; it
-// has become a work order.
-#define IS_COLLECTIVE(hdr, meta) \
-    (hdr.incc.isValid() && meta.payload.kind != payload_kind_t.IPV6 && (meta.terminated || !hdr.tunnel.isValid()))
-#define IS_OF_GROUP(meta) (meta.collective.outcome != collective_outcome_t.NONE)
-#define IS_ORDERED(hdr) hdr.work.isValid()
+#ifdef COLLECTIVES_OF_IPV6
+#define IS_SERVED(meta) true
+#else
+#define IS_SERVED(meta) (meta.payload.kind != payload_kind_t.IPV6)
+#endif
 
-// What the controller clears is no tenant's. Map-cache and replication lists have nothing to do with a group.
+// The innermost packet that this switch looks into has the header of a collective; the packet is one of a group here; its
+// work order is carried out.
+#define IS_COLLECTIVE(hdr, meta) \
+    (hdr.incc.isValid() && IS_SERVED(meta) && (meta.terminated || !hdr.tunnel.isValid()))
+#undef IS_OF_GROUP
+#undef DISCARD_ORDER
+#define DISCARD_ORDER(hdr) hdr.work.setInvalid(); hdr.unchecked.setInvalid();
+#define IS_OF_GROUP(meta) (meta.collective.outcome != collective_outcome_t.NONE)
+#define IS_ORDERED(meta) (IS_OF_GROUP(meta) && meta.verdict == verdict_t.FORWARD)
+
+// What the controller clears is no tenant's.
 #undef UNLESS_CLEAR
-#undef UNLESS_OF_GROUP
 #define UNLESS_CLEAR(hdr, meta, ...)                                                                    \
     if (!(meta.from_cpu && hdr.incc.isValid() && hdr.incc.kind == collective_kind_t.CLEAR)) {           \
         __VA_ARGS__                                                                                     \
     }
-#define UNLESS_OF_GROUP(meta) if (IS_OF_GROUP(meta)) {} else
 
-// What the deparsers add: in front of what ingress gives to egress, behind the bridge header, and at the end; and behind
-// what egress puts in front.
+// What the deparsers add: in front of what ingress gives to egress, and at the end; and behind what egress puts in front.
 #undef EMIT_ORDER
-#undef EMIT_ORDERED
 #undef EMIT_COLLECTIVE
 #undef EMIT_RESULT
-#define EMIT_ORDER(packet, hdr) packet.emit(hdr.work);
-#define EMIT_ORDERED(packet, hdr) packet.emit(hdr.result);
+#define EMIT_ORDER(packet, hdr) packet.emit(hdr.work); packet.emit(hdr.unchecked);
 #define EMIT_COLLECTIVE(packet, hdr) packet.emit(hdr.incc);
 #define EMIT_RESULT(packet, hdr)        \
     packet.emit(hdr.scale_up);          \
     packet.emit(hdr.ipv4);              \
+    packet.emit(hdr.ipv6);              \
     packet.emit(hdr.udp);               \
     packet.emit(hdr.incc);
 
 #undef ARCHITECTURE_HEADERS
 #define ARCHITECTURE_HEADERS \
     BRIDGE_HEADERS           \
-    sample_h sample;         \
-    work_h   work;           \
-    state_h  state;          \
-    result_h result;
+    sample_h    sample;      \
+    work_h      work;        \
+    unchecked_h unchecked;   \
+    cell_h      cell;        \
+    state_h     state;       \
+    result_h    result;
 
 #endif  // FABRIC_TNA_COLLECTIVE_SEAM_P4_

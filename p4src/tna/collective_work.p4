@@ -17,7 +17,11 @@ enum bit<8> collective_step_t {
     RESULT  = 2,    // the parent's result: is it wanted?
     REPLACE = 3,    // it was: it replaces what was contributed
     HARVEST = 4,    // all have contributed: the packet gets what the cell has
-    CLEAR   = 5
+    CLEAR   = 5,
+
+    // Not for a cell yet: the packet has to be checked; it is one of the controller, that clears.
+    CHECK       = 6,
+    CHECK_CLEAR = 7
 }
 
 // The round of a packet compared with that of its cell, as the predicate of a stateful ALU has it.
@@ -51,13 +55,9 @@ const bit<8> COLLECTIVE_HELD = 1;
 // What the pipe with the groups' tables tells the one with the cells about a packet; that one knows no group by itself.
 header work_h {
     collective_step_t step;
-    @padding bit<6>   pad;
+    @padding bit<7>   pad;
     bit<1>            root;
-    bit<1>            terminated;       // it came through a tunnel
-    cell_t            cell;
-    bit<32>           round;            // in the high half
-    bit<32>           child;
-    bit<32>           everyone;         // the other children, once `child` is taken out: bit 31 is set
+    bit<32>           everyone;         // bit 31 is set for a cell: with that of `child` it says that there are no values
     group_id_t        replicas;
     bit<16>           rank;             // of this switch, at its parent
     @padding bit<7>   pad1;
@@ -66,7 +66,24 @@ header work_h {
     bit<9>            ingress_port;
 }
 
-// What the passes tell each other. Behind the work order from the first pass on.
+// Behind the work order of a packet that has not been checked yet: what else its group's entry says.
+header unchecked_h {
+    bit<16> group;
+    bit<16> first_slot;
+    bit<16> slots;
+    bit<8>  generation;
+}
+
+// Behind the work order of one that has been: which cell it is for, and whose it is.
+header cell_h {
+    cell_t  index;
+    bit<32> round;                      // in the high half
+    bit<32> child;
+    @padding bit<7> pad;
+    bit<1>  terminated;                 // the packet came through a tunnel
+}
+
+// What the passes tell each other. Behind the cell from the first of them on.
 header state_h {
     collective_visit_t visit;           // what the pass has done
     bit<8>             flags;           // those of the packet, then of the cell; with values where they say EMPTY

@@ -21,11 +21,14 @@
 // Tofino 1 runs tables in the order of the program, and what is behind a condition completely before what comes next:
 // so the program is in the order of these lines, and a condition is repeated rather than kept open.
 // With collectives (WITH_COLLECTIVES) there is a second pipe beside this one, which has their cells: collective_pipe.p4.
-// Without, their packets are forwarded like others.
+// Of them this one has the group, before the map-cache, which makes the chain one longer; the work order is made beside
+// punt_guard. Without, their packets are forwarded like others.
 #ifdef WITH_COLLECTIVES
 #define WITHOUT_VALUES_IN_INGRESS
+#define PIPE_OF_FABRIC forwarding_pipe
 #else
 #define WITHOUT_COLLECTIVES
+#define PIPE_OF_FABRIC pipe
 #endif
 #include "arch.p4"
 #include "../include/sizes.p4"
@@ -54,7 +57,6 @@
 #include "../stages/replica.p4"
 #ifdef WITH_COLLECTIVES
 #include "../stages/collective_group.p4"
-#include "../stages/collective_check.p4"
 #include "../stages/collective_copy.p4"
 #include "collective_frame.p4"
 #include "collective_order.p4"
@@ -102,7 +104,6 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
     RANDOM_SOURCE(random_share, 16)
 #ifdef WITH_COLLECTIVES
     CollectiveGroup()   collective_group;
-    CollectiveCheck()   collective_check;
     CollectiveWay()     collective_way;
     CollectiveOrder()   collective_order;
 #endif
@@ -177,8 +178,10 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
                 if (IS_COLLECTIVE(hdr, meta)) {
                     collective_group.apply(hdr, meta);
                 }
+                if (IS_OF_GROUP(meta)) {
+                    collective_way.apply(hdr, meta);
+                } else
 #endif
-                UNLESS_OF_GROUP(meta)
                 if (meta.payload.cast == cast_t.UNICAST) {
                     map_cache.apply(hdr, meta);
                 } else {
@@ -197,17 +200,10 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
                 UNLESS_CLEAR(hdr, meta, instance_rules.apply(hdr, meta);)
                 weigh();
             }
-            if (meta.encapsulate) {
+            if (meta.encapsulate && !IS_OF_GROUP(meta)) {
                 rloc_set.apply(hdr, meta);
                 mtu.apply(hdr, meta, meta.excess);
             }
-#ifdef WITH_COLLECTIVES
-            meta.ingress_port = (fabric_port_t) ig_intr_md.ingress_port;
-            if (IS_OF_GROUP(meta)) {
-                collective_check.apply(hdr, meta);
-                collective_way.apply(hdr, meta);
-            }
-#endif
             if (meta.encapsulate || !overlay) {
                 underlay.apply(hdr, meta);
             }
@@ -218,18 +214,19 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
             meta.ingress_port = (fabric_port_t) ig_intr_md.ingress_port;
             inner_rewrite.apply(hdr, meta);
             verdict.apply(meta);
-            payload_rewrite.apply(hdr, meta);
-            punt_guard.apply(hdr, meta);
 #ifdef WITH_COLLECTIVES
-            if (IS_OF_GROUP(meta) && meta.verdict == verdict_t.FORWARD) {
+            if (IS_ORDERED(meta)) {
                 collective_order.apply(hdr, meta);
             }
 #endif
+            payload_rewrite.apply(hdr, meta);
+            punt_guard.apply(hdr, meta);
             meta.entropy = meta.payload.hash[15:0] | 0xC000;
             build_bridge();
 #ifdef WITH_COLLECTIVES
-            if (IS_ORDERED(hdr)) {
+            if (IS_ORDERED(meta)) {
                 ig_tm_md.ucast_egress_port = COLLECTIVE_PORT;
+                ig_tm_md.bypass_egress = 1;
             } else
 #endif
             if (meta.verdict == verdict_t.FORWARD) {
@@ -239,6 +236,7 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
                 ig_tm_md.level2_exclusion_id = ig_intr_md.ingress_port;
             } else if (meta.verdict == verdict_t.PUNT) {
                 hdr.bridge_iid.value = meta.iid;
+                DISCARD_ORDER(hdr)
                 ig_tm_md.ucast_egress_port = CPU_PORT;
             } else {
                 drop();
@@ -250,7 +248,7 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, in ingress_int
                 hdr.bridge_flags.inner_frame = 1;
             }
 #ifdef WITH_COLLECTIVES
-            if (IS_ORDERED(hdr)) {
+            if (IS_ORDERED(meta)) {
                 hdr.inner_ethernet.setInvalid();
                 hdr.bridge_flags.inner_frame = 0;
             }
@@ -326,16 +324,17 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, in egress_intri
     }
 }
 
-#if defined(WITH_COLLECTIVES) && !defined(FABRIC_ON_V1MODEL)
+#ifdef WITH_COLLECTIVES
 #include "collective_pipe.p4"
+#endif
 
+#ifndef FABRIC_ON_V1MODEL
 Pipeline(FabricIngressParser(), FabricIngress(), FabricIngressDeparser(),
-         FabricEgressParser(), FabricEgress(), FabricEgressDeparser()) forwarding_pipe;
+         FabricEgressParser(), FabricEgress(), FabricEgressDeparser()) PIPE_OF_FABRIC;
 
-Switch(forwarding_pipe, collective_pipe) main;
-#elif !defined(FABRIC_ON_V1MODEL)
-Pipeline(FabricIngressParser(), FabricIngress(), FabricIngressDeparser(),
-         FabricEgressParser(), FabricEgress(), FabricEgressDeparser()) pipe;
-
-Switch(pipe) main;
+#ifdef WITH_COLLECTIVES
+Switch(PIPE_OF_FABRIC, collective_pipe) main;
+#else
+Switch(PIPE_OF_FABRIC) main;
+#endif
 #endif

@@ -3,13 +3,11 @@
 #ifndef FABRIC_TNA_PARSER_P4_
 #define FABRIC_TNA_PARSER_P4_
 
-#define EMIT_BRIDGE(kind, name, field)  packet.emit(hdr.bridge_##name);
 #define EMIT_TO_EGRESS              \
     EMIT_ORDER(packet, hdr)         \
-    packet.emit(hdr.bridge);        \
-    packet.emit(hdr.bridge_flags);  \
-    BRIDGE_VALUES(EMIT_BRIDGE)      \
-    EMIT_ORDERED(packet, hdr)       \
+    EMIT_BRIDGE(packet, hdr)        \
+    EMIT_PACKET(packet, hdr)
+#define EMIT_PACKET(packet, hdr)    \
     packet.emit(hdr.ethernet);      \
     packet.emit(hdr.scale_up);      \
     packet.emit(hdr.ipv4);          \
@@ -37,9 +35,7 @@
     packet.emit(hdr.ethernet);      \
     packet.emit(hdr.inner_ethernet);\
     EMIT_RESULT(packet, hdr)
-#define CROSS_BRIDGE(kind, name, field)     \
-    packet.extract(hdr.bridge_##name);      \
-    meta.field = hdr.bridge_##name.value;
+#define CROSS_BRIDGE(kind, name, field) meta.field = hdr.bridge_##name.value;
 
 // What a checksum is made of: of a whole header; of one that was only rewritten, with what the parser remembers of it.
 #define IPV4_FIELDS(ip)                                                                     \
@@ -121,11 +117,10 @@ parser FabricEgressParser(packet_in packet, out headers_t hdr, out metadata_t me
     }
 
     state parse_bridge {
-        packet.extract(hdr.bridge);
+        EXTRACT_BRIDGE(packet, hdr)
         meta.verdict = hdr.bridge.verdict;
         meta.punt_reason = hdr.bridge.punt_reason;
         meta.payload.kind = hdr.bridge.kind;
-        packet.extract(hdr.bridge_flags);
         BRIDGE_VALUES(CROSS_BRIDGE)
         meta.iid = hdr.bridge_iid.value;
 #ifdef WITH_COLLECTIVES
@@ -137,6 +132,7 @@ parser FabricEgressParser(packet_in packet, out headers_t hdr, out metadata_t me
 
     // The packet that it was is still there.
     state parse_result {
+        packet.extract(hdr.result);
         collective_frame.apply(packet, hdr, hdr.bridge.kind);
         transition accept;
     }

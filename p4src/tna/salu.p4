@@ -11,20 +11,20 @@
 #define SALU_PROGRAM(name, reg, type, result, ...)                          \
     @atomic action name(out result rv) {                                    \
         bit<32> raw;                                                        \
-        reg.read(raw, (bit<32>) hdr.work.cell);                             \
+        reg.read(raw, (bit<32>) hdr.cell.index);                             \
         type value = (type) raw;                                            \
         __VA_ARGS__                                                         \
-        reg.write((bit<32>) hdr.work.cell, (bit<32>) value);                \
+        reg.write((bit<32>) hdr.cell.index, (bit<32>) value);                \
     }
 // Two cells side by side that one program has at once: `value.lo` and `value.hi`.
 #define SALU_PAIR_REGISTER(name, width) register<bit<(2 * width)>>(COLLECTIVE_CELLS) name;
 #define SALU_PAIR_PROGRAM(name, reg, width, ...)                            \
     @atomic action name(out bit<width> rv) {                                \
         bit<(2 * width)> raw;                                               \
-        reg.read(raw, (bit<32>) hdr.work.cell);                             \
+        reg.read(raw, (bit<32>) hdr.cell.index);                             \
         salu_pair_##width##_t value = { raw[width - 1:0], raw[2 * width - 1:width] }; \
         __VA_ARGS__                                                         \
-        reg.write((bit<32>) hdr.work.cell, value.hi ++ value.lo);           \
+        reg.write((bit<32>) hdr.cell.index, value.hi ++ value.lo);           \
     }
 #define SALU_RUN(name, result) name(result);
 #define SALU_MIN(a, b) ((a) < (b) ? (a) : (b))
@@ -46,7 +46,7 @@
     RegisterAction<salu_pair_##width##_t, cell_t, bit<width>>(reg) name = {                \
         void apply(inout salu_pair_##width##_t value, out bit<width> rv) { __VA_ARGS__ }   \
     };
-#define SALU_RUN(name, result) result = name.execute(hdr.work.cell);
+#define SALU_RUN(name, result) result = name.execute(hdr.cell.index);
 #define SALU_MIN(a, b) min(a, b)
 #define SALU_MAX(a, b) max(a, b)
 #define SALU_PREDICATE(first, second) this.predicate(first, second)

@@ -15,11 +15,7 @@
 #define INSTANCE_INGRESS_CLONE 1
 
 // The children of a switch in a collective group, one bit each.
-#ifdef FABRIC_ON_V1MODEL
-typedef bit<31> child_set_t;
-#else
 typedef bit<64> child_set_t;
-#endif
 
 // Colour of a packet above the committed and the excess rate.
 #define METER_RED 2
@@ -64,15 +60,7 @@ typedef bit<64> child_set_t;
 #define VERIFY_IPV4(name, header, meta)
 #define REMEMBER_IPV4(name, header, meta)
 
-#ifdef FABRIC_ON_V1MODEL
-#define ARCHITECTURE_HEADERS work_h work; state_h state; result_h result;
-#define IS_ORDERED(meta) (meta.collective.outcome == collective_outcome_t.VISIT && meta.verdict == verdict_t.FORWARD)
-#define KEPT_BY_PASS @field_list(FIELDS_OF_PASS)
-#define KEPT_BY_SAMPLE_AND_PASS @field_list(FIELDS_OF_SAMPLE, FIELDS_OF_PASS)
-#else
 #define ARCHITECTURE_HEADERS
-#define IS_ORDERED(meta) false
-#endif
 
 // Header fields are copied to metadata by the stage that wants them, not by the parser.
 #define TAKE_PACKET_OUT(hdr, meta)          \
@@ -129,15 +117,23 @@ typedef bit<64> child_set_t;
 // Collectives.
 #define FABRIC_DROP_COLLECTIVE(meta, why) FABRIC_DROP(meta, why)
 #define FABRIC_LOCATOR_CHOSEN(meta)
-#define PARENT_RLOC(meta)      meta.collective.parent
-#define PARENT_IS_IPV6(meta)   meta.collective.parent_is_ipv6
-#define SOURCE_TO_PARENT(meta) meta.collective.source_rloc
-#define PEER_VARIABLE eid_t peer = 0;
-#define PEER peer
-#define NO_PEER peer = 0;
-#define SET_EVERYONE(hdr, meta, set) meta.collective.everyone = set;
-#define SET_CHILD(hdr, meta, set)    meta.collective.child = set;
-#define SET_CELL(hdr, meta, number)  meta.collective.cell = (cell_index_t) (number);
+#define BEGIN_ORDER(hdr)
+#define GROUP_ENTRY(hdr, meta)          meta.collective
+#define SET_EVERYONE(hdr, meta, set)    meta.collective.everyone = set;
+#define SET_REPLICAS(hdr, meta, list)   meta.group = list;
+#define SET_RANK(hdr, meta, number)     meta.collective.rank = number;
+#define PARENT_RLOC(meta)               meta.collective.parent
+#define PARENT_IS_IPV6(meta)            meta.collective.parent_is_ipv6
+#define SOURCE_TO_PARENT(meta)          meta.collective.source_rloc
+#define IS_CLEAR(hdr, meta)             (meta.collective.outcome == collective_outcome_t.CLEAR)
+#define IS_ROOT(hdr, meta)              meta.collective.root
+#define CAME_BY_TUNNEL(hdr, meta)       meta.terminated
+#define PORT_OF_ARRIVAL(hdr, meta)      meta.ingress_port
+#define PARENT_OF_PACKET(hdr, meta)     meta.collective.parent
+#define UDP_OF_TUNNEL(hdr)              hdr.inner_udp
+#define PEER_VARIABLE                   eid_t peer = 0;
+#define PEER                            peer
+#define NO_PEER                         peer = 0;
 #define TAKE_PEER(hdr, meta)                                    \
     peer = meta.source_rloc;                                    \
     if (hdr.ipv6.isValid()) {                                   \
@@ -146,24 +142,10 @@ typedef bit<64> child_set_t;
     } else {                                                    \
         meta.collective.own_rloc = (eid_t) hdr.ipv4.dst;        \
     }
-#ifdef FABRIC_ON_V1MODEL
-#define COLLECTIVES_OF_IPV6
-#define ORDER_CELL(hdr, meta)                               \
-    hdr.work.cell = meta.collective.cell[15:0];             \
-    hdr.work.child = 1w1 ++ meta.collective.child;          \
-    hdr.work.everyone = 1w1 ++ meta.collective.everyone;
-#define TAKE_WAY(meta)                                      \
-    meta.rloc_is_ipv6 = meta.collective.parent_is_ipv6;     \
-    meta.rloc = meta.collective.parent;                     \
-    meta.source_rloc = meta.collective.source_rloc;
-#define COLLECTIVE_RECEIVER(hdr, meta, eid) meta.rloc = eid;
-#define LEAVE_VALUES(hdr)                                   \
-    hdr.incc.flags = hdr.incc.flags | COLLECTIVE_EMPTY;     \
-    hdr.incc_values.setInvalid();
-#else
+#define SET_CHILD(hdr, meta, set)       meta.collective.child = set;
+#define SET_CELL(hdr, meta, number)     meta.collective.cell = (cell_index_t) (number);
 #define COLLECTIVE_RECEIVER(hdr, meta, eid) meta.payload.dst = eid;
 #define LEAVE_VALUES(hdr) hdr.incc_values.setInvalid();
-#endif
 #define VALUES_ARE_CUT_OFF(hdr) ((hdr.incc.flags & COLLECTIVE_EMPTY) == 0 && !hdr.incc_values.isValid())
 
 #endif  // FABRIC_V1MODEL_ARCH_P4_

@@ -44,9 +44,6 @@
 #include "arch.p4"
 #include "../include/sizes.p4"
 #include "../include/types.p4"
-#ifdef FABRIC_ON_V1MODEL
-#include "../tna/collective_work.p4"
-#endif
 #include "../include/headers.p4"
 #include "../include/metadata.p4"
 #include "../stages/frame.p4"
@@ -62,17 +59,10 @@
 #include "../stages/replication.p4"
 #include "../stages/collective_group.p4"
 #include "../stages/collective_check.p4"
-#ifdef FABRIC_ON_V1MODEL
-#include "../tna/collective_frame.p4"
-#include "../tna/collective_order.p4"
-#include "../tna/collective_passes.p4"
-#include "../tna/collective_renewal.p4"
-#else
 #include "../stages/collective_outcome.p4"
 #include "collective_cells.p4"
 #include "collective_values.p4"
 #include "../stages/collective.p4"
-#endif
 #include "../stages/tunnel.p4"
 #include "../stages/rloc_set.p4"
 #include "../stages/mtu.p4"
@@ -82,11 +72,7 @@
 #include "../stages/link.p4"
 #include "../stages/decapsulation.p4"
 #include "../stages/payload_rewrite.p4"
-#ifdef FABRIC_ON_V1MODEL
-#include "../tna/collective_result.p4"
-#else
 #include "../stages/collective_rewrite.p4"
-#endif
 #include "../stages/encapsulation.p4"
 #include "../stages/packet_in.p4"
 #include "punt_guard.p4"
@@ -106,15 +92,7 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
     Spray()             spray;
     CollectiveGroup()   collective_group;
     CollectiveCheck()   collective_check;
-#ifdef FABRIC_ON_V1MODEL
-    CollectiveWay()     collective;
-    CollectiveOrder()   collective_order;
-    Decapsulation()     decapsulation;
-    CollectiveNext()    collective_next;
-    CollectiveRenewal() collective_renewal;
-#else
     Collective()        collective;
-#endif
     MapCache()          map_cache;
     Replication()       replication;
     Tunnel()            tunnel;
@@ -136,27 +114,6 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
         if (meta.from_cpu && hdr.packet_out.mode != PACKET_OUT_SUBMIT) {
             meta.egress_port = hdr.packet_out.port;
             meta.verdict = verdict_t.FORWARD;
-#ifdef FABRIC_ON_V1MODEL
-        } else if (hdr.work.isValid()) {
-            // What the pipe that has the cells does in ingress.
-            collective_next_t next = { drop_reason_t.NONE, 0, 0, false };
-            collective_next.apply(hdr, next);
-            if (next.reason != drop_reason_t.NONE) {
-                meta.verdict = verdict_t.DROP;
-                meta.drop_reason = next.reason;
-            } else if (next.replicas != 0) {
-                FABRIC_REPLICATE(meta, next.replicas)
-            } else {
-                meta.egress_port = (fabric_port_t) next.port;
-                FABRIC_FORWARD(meta)
-            }
-            if (!next.again) {
-                collective_renewal.apply(hdr, meta.payload.kind);
-                meta.encapsulate = hdr.result.outcome == collective_outcome_t.CONTRIBUTE;
-                hdr.work.setInvalid();
-                hdr.state.setInvalid();
-            }
-#endif
         } else {
             port_context.apply(hdr, meta);
             if (meta.verdict == verdict_t.UNDECIDED) {
@@ -212,7 +169,7 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                         replication.apply(hdr, meta);
                     }
                 }
-                if (meta.encapsulate || meta.verdict == verdict_t.REPLICATE || IS_ORDERED(meta)) {
+                if (meta.encapsulate || meta.verdict == verdict_t.REPLICATE) {
                     tunnel.apply(hdr, meta);
                 }
                 // A collective has chosen its locator, and is smaller than any MTU.
@@ -237,13 +194,6 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
             if (meta.verdict == verdict_t.UNDECIDED) {
                 underlay.apply(hdr, meta);
             }
-#ifdef FABRIC_ON_V1MODEL
-            if (meta.collective.outcome != collective_outcome_t.NONE && meta.verdict == verdict_t.FORWARD) {
-                collective_order.apply(hdr, meta);
-                decapsulation.apply(hdr, meta);
-                hdr.inner_ethernet.setInvalid();
-            }
-#endif
             if (meta.verdict == verdict_t.PUNT) {
                 punt_guard.apply(hdr, meta);
             }
@@ -264,20 +214,14 @@ control FabricIngress(inout headers_t hdr, inout metadata_t meta, inout standard
 
 control FabricEgress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
     Replica()           replica;
-#ifndef FABRIC_ON_V1MODEL
     CollectiveCopy()    collective_copy;
     CollectiveRewrite() collective_rewrite;
-#endif
     Link()              link;
     Decapsulation()  decapsulation;
     PayloadRewrite() payload_rewrite;
     InnerChecksum()  inner_checksum;
     Encapsulation()  encapsulation;
     PacketIn()       punt_header;
-#ifdef FABRIC_ON_V1MODEL
-    CollectivePass()   collective_pass;
-    CollectiveResult() collective_result;
-#endif
 
     // A packet of a collective has one set of headers, whatever it came in.
     action begin_anew() {
@@ -300,27 +244,11 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, inout standard_
             // The packet as it came in; only the fields of the sample have come along.
             FABRIC_PUNT(meta, SAMPLE)
             punt_header.apply(hdr, meta);
-#ifdef FABRIC_ON_V1MODEL
-        } else if (hdr.work.isValid()) {
-            collective_pass.apply(hdr);
-            recirculate_preserving_field_list(FIELDS_OF_PASS);
-        } else if (hdr.result.isValid()) {
-            collective_result.apply(hdr, meta, standard_metadata.egress_rid);
-            if (meta.verdict == verdict_t.DROP) {
-                pruned_copies.count((bit<32>) (bit<8>) meta.drop_reason);
-                mark_to_drop(standard_metadata);
-            } else {
-                link.apply(hdr, meta);
-                encapsulation.apply(hdr, meta);
-            }
-#endif
         } else if (!meta.from_cpu || hdr.packet_out.mode == PACKET_OUT_SUBMIT) {
             eid_t collective_eid = meta.payload.dst;
-#ifndef FABRIC_ON_V1MODEL
             if (meta.collective.outcome != collective_outcome_t.NONE) {
                 collective_copy.apply(hdr, meta, standard_metadata.egress_rid);
             } else
-#endif
             if (meta.verdict == verdict_t.REPLICATE) {
                 meta.egress_port = (fabric_port_t) standard_metadata.egress_port;
                 replica.apply(hdr, meta, standard_metadata.egress_rid);
@@ -338,7 +266,6 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, inout standard_
                 if (meta.terminated && meta.payload_found && hdr.inner_ipv4.isValid()) {
                     inner_checksum.apply(hdr, tos_word, ttl_word);
                 }
-#ifndef FABRIC_ON_V1MODEL
                 if (meta.collective.outcome != collective_outcome_t.NONE) {
                     begin_anew();
                     if (hdr.inner_ethernet.isValid()) {
@@ -346,7 +273,6 @@ control FabricEgress(inout headers_t hdr, inout metadata_t meta, inout standard_
                     }
                     collective_rewrite.apply(hdr, meta, collective_eid);
                 }
-#endif
                 encapsulation.apply(hdr, meta);
                 punt_header.apply(hdr, meta);
             }

@@ -6,41 +6,14 @@
 parser FabricParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
                     inout standard_metadata_t standard_metadata) {
     Frame() frame;
-#ifdef FABRIC_ON_V1MODEL
-    CollectiveFrame() collective_frame;
-#endif
 
     state start {
         hdr.packet_out.setInvalid();
-#ifdef FABRIC_ON_V1MODEL
-        transition select(standard_metadata.instance_type, standard_metadata.ingress_port) {
-            (INSTANCE_RECIRCULATED, _) : parse_work;
-            (_, CPU_PORT)              : parse_packet_out;
-            default                    : parse_frame;
-        }
-    }
-
-    state parse_work {
-        packet.extract(hdr.work);
-        packet.extract(hdr.state);
-        collective_frame.apply(packet, hdr, meta.payload.kind);
-        transition select(hdr.incc.flags) {
-            0 &&& COLLECTIVE_EMPTY : parse_values;
-            default                : accept;
-        }
-    }
-
-    state parse_values {
-        packet.extract(hdr.incc_values);
-        transition accept;
-    }
-#else
         transition select(standard_metadata.ingress_port) {
             CPU_PORT : parse_packet_out;
             default  : parse_frame;
         }
     }
-#endif
 
     state parse_packet_out {
         packet.extract(hdr.packet_out);
@@ -55,10 +28,6 @@ parser FabricParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
 
 control FabricDeparser(packet_out packet, in headers_t hdr) {
     apply {
-#ifdef FABRIC_ON_V1MODEL
-        packet.emit(hdr.work);
-        packet.emit(hdr.state);
-#endif
         packet.emit(hdr.packet_in);
         packet.emit(hdr.link);
         packet.emit(hdr.encap_ipv4);
@@ -66,9 +35,6 @@ control FabricDeparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.encap_udp);
         packet.emit(hdr.encap_tunnel);
         packet.emit(hdr.encap_ethernet);
-#ifdef FABRIC_ON_V1MODEL
-        packet.emit(hdr.result);
-#endif
         packet.emit(hdr.ethernet);
         packet.emit(hdr.scale_up);
         packet.emit(hdr.ipv4);

@@ -8,9 +8,7 @@ dropped for each reason. A packet with a damaged header and a wrong checksum is 
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -37,11 +35,9 @@ from ptf_tests.support.packets import arriving, carrying, hop, scale_up, tunnel,
 from softswitch.p4runtime.device import Device
 from softswitch.p4runtime.service import serve
 from softswitch.switch import Switch
+from tests.p4.tna_on_v1model import NEEDS_P4C, compile_profile
 
-pytestmark = pytest.mark.skipif(
-    not (os.environ.get("P4C") or shutil.which("p4c-bm2-ss")),
-    reason="p4c-bm2-ss IS NOT INSTALLED: the TNA program is not compared with that of v1model",
-)
+pytestmark = NEEDS_P4C
 
 CPU_PORT = 510
 PACKETS = 1500
@@ -94,10 +90,10 @@ SCENARIOS: dict[str, Callable[[], Sequence[State]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def tna(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["forwarding", "full"])
+def tna(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tna")
-    build.compile_v1model(folder, program="tna/forwarding_on_v1model.p4", include=["tna/on_v1model"])
+    compile_profile(request.param, folder)
     return folder
 
 

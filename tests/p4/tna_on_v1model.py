@@ -1,4 +1,4 @@
-"""TNA's controls, compiled for v1model, against the PTF suite on bmv2."""
+"""TNA's controls, compiled for v1model, against the PTF suite."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -17,26 +16,29 @@ from p4src import build
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 240
 
-NEEDS = [
-    pytest.mark.skipif(
-        not (os.environ.get("P4C") or shutil.which("p4c-bm2-ss")),
-        reason="p4c-bm2-ss IS NOT INSTALLED: the TNA program is not compared with that of v1model",
-    ),
-    pytest.mark.skipif(
-        os.geteuid() != 0 or not (os.environ.get("SIMPLE_SWITCH_GRPC") or shutil.which("simple_switch_grpc")),
-        reason="NO simple_switch_grpc, OR NOT root: the TNA program is not compared with that of v1model",
-    ),
-]
+NEEDS_P4C = pytest.mark.skipif(
+    not (os.environ.get("P4C") or shutil.which("p4c-bm2-ss")),
+    reason="p4c-bm2-ss IS NOT INSTALLED: the TNA program is not compared with that of v1model",
+)
+NEEDS_BMV2 = pytest.mark.skipif(
+    os.geteuid() != 0 or not (os.environ.get("SIMPLE_SWITCH_GRPC") or shutil.which("simple_switch_grpc")),
+    reason="NO simple_switch_grpc, OR NOT root: the TNA program is not compared with that of v1model",
+)
 
 
-def outcomes(program: str, work: Path, *selection: str, include: Iterable[str] = ()) -> tuple[dict[str, str], str]:
-    """Compiles `program` into `work` and runs the cases of `selection` (options of ptf_tests.run) against it.
+def compile_profile(profile: str, out: Path) -> None:
+    """Compiles the TNA program of `profile` for v1model into `out`. Raises BuildError."""
+    build.compile_v1model(out, program=f"tna/{profile}_on_v1model.p4", include=["tna/on_v1model"])
 
-    Returns the outcome of each case by name, and what the runner said.
+
+def outcomes(profile: str, target: str, work: Path, *selection: str) -> tuple[dict[str, str], str]:
+    """Compiles the program of `profile` into `work` and runs cases against it on `target`, bmv2 or softswitch.
+
+    `selection` are options of ptf_tests.run. Returns the outcome of each case by name, and what the runner said.
     """
-    build.compile_v1model(work, program=program, include=include)
+    compile_profile(profile, work)
     results_in = work / "ptf"  # of its own, for tests of several files run at once
-    command = [sys.executable, "-m", "ptf_tests.run", "--target", "bmv2", "--program", str(work)]
+    command = [sys.executable, "-m", "ptf_tests.run", "--target", target, "--program", str(work)]
     command += ["--work", str(results_in), *selection]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS)
     results = [json.loads(line) for line in (results_in / "records.jsonl").read_text().splitlines()]

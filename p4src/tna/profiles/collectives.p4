@@ -12,6 +12,7 @@
 #include "../collective_work.p4"
 #include "../collective_seam.p4"
 #include "../../include/headers.p4"
+#include "../../include/metadata.p4"
 #include "../collective_pipe.p4"
 
 Switch(collective_pipe) main;

@@ -1,8 +1,6 @@
-// Forwarding and collectives: two pipes. Containers are what is scarce in the first, so that flows are told apart by
-// addresses, protocol and source port alone (COARSE_FLOWS). It fits Tofino 2; on Tofino 1 sixteen bits of ingress find no
-// container (docs/tofino-collectives.md).
+// Forwarding and collectives: two pipes (docs/tofino-collectives.md). Containers are what is scarce in the first, and on
+// Tofino 1 stages; so its tables are smaller than those of forwarding.p4.
 #define WITH_COLLECTIVES
-#define COARSE_FLOWS
 #if __TARGET_TOFINO__ == 1
 #define COLLECTIVE_VALUES 32
 #else
