@@ -48,6 +48,7 @@ def network_of(topology: Topology, plans: Mapping[str, SwitchPlan], limits: Mapp
             switch.role == "border",
             limits[switch.name].slots,
             limits[switch.name].children,
+            limits[switch.name].ipv6,
         )
         for switch in topology.switches
         if switch.pod is not None and switch.rloc is not None

@@ -17,11 +17,15 @@ ANNOTATION = "incc"
 
 @dataclass(frozen=True, slots=True)
 class CollectiveLimits:
-    """`children` of a switch in one group; `slots` of a switch, for all groups; 32-bit `values` in a packet."""
+    """`children` of a switch in one group; `slots` of a switch, for all groups; 32-bit `values` in a packet.
+
+    `ipv6`: whether groups may have IPv6 EIDs.
+    """
 
     children: int
     slots: int
     values: int
+    ipv6: bool = False
 
 
 NONE = CollectiveLimits(0, 0, 0)
@@ -31,7 +35,7 @@ NONE = CollectiveLimits(0, 0, 0)
 def collective_limits(info: P4Info) -> CollectiveLimits:
     """The limits of a program; NONE if it has no collectives.
 
-    Children are as many as the parameter `everyone` has bits; slots and values are in the annotation of the table.
+    Children are as many as the parameter `everyone` has bits; the others are in the annotation of the table.
     Raises ProgramMismatchError naming what the P4Info does not say.
     """
     if TABLE not in info.tables:
@@ -48,8 +52,12 @@ def collective_limits(info: P4Info) -> CollectiveLimits:
             raise ProgramMismatchError(
                 f"{info.source}: table {preamble.name}: @{ANNOTATION}[{key}=...] = {found.get(key)}, must be at least 1"
             )
+    if found.get("ipv6") not in (0, 1):
+        raise ProgramMismatchError(
+            f"{info.source}: table {preamble.name}: @{ANNOTATION}[ipv6=...] = {found.get('ipv6')}, must be 0 or 1"
+        )
     everyone = info.tables[TABLE].actions["collective_root"].action.params["everyone"]
-    return CollectiveLimits(everyone.width, found["slots"], found["values"])
+    return CollectiveLimits(everyone.width, found["slots"], found["values"], bool(found["ipv6"]))
 
 
 def common_values(limits: Mapping[str, CollectiveLimits]) -> int:

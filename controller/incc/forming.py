@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from controller.incc.branches import branches_of
-from controller.incc.domains import GroupEid
+from controller.incc.domains import Carrier, GroupEid
 from controller.incc.errors import InccError, NoTreeError
 from controller.incc.group import GENERATIONS, Group, State
 from controller.incc.network import Network
@@ -123,20 +123,23 @@ class Former:
             pods = {xtr.pod for xtr in self.network.xtrs.values()}
             kept = frozenset(pod for pod in pods if domain.serves(group.eid, pod))
             try:
-                return self._planner(group, kept, self._has_room(group)).plan(members)
+                return self._planner(group, kept, self._can_serve(group)).plan(members)
             except NoTreeError:
                 pass
         try:
-            return self._planner(group, roots, self._has_room(group)).plan(members)
+            return self._planner(group, roots, self._can_serve(group)).plan(members)
         except NoTreeError as error:
             try:
                 tree = self._planner(group, roots, lambda _: True).plan(members)
             except NoTreeError as reason:
                 raise reason from None
-            full = next((switch for switch in tree.nodes if not self._has_room(group)(switch)), None)
-            if full is None:
+            other = next((switch for switch in tree.nodes if not self._can_serve(group)(switch)), None)
+            if other is None:
                 raise error from None
-            reason_ = f"switch {full} has room for {self.slots.free(full)} in one piece"
+            if not self._speaks(group, other):
+                reason_ = f"is of IPv6, and the program of switch {other} serves no IPv6 groups"
+                raise InccError("domain", domain.name, reason_) from None
+            reason_ = f"switch {other} has room for {self.slots.free(other)} in one piece"
             raise InccError("slots", group.slots, reason_) from None
 
     def eid(self, group: Group, tree: Tree) -> GroupEid:
@@ -160,8 +163,12 @@ class Former:
     def _planner(self, group: Group, roots: frozenset[str | None], usable: Callable[[str], bool]) -> Planner:
         return Planner(self.network, group.name, group.number, usable, roots, group.tree)
 
-    def _has_room(self, group: Group) -> Callable[[str], bool]:
-        return lambda switch: self.slots.fits(switch, group.number, group.slots)
+    def _can_serve(self, group: Group) -> Callable[[str], bool]:
+        return lambda switch: self._speaks(group, switch) and self.slots.fits(switch, group.number, group.slots)
+
+    def _speaks(self, group: Group, switch: str) -> bool:
+        """Whether the program of a switch combines packets of such a group."""
+        return group.domain.carrier is not Carrier.IPV6 or self.network.xtrs[switch].ipv6
 
     def _order(self, group: Group, wanted: dict[str, Branch]) -> None:
         """Fills `todo` with what leads from what is present to what is wanted."""

@@ -17,7 +17,8 @@ MAX_CHILDREN = 64
 class Xtr:
     """A router that can combine: `border` of its PoD, or an access router.
 
-    `slots`: that it has for all groups; `children`: that it can have in one group, as its program says.
+    `slots`: that it has for all groups; `children`: that it can have in one group, `ipv6`: whether that may have an
+    IPv6 EID, as its program says.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Xtr:
     border: bool = False
     slots: int = 4096
     children: int = MAX_CHILDREN
+    ipv6: bool = True
 
 
 @dataclass(frozen=True, slots=True)

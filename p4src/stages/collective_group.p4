@@ -58,8 +58,8 @@ control CollectiveGroup(inout headers_t hdr, inout metadata_t meta) {
     }
 
     // Filled by the group manager, as are contributor and collective_copy. It reads the limits of the program in P4Info:
-    // here, and the children of a switch from the width of `everyone`.
-    @incc[values=COLLECTIVE_VALUES, slots=COLLECTIVE_SLOTS]
+    // here (ipv6: whether groups may have IPv6 EIDs), and the children of a switch from the width of `everyone`.
+    @incc[values=COLLECTIVE_VALUES, slots=COLLECTIVE_SLOTS, ipv6=COLLECTIVE_IPV6]
     table collective {
         key = {
             meta.iid          : exact @name("iid");

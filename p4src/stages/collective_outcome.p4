@@ -11,7 +11,6 @@ control CollectiveOutcome(inout headers_t hdr, inout metadata_t meta) {
         meta.rloc = meta.collective.parent;
         meta.source_rloc = meta.collective.source_rloc;
         hdr.incc.rank = meta.collective.rank;
-        FABRIC_LOCATOR_CHOSEN(meta)
     }
 
     action release() {
@@ -32,7 +31,6 @@ control CollectiveOutcome(inout headers_t hdr, inout metadata_t meta) {
         meta.rloc_is_ipv6 = meta.collective.peer_is_ipv6;
         meta.rloc = meta.source_rloc;
         meta.source_rloc = meta.collective.own_rloc;
-        FABRIC_LOCATOR_CHOSEN(meta)
     }
 
     apply {

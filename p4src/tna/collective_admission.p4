@@ -14,9 +14,9 @@ control CollectiveAdmission(inout headers_t hdr, inout metadata_t meta, inout co
         next.again = true;
         next.port = COLLECTIVE_PORT;
         hdr.cell.round = hdr.incc.round ++ 16w0;
-        ORDER_CELL(hdr, meta)
-        hdr.cell.terminated = (bit<1>) CAME_BY_TUNNEL(hdr, meta);
-        TAKE_WAY(hdr, meta)
+        hdr.cell.child[31:31] = 1;
+        hdr.cell.terminated = hdr.bridge_flags.terminated;
+        hdr.bridge_source_rloc.value = hdr.bridge_source_eid.value;     // the way to the parent
         hdr.result.setValid();
         hdr.result.outcome = collective_outcome_t.NONE;
         hdr.result.replica = meta.collective.replica;

@@ -8,7 +8,7 @@ parser CollectiveFrame(packet_in packet, inout headers_t hdr, in payload_kind_t 
         packet.extract(hdr.ethernet);
         transition select(kind) {
             payload_kind_t.SCALE_UP : parse_scale_up;
-#ifdef COLLECTIVES_OF_IPV6
+#if COLLECTIVE_IPV6
             payload_kind_t.IPV6     : parse_ipv6;
 #endif
             default                 : parse_ipv4;
@@ -25,7 +25,7 @@ parser CollectiveFrame(packet_in packet, inout headers_t hdr, in payload_kind_t 
         transition parse_udp;
     }
 
-#ifdef COLLECTIVES_OF_IPV6
+#if COLLECTIVE_IPV6
     state parse_ipv6 {
         packet.extract(hdr.ipv6);
         transition parse_udp;

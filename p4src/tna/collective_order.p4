@@ -11,7 +11,7 @@
 control CollectiveWay(inout headers_t hdr, inout metadata_t meta) {
     action go_up() {
         meta.encapsulate = true;
-        FABRIC_LOCATOR_CHOSEN(meta)
+        FABRIC_RETRACT(meta, NO_RLOC)
     }
 
     // The root has no further to send it.

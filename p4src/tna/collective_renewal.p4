@@ -23,7 +23,7 @@ control CollectiveRenewal(inout headers_t hdr, in payload_kind_t kind) {
         hdr.udp.checksum = 0;
     }
 
-#ifdef COLLECTIVES_OF_IPV6
+#if COLLECTIVE_IPV6
     action renew_ipv6() {
         hdr.ipv6.src = hdr.ipv6.dst;
         hdr.ipv6.flow_label = 0;
@@ -37,7 +37,7 @@ control CollectiveRenewal(inout headers_t hdr, in payload_kind_t kind) {
         key = { kind : exact; }
         actions = {
             renew_scale_up; renew_ipv4; NoAction;
-#ifdef COLLECTIVES_OF_IPV6
+#if COLLECTIVE_IPV6
             renew_ipv6;
 #endif
         }
@@ -45,7 +45,7 @@ control CollectiveRenewal(inout headers_t hdr, in payload_kind_t kind) {
         const entries = {
             payload_kind_t.SCALE_UP : renew_scale_up();
             payload_kind_t.IPV4     : renew_ipv4();
-#ifdef COLLECTIVES_OF_IPV6
+#if COLLECTIVE_IPV6
             payload_kind_t.IPV6     : renew_ipv6();
 #endif
         }

@@ -36,7 +36,7 @@ control CollectiveResult(inout headers_t hdr, inout metadata_t meta, in replica_
         hdr.ipv4.dst = meta.rloc[31:0];
     }
 
-#ifdef COLLECTIVES_OF_IPV6
+#if COLLECTIVE_IPV6
     action to_ipv6() {
         hdr.ipv6.dst = meta.rloc;
     }
@@ -53,7 +53,7 @@ control CollectiveResult(inout headers_t hdr, inout metadata_t meta, in replica_
         meta.payload.total_len = total;
     }
 
-#ifdef COLLECTIVES_OF_IPV6
+#if COLLECTIVE_IPV6
     action measure_ipv6(bit<16> length, bit<16> total) {
         hdr.udp.length = length;
         hdr.ipv6.payload_len = length;
@@ -69,7 +69,7 @@ control CollectiveResult(inout headers_t hdr, inout metadata_t meta, in replica_
         }
         actions = {
             measure_scale_up; measure_ipv4; NoAction;
-#ifdef COLLECTIVES_OF_IPV6
+#if COLLECTIVE_IPV6
             measure_ipv6;
 #endif
         }
@@ -79,7 +79,7 @@ control CollectiveResult(inout headers_t hdr, inout metadata_t meta, in replica_
             (payload_kind_t.SCALE_UP, 0)  : measure_scale_up(INCC_OCTETS + INCC_VALUES_OCTETS, SCALE_UP_OCTETS + INCC_OCTETS + INCC_VALUES_OCTETS);
             (payload_kind_t.IPV4, 1)     : measure_ipv4(EMPTY_UDP_OCTETS, IPV4_OCTETS + EMPTY_UDP_OCTETS);
             (payload_kind_t.IPV4, 0)      : measure_ipv4(FULL_UDP_OCTETS, IPV4_OCTETS + FULL_UDP_OCTETS);
-#ifdef COLLECTIVES_OF_IPV6
+#if COLLECTIVE_IPV6
             (payload_kind_t.IPV6, 1)     : measure_ipv6(EMPTY_UDP_OCTETS, IPV6_OCTETS + EMPTY_UDP_OCTETS);
             (payload_kind_t.IPV6, 0)      : measure_ipv6(FULL_UDP_OCTETS, IPV6_OCTETS + FULL_UDP_OCTETS);
 #endif
@@ -111,7 +111,7 @@ control CollectiveResult(inout headers_t hdr, inout metadata_t meta, in replica_
         if (!meta.encapsulate) {
             if (meta.payload.kind == payload_kind_t.SCALE_UP) {
                 to_scale_up();
-#ifdef COLLECTIVES_OF_IPV6
+#if COLLECTIVE_IPV6
             } else if (meta.payload.kind == payload_kind_t.IPV6) {
                 to_ipv6();
 #endif

@@ -14,7 +14,6 @@
 #endif
 
 #define FABRIC_DROP_COLLECTIVE(meta, why) { meta.drop_reason = drop_reason_t.why; }
-#define FABRIC_LOCATOR_CHOSEN(meta) FABRIC_RETRACT(meta, NO_RLOC)
 
 // In the pipe that forwards. What the entry of a group gives is written at once in the work order, or where nothing else of
 // the group's packets stands: containers are scarce. The way to the parent is what the underlay is asked for, since the
@@ -45,8 +44,6 @@
 #define TAKE_PEER(hdr, meta)
 #define SET_CHILD(hdr, meta, set)       hdr.cell.child[30:0] = set;
 #define SET_CELL(hdr, meta, number)     hdr.cell.index = number;
-#define ORDER_CELL(hdr, meta)           hdr.cell.child[31:31] = 1;
-#define TAKE_WAY(hdr, meta)             hdr.bridge_source_rloc.value = hdr.bridge_source_eid.value;
 
 // Egress does not look at values either. Where they are not wanted, they stay behind the packet as padding of the frame,
 // unless the chip cuts it off.
@@ -58,9 +55,9 @@
 // Ingress does not look at values. A frame that ends before their end is dropped by the parser of egress.
 #define VALUES_ARE_CUT_OFF(hdr) false
 
-// No containers are left in egress for IPv6 headers of results: groups have Scale-Up and IPv4 addresses, and whatever else is
-// sent to one is forwarded like any other packet.
-#ifdef COLLECTIVES_OF_IPV6
+// Where values take the containers that IPv6 headers would need (profiles/full.p4), groups have Scale-Up and IPv4 addresses,
+// and whatever else is sent to one is forwarded like any other packet.
+#if COLLECTIVE_IPV6
 #define IS_SERVED(meta) true
 #else
 #define IS_SERVED(meta) (meta.payload.kind != payload_kind_t.IPV6)
@@ -71,10 +68,12 @@
 #define IS_COLLECTIVE(hdr, meta) \
     (hdr.incc.isValid() && IS_SERVED(meta) && (meta.terminated || !hdr.tunnel.isValid()))
 #undef IS_OF_GROUP
-#undef DISCARD_ORDER
-#define DISCARD_ORDER(hdr) hdr.work.setInvalid(); hdr.unchecked.setInvalid();
 #define IS_OF_GROUP(meta) (meta.collective.outcome != collective_outcome_t.NONE)
 #define IS_ORDERED(meta) (IS_OF_GROUP(meta) && meta.verdict == verdict_t.FORWARD)
+
+// What the controller gets has no order in front.
+#undef DISCARD_ORDER
+#define DISCARD_ORDER(hdr) hdr.work.setInvalid(); hdr.unchecked.setInvalid();
 
 // What the controller clears is no tenant's.
 #undef UNLESS_CLEAR

@@ -12,25 +12,16 @@
 const bit<4> SUM_ROSE = 2;
 const bit<4> SUM_FELL = 4;
 
-// The values of a stage.
-#define EACH_FOUR(V)                                                \
-    V(0, 1, 2, 3)     V(4, 5, 6, 7)                                 \
-    V(8, 9, 10, 11)   V(12, 13, 14, 15)                             \
-    V(16, 17, 18, 19) V(20, 21, 22, 23)                             \
-    V(24, 25, 26, 27) V(28, 29, 30, 31)                             \
-    EACH_FOUR_MORE(V)
-#if COLLECTIVE_VALUES == 64
-#define EACH_FOUR_MORE(V)                                           \
-    V(32, 33, 34, 35) V(36, 37, 38, 39)                             \
-    V(40, 41, 42, 43) V(44, 45, 46, 47)                             \
-    V(48, 49, 50, 51) V(52, 53, 54, 55)                             \
-    V(56, 57, 58, 59) V(60, 61, 62, 63)
-#else
-#define EACH_FOUR_MORE(V)
-#endif
+#define SUM_FIELD(n) bit<4> sum##n;
+struct collective_sums_t {
+    EACH_VALUE(SUM_FIELD)
+}
 
-// Value `n`, the `place`th of its stage.
-#define VALUE(n, place)                                                                                                \
+#define SUM_KEY(n)                                        \
+    sums.sum##n                 : ternary @name("sum");   \
+    hdr.incc_values.v##n[31:31] : ternary @name("sign");
+
+#define VALUE(n)                                                                                                \
     SALU_REGISTER(collective_value_##n, int<32>, 0)                                                             \
     SALU_PROGRAM(write_##n, collective_value_##n, int<32>, bit<32>,                                             \
         value = (int<32>) hdr.incc_values.v##n;                                                                 \
@@ -39,19 +30,19 @@ const bit<4> SUM_FELL = 4;
         rv = SALU_PREDICATE(value < 0, value + (int<32>) hdr.incc_values.v##n < 0);                             \
         value = value |+| (int<32>) hdr.incc_values.v##n;)                                                      \
     SALU_PROGRAM(least_##n, collective_value_##n, int<32>, int<32>,                                             \
-        if (selector == SELECT_FIRST) {                                                                        \
+        if (selector == SELECT_FIRST) {                                                                \
             value = SALU_MIN(value, (int<32>) hdr.incc_values.v##n);                                                 \
         }                                                                                                       \
         rv = value;)                                                                                            \
     SALU_PROGRAM(bits_##n, collective_value_##n, int<32>, int<32>,                                              \
-        if (selector == SELECT_FIRST) {                                                                        \
+        if (selector == SELECT_FIRST) {                                                                \
             value = value & (int<32>) hdr.incc_values.v##n;                                                     \
         } else {                                                                                                \
             value = value ^ (int<32>) hdr.incc_values.v##n;                                                     \
         }                                                                                                       \
         rv = 0;)                                                                                                \
     action keep_##n()    { bit<32> none; SALU_RUN(write_##n, none) }                                            \
-    action sum_##n()     { SALU_RUN(add_##n, sign_##place) }                                                   \
+    action sum_##n()     { SALU_RUN(add_##n, sums.sum##n) }                                                 \
     action compare_##n() { int<32> held; SALU_RUN(least_##n, held) }                                            \
     action harvest_##n() { int<32> held; SALU_RUN(least_##n, held) hdr.incc_values.v##n = (bit<32>) held; }     \
     action combine_##n() { int<32> none; SALU_RUN(bits_##n, none) }                                             \
@@ -69,45 +60,32 @@ const bit<4> SUM_FELL = 4;
         size = 8;                                                                                               \
     }
 
+#define APPLY_VALUE(n) value_##n.apply();
 #define ZERO(n)        hdr.incc_values.v##n = 0;
+#define NO_SUM(n)      sums.sum##n = 0;
 #define COMPLEMENT(n)  hdr.incc_values.v##n = ~hdr.incc_values.v##n;
 
-// Has one of four sums been saturated? Both terms had the sign that it has not. Only a program that adds has made any; and
-// it is asked in the next stage, where the next four are made, so that four fields are enough for all.
-#define FOUR_VALUES(a, b, c, d)                                         \
-    VALUE(a, 0) VALUE(b, 1) VALUE(c, 2) VALUE(d, 3)                     \
-    @hidden table check_##a {                                           \
-        key = {                                                         \
-            program                     : ternary;                      \
-            sign_0                       : ternary;                      \
-            hdr.incc_values.v##a[31:31] : ternary @name("sign");        \
-            sign_1                       : ternary;                      \
-            hdr.incc_values.v##b[31:31] : ternary @name("sign");        \
-            sign_2                       : ternary;                      \
-            hdr.incc_values.v##c[31:31] : ternary @name("sign");        \
-            sign_3                       : ternary;                      \
-            hdr.incc_values.v##d[31:31] : ternary @name("sign");        \
-        }                                                               \
-        actions = { raise; NoAction; }                                  \
-        const default_action = NoAction();                              \
-        const entries = {                                               \
-            (PROGRAM_ADD, SUM_FELL, 0, _, _, _, _, _, _) : raise();     \
-            (PROGRAM_ADD, SUM_ROSE, 1, _, _, _, _, _, _) : raise();     \
-            (PROGRAM_ADD, _, _, SUM_FELL, 0, _, _, _, _) : raise();     \
-            (PROGRAM_ADD, _, _, SUM_ROSE, 1, _, _, _, _) : raise();     \
-            (PROGRAM_ADD, _, _, _, _, SUM_FELL, 0, _, _) : raise();     \
-            (PROGRAM_ADD, _, _, _, _, SUM_ROSE, 1, _, _) : raise();     \
-            (PROGRAM_ADD, _, _, _, _, _, _, SUM_FELL, 0) : raise();     \
-            (PROGRAM_ADD, _, _, _, _, _, _, SUM_ROSE, 1) : raise();     \
-        }                                                               \
-        size = 8;                                                       \
+// Has one of four sums been saturated? Both terms had the sign that it has not.
+#define FOUR_SUMS(a, b, c, d)                               \
+    @hidden table check_##a {                               \
+        key = {                                             \
+            SUM_KEY(a) SUM_KEY(b)                 \
+            SUM_KEY(c) SUM_KEY(d)                 \
+        }                                                   \
+        actions = { raise; NoAction; }                      \
+        const default_action = NoAction();                  \
+        const entries = {                                   \
+            (SUM_FELL, 0, _, _, _, _, _, _)        : raise(); \
+            (SUM_ROSE, 1, _, _, _, _, _, _)        : raise(); \
+            (_, _, SUM_FELL, 0, _, _, _, _)        : raise(); \
+            (_, _, SUM_ROSE, 1, _, _, _, _)        : raise(); \
+            (_, _, _, _, SUM_FELL, 0, _, _)        : raise(); \
+            (_, _, _, _, SUM_ROSE, 1, _, _)        : raise(); \
+            (_, _, _, _, _, _, SUM_FELL, 0)        : raise(); \
+            (_, _, _, _, _, _, SUM_ROSE, 1)        : raise(); \
+        }                                                   \
+        size = 8;                                           \
     }
-#define APPLY_FOUR(a, b, c, d)                                          \
-    value_##a.apply();                                                  \
-    value_##b.apply();                                                  \
-    value_##c.apply();                                                  \
-    value_##d.apply();                                                  \
-    check_##a.apply();
 
 control CollectiveComplement(inout headers_t hdr) {
     action complement() {
@@ -169,19 +147,58 @@ control CollectiveComplementAgain(inout headers_t hdr) {
 }
 
 control CollectiveValues(inout headers_t hdr, in collective_program_t program, in collective_selector_t selector) {
-    bit<4> sign_0;
-    bit<4> sign_1;
-    bit<4> sign_2;
-    bit<4> sign_3;
+    collective_sums_t sums;
+
+    EACH_VALUE(VALUE)
 
     action raise() {
         hdr.state.flags = hdr.state.flags | COLLECTIVE_OVERFLOW;
     }
 
-    EACH_FOUR(FOUR_VALUES)
+    FOUR_SUMS(0, 1, 2, 3)
+    FOUR_SUMS(4, 5, 6, 7)
+    FOUR_SUMS(8, 9, 10, 11)
+    FOUR_SUMS(12, 13, 14, 15)
+    FOUR_SUMS(16, 17, 18, 19)
+    FOUR_SUMS(20, 21, 22, 23)
+    FOUR_SUMS(24, 25, 26, 27)
+    FOUR_SUMS(28, 29, 30, 31)
+#if COLLECTIVE_VALUES == 64
+    FOUR_SUMS(32, 33, 34, 35)
+    FOUR_SUMS(36, 37, 38, 39)
+    FOUR_SUMS(40, 41, 42, 43)
+    FOUR_SUMS(44, 45, 46, 47)
+    FOUR_SUMS(48, 49, 50, 51)
+    FOUR_SUMS(52, 53, 54, 55)
+    FOUR_SUMS(56, 57, 58, 59)
+    FOUR_SUMS(60, 61, 62, 63)
+#endif
+
+    action forget_sums() {
+        EACH_VALUE(NO_SUM)
+    }
 
     apply {
-        EACH_FOUR(APPLY_FOUR)
+        forget_sums();
+        EACH_VALUE(APPLY_VALUE)
+        check_0.apply();
+        check_4.apply();
+        check_8.apply();
+        check_12.apply();
+        check_16.apply();
+        check_20.apply();
+        check_24.apply();
+        check_28.apply();
+#if COLLECTIVE_VALUES == 64
+        check_32.apply();
+        check_36.apply();
+        check_40.apply();
+        check_44.apply();
+        check_48.apply();
+        check_52.apply();
+        check_56.apply();
+        check_60.apply();
+#endif
     }
 }
 

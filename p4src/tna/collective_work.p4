@@ -8,6 +8,11 @@ const bit<8> ORIGIN_RESULT = 2;
 
 const bit<8> COLLECTIVE_HOP_LIMIT = 64;
 
+// 1: groups with IPv6 EIDs too.
+#ifndef COLLECTIVE_IPV6
+#define COLLECTIVE_IPV6 1
+#endif
+
 typedef bit<16> cell_t;             // index of a cell
 
 // What a pass shall do with the cell.

@@ -115,8 +115,8 @@ typedef bit<64> child_set_t;
 #define FABRIC_RETRACT(meta, why) { meta.verdict = verdict_t.UNDECIDED; }
 
 // Collectives.
+#define COLLECTIVE_IPV6 1
 #define FABRIC_DROP_COLLECTIVE(meta, why) FABRIC_DROP(meta, why)
-#define FABRIC_LOCATOR_CHOSEN(meta)
 #define BEGIN_ORDER(hdr)
 #define GROUP_ENTRY(hdr, meta)          meta.collective
 #define SET_EVERYONE(hdr, meta, set)    meta.collective.everyone = set;

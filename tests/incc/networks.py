@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from controller.incc import MAX_CHILDREN, Accelerator, Carrier, Domain, EidPool, GroupManager, Home, Network, Way, Xtr
+from controller.incc import (
+    MAX_CHILDREN,
+    Accelerator,
+    Carrier,
+    Domain,
+    EidPool,
+    GroupEid,
+    GroupManager,
+    Home,
+    Network,
+    Way,
+    Xtr,
+)
 
-IID, SCALE_UP_IID = 4097, 8193
+IID, SCALE_UP_IID, IPV6_IID = 4097, 8193, 4098
 
 
 class Fabric:
@@ -25,6 +37,7 @@ class Fabric:
         dual: int = 0,
         slots: int = 4096,
         children: int = MAX_CHILDREN,
+        ipv6: bool = True,
     ) -> None:
         self.links: dict[str, list[tuple[str, int]]] = {}
         self.xtrs: list[Xtr] = []
@@ -35,7 +48,7 @@ class Fabric:
             borders = [f"{pod}x", f"{pod}y"]
             for number, name in enumerate([*names, *borders]):
                 rloc = IPv4Address(0x0A000000 + 256 * (index + 1) + number)
-                self.xtrs.append(Xtr(name, pod, rloc, name in borders, slots, children))
+                self.xtrs.append(Xtr(name, pod, rloc, name in borders, slots, children, ipv6))
                 self._link(name, f"S-{pod}")
             for border in borders:
                 for spine in ("F1", "F2"):
@@ -57,7 +70,8 @@ class Fabric:
 
     def _accelerator(self, name: str, pod: str, at: list[str]) -> None:
         number = len(self.accelerators) + 1
-        self.accelerators.append(Accelerator(name, pod, {IID: IPv4Address(number), SCALE_UP_IID: number}))
+        addresses: dict[int, GroupEid] = {IID: IPv4Address(number), SCALE_UP_IID: number, IPV6_IID: IPv6Address(number)}
+        self.accelerators.append(Accelerator(name, pod, addresses))
         for switch in at:
             self.links[switch].append((name, 1))
             self.plugged.append((name, Home(switch, len(self.links[switch]))))
@@ -83,7 +97,7 @@ class Fabric:
         return [name for name, _ in self.links[switch]].index(peer) + 1
 
     def manager(self, *, slots: int = 64, dedicated: bool = False, first_generation: int = 0) -> GroupManager:
-        """A manager with a domain of each carrier: "out", whose roots are in PoD A or D, and "up"."""
+        """A manager with a domain of each carrier: "out", whose roots are in PoD A or D, "up", and "six"."""
         pools = tuple(
             EidPool(IPv4Network(prefix), pod)
             for prefix, pod in (("10.0.255.0/29", "A"), ("40.0.255.0/29", "D"))
@@ -92,5 +106,6 @@ class Fabric:
         domains = (
             Domain("out", IID, Carrier.IPV4, pools, dedicated, slots),
             Domain("up", SCALE_UP_IID, Carrier.SCALE_UP, (EidPool(range(1000, 1008)),), dedicated, slots),
+            Domain("six", IPV6_IID, Carrier.IPV6, (EidPool(IPv6Network("fd00::ff00/125")),), dedicated, slots),
         )
         return GroupManager(self.network, domains, first_generation)

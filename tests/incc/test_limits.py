@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,9 +130,46 @@ def test_a_program_without_collectives_serves_no_group() -> None:
         Sketch(pods="A", children=0).manager().create("g", "up", members=["A1.1"])
 
 
+def test_a_program_that_serves_no_ipv6_groups_is_named() -> None:
+    manager = Sketch(pods="A", ipv6=False).manager()
+    with pytest.raises(
+        InccError, match=r"domain = six: is of IPv6, and the program of switch A1 serves no IPv6 groups"
+    ):
+        manager.create("g", "six", members=["A1.1", "A2.1"])
+    manager.create("g", "out", members=["A1.1", "A2.1"])
+    Sketch(pods="A").manager().create("g", "six", members=["A1.1", "A2.1"])
+
+
+def test_a_tree_goes_round_a_switch_that_serves_no_ipv6_groups() -> None:
+    sketch = Sketch(pods="AB")
+    members = ["A1.1", "B1.1"]
+    root = formed_root(sketch, members)
+    assert sketch.network.xtrs[root].border
+    sketch.network.xtrs[root] = replace(sketch.network.xtrs[root], ipv6=False)
+    assert formed_root(sketch, members) not in ("A1", "B1", root)
+
+
+def formed_root(sketch: Sketch, members: list[str]) -> str:
+    """The root of a group of these, which has been formed."""
+    manager = sketch.manager()
+    switches = Switches(sketch, manager)
+    manager.create("g", "six", members=members)
+    for member in members:
+        switches.take(manager.join("g", member))
+    switches.settle()
+    view = manager.group("g")
+    assert view.state == "active"
+    return next(switch for switch, branch in view.branches.items() if branch.parent is None)
+
+
 class TestP4Info:
     def test_of_the_v1model_program(self) -> None:
-        assert collective_limits(fabric_pipeline().info) == CollectiveLimits(children=64, slots=1024, values=64)
+        assert collective_limits(fabric_pipeline().info) == CollectiveLimits(64, slots=1024, values=64, ipv6=True)
+
+    @pytest.mark.parametrize(("chip", "values", "ipv6"), [("tofino", 32, True), ("tofino2", 64, False)])
+    def test_of_the_program_for_tofino(self, chip: str, values: int, ipv6: bool) -> None:
+        full = build.HERE / "compiled" / "tna" / f"full-{chip}" / "fabric.p4info.txtpb"
+        assert collective_limits(P4Info.from_file(full)) == CollectiveLimits(31, 1024, values, ipv6)
 
     def test_children_are_the_bits_of_the_set(self) -> None:
         assert collective_limits(program(31).info).children == 31
@@ -140,7 +178,7 @@ class TestP4Info:
         forwarding = build.HERE / "compiled" / "tna" / "forwarding-tofino2" / "fabric.p4info.txtpb"
         assert collective_limits(P4Info.from_file(forwarding)) == NONE
 
-    @pytest.mark.parametrize("key", ["slots", "values"])
+    @pytest.mark.parametrize("key", ["slots", "values", "ipv6"])
     def test_what_it_does_not_say_is_named(self, key: str) -> None:
         info = p4info_pb2.P4Info()
         info.CopyFrom(fabric_pipeline().info.proto)

@@ -374,7 +374,7 @@ def test_a_dedicated_domain_has_one_group() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"domain": "x", "size": 2}, "domain = x: there is no such domain; there are out, up"),
+        ({"domain": "x", "size": 2}, "domain = x: there is no such domain; there are out, six, up"),
         ({"domain": "out"}, "size = None: either members or a size"),
         ({"domain": "out", "size": 0}, "size = 0: must be 1 to 32768"),
         ({"domain": "out", "size": 2, "slots": 0}, "slots = 0: must be 1 to 32768"),

@@ -4,6 +4,7 @@
 #define COLLECTIVE_VALUES 32
 #else
 #define COLLECTIVE_VALUES 64
+#define COLLECTIVE_IPV6   0
 #endif
 #include "../arch.p4"
 #include "../../include/sizes.p4"

@@ -5,6 +5,7 @@
 #define COLLECTIVE_VALUES 32
 #else
 #define COLLECTIVE_VALUES 64
+#define COLLECTIVE_IPV6   0
 #endif
 #define SCALE_UP_SIZE          4096
 #define SCALE_OUT_IPV4_SIZE    2048
