@@ -9,39 +9,28 @@ dropped for each reason. A packet with a damaged header and a wrong checksum is 
 from __future__ import annotations
 
 import random
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from p4.v1 import p4runtime_pb2
 from scapy.packet import Packet
 
 from controller.dataplane.addresses import AccId, Endpoint
-from controller.dataplane.codepoints import Domain, DropReason, Encapsulation
+from controller.dataplane.codepoints import Domain, Encapsulation
 from controller.dataplane.entries import access_port, core_port, instance, site_of_rloc, switch_context
 from controller.dataplane.replication import Receiver, ReplicaRouter, ReplicationList
 from controller.dataplane.router_tables import RouterTables
-from controller.p4rt.client import P4RuntimeClient
-from controller.p4rt.entities import CounterCell, State, TableEntry
-from controller.p4rt.pipeline import Pipeline
-from controller.p4rt.target import Target
-from p4src import build
+from controller.p4rt.entities import State
 from ptf_tests.support import scenario
 from ptf_tests.support.headers import Lisp, LispGpe, ScaleUp, Vxlan, VxlanGpe
 from ptf_tests.support.packets import arriving, carrying, hop, scale_up, tunnel, udp
-from softswitch.p4runtime.device import Device
-from softswitch.p4runtime.service import serve
-from softswitch.switch import Switch
+from tests.p4.side_by_side import V1MODEL, compared, dropped, running
 from tests.p4.tna_on_v1model import NEEDS_P4C, compile_profile
 
 pytestmark = NEEDS_P4C
 
-CPU_PORT = 510
 PACKETS = 1500
-TUNNEL_PORTS = (4341, 4789, 4790)
 TELLING = (0, 1, 4, 5, 6, 8, 0x0C, 17, 0x45, 0x46, 0xFF)
 
 
@@ -95,40 +84,6 @@ def tna(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("tna")
     compile_profile(request.param, folder)
     return folder
-
-
-@asynccontextmanager
-async def running(
-    program: Path, entries: Sequence[State], folder: Path
-) -> AsyncIterator[tuple[Switch, P4RuntimeClient]]:
-    """A softswitch with a program and entries, and its controller."""
-    switch = Switch(1, cpu_port=CPU_PORT)
-    address = f"unix:{folder}/{program.name}.sock"
-    pipeline = Pipeline.from_files(program / "fabric.p4info.txtpb", program / "fabric.json")
-    async with AsyncExitStack() as stack:
-        server = await serve([Device(switch)], address)
-        stack.push_async_callback(server.stop)
-        client = await stack.enter_async_context(P4RuntimeClient(Target(address, 1), pipeline))
-        await client.stream.wait_primary()
-        await client.set_pipeline()
-        defaults = [entry for entry in entries if isinstance(entry, TableEntry) and entry.is_default]
-        await client.insert(*(entry for entry in entries if entry not in defaults))
-        if defaults:
-            await client.modify(*defaults)
-        yield switch, client
-
-
-async def dropped(client: P4RuntimeClient) -> Counter[tuple[str, DropReason]]:
-    """Packets, and copies that were not made, by reason; both that a damaged header may be dropped for are one."""
-    found: Counter[tuple[str, DropReason]] = Counter()
-    for name in ("drops", "pruned_copies"):
-        counter = p4runtime_pb2.CounterEntry(counter_id=client.codec.info.counters[name].id)
-        for cell in await client.read_entities(p4runtime_pb2.Entity(counter_entry=counter)):
-            if isinstance(cell, CounterCell) and cell.data.packets:
-                reason = DropReason(cell.index)
-                kind = DropReason.MALFORMED if reason is DropReason.BAD_CHECKSUM else reason
-                found[name, kind] += cell.data.packets
-    return found
 
 
 def payload(draw: random.Random) -> Packet:
@@ -208,24 +163,11 @@ def arrival(draw: random.Random) -> tuple[int, bytes]:
     return port, damaged(draw, bytearray(bytes(arriving(port, packet))))
 
 
-def compared(outputs: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
-    """Without the flow labels of tunnels over IPv6."""
-    found = []
-    for port, packet in outputs:
-        octets = bytearray(packet)
-        into_tunnel = octets[12:14] == b"\x86\xdd" and len(octets) > 62 and octets[20] == 17
-        if port != CPU_PORT and into_tunnel and int.from_bytes(octets[56:58], "big") in TUNNEL_PORTS:
-            octets[15:18] = bytes((octets[15] & 0xF0, 0, 0))
-        found.append((port, bytes(octets)))
-    return sorted(found)
-
-
 @pytest.mark.parametrize("role", SCENARIOS)
 async def test_whatever_comes_goes_the_same_way(role: str, tna: Path, tmp_path: Path) -> None:
     entries = SCENARIOS[role]()
     draw = random.Random(role)
-    v1model = build.HERE / "compiled" / "v1model"
-    async with running(v1model, entries, tmp_path) as (one, its), running(tna, entries, tmp_path) as (other, others):
+    async with running(V1MODEL, entries, tmp_path) as (one, its), running(tna, entries, tmp_path) as (other, others):
         passed = copied = 0
         for number in range(PACKETS):
             port, frame = arrival(draw)

@@ -158,12 +158,13 @@ control SwitchIngress(inout headers_t hdr, inout switch_metadata_t meta, inout s
             egress_intrinsic_metadata_from_parser_t     from_egress_parser = { 0 };
             egress_intrinsic_metadata_for_deparser_t    for_egress_deparser = { 0 };
             egress_intrinsic_metadata_for_output_port_t for_port = { 0 };
-            collectives_egress.apply(hdr, meta.fabric, meta.egress, from_egress_parser, for_egress_deparser, for_port);
-            meta.next = next_t.COLLECTIVES_INGRESS;
-            standard_metadata.egress_spec = LOOPBACK_PORT;
-            // The chip's egress drops what it cannot parse.
+            // The chip's egress drops what it cannot parse, before it comes to a cell.
             if (standard_metadata.parser_error != error.NoError) {
                 mark_to_drop(standard_metadata);
+            } else {
+                collectives_egress.apply(hdr, meta.fabric, meta.egress, from_egress_parser, for_egress_deparser, for_port);
+                meta.next = next_t.COLLECTIVES_INGRESS;
+                standard_metadata.egress_spec = LOOPBACK_PORT;
             }
 #endif
         } else {
