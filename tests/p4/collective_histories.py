@@ -303,9 +303,9 @@ class History:
             if target is not None and ":" in source:
                 target = scenario.OTHER6
             return self._tunnelled(packet, draw.choice(self.core_ports), source, iid, target)
-        source = child.address if isinstance(child, MemberCopy) else self.branch.eid
+        address = child.address if isinstance(child, MemberCopy) else self.branch.eid
         port = draw.choice((*self.member_ports, *self.core_ports, 99))
-        frame = bytes(arriving(port, self._carried(packet, source)))
+        frame = bytes(arriving(port, self._carried(packet, address)))
         if kind == 4:
             return Arrival(port, frame)
         return Arrival(*submitted(frame, draw.choice((self.branch.iid, *IIDS))))

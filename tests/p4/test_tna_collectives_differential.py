@@ -40,7 +40,7 @@ from tests.p4.side_by_side import (
     running,
     submitted,
 )
-from tests.p4.tna_on_v1model import NEEDS_P4C, compile_profile
+from tests.p4.tna_on_v1model import NEEDS_P4C, compiled
 
 pytestmark = NEEDS_P4C
 
@@ -108,9 +108,13 @@ def switch_of(scale_up: Encapsulation, scale_out: Encapsulation) -> RouterTables
         tables.add_instance(up, scale_up, punt_unknown=False, domain=Domain.SCALE_UP)
         for port in ports:
             tables.add_access_port(port, scenario.SITE, out, scale_up_iid=up, acc_id=AccId(0x700 + port))
-    routes = (scenario.PEER, scenario.CORE), (scenario.PEER6, scenario.CORE)
-    routes += (scenario.OTHER, scenario.CORE_2), (scenario.OTHER6, scenario.CORE_3)
-    for rloc, port in routes:
+    routes = {
+        scenario.PEER: scenario.CORE,
+        scenario.PEER6: scenario.CORE,
+        scenario.OTHER: scenario.CORE_2,
+        scenario.OTHER6: scenario.CORE_3,
+    }
+    for rloc, port in routes.items():
         tables.set_route(ip_address(rloc), [hop(port)])
     return tables
 
@@ -130,9 +134,7 @@ def groups_of(role: str) -> list[CollectiveBranch]:
 
 @pytest.fixture(scope="module")
 def tna(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tna")
-    compile_profile("full", folder)
-    return folder
+    return compiled("full", tmp_path_factory)
 
 
 class Both:

@@ -26,7 +26,7 @@ from ptf_tests.support import scenario
 from ptf_tests.support.headers import Lisp, LispGpe, ScaleUp, Vxlan, VxlanGpe
 from ptf_tests.support.packets import arriving, carrying, hop, scale_up, tunnel, udp
 from tests.p4.side_by_side import V1MODEL, compared, dropped, running
-from tests.p4.tna_on_v1model import NEEDS_P4C, compile_profile
+from tests.p4.tna_on_v1model import NEEDS_P4C, compiled
 
 pytestmark = NEEDS_P4C
 
@@ -81,9 +81,7 @@ SCENARIOS: dict[str, Callable[[], Sequence[State]]] = {
 
 @pytest.fixture(scope="module", params=["forwarding", "full"])
 def tna(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tna")
-    compile_profile(request.param, folder)
-    return folder
+    return compiled(request.param, tmp_path_factory)
 
 
 def payload(draw: random.Random) -> Packet:

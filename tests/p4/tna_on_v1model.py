@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -29,6 +30,20 @@ NEEDS_BMV2 = pytest.mark.skipif(
 def compile_profile(profile: str, out: Path) -> None:
     """Compiles the TNA program of `profile` for v1model into `out`. Raises BuildError."""
     build.compile_v1model(out, program=f"tna/{profile}_on_v1model.p4", include=["tna/on_v1model"])
+
+
+def compiled(profile: str, folders: pytest.TempPathFactory) -> Path:
+    """The TNA program of `profile`, compiled for v1model once for all processes of a test run. Raises BuildError."""
+    of_run = folders.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        of_run = of_run.parent
+    out, done = of_run / f"tna-{profile}", of_run / f"tna-{profile}.done"
+    with (of_run / f"tna-{profile}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            compile_profile(profile, out)
+            done.touch()
+    return out
 
 
 def outcomes(profile: str, target: str, work: Path, *selection: str) -> tuple[dict[str, str], str]:
