@@ -87,14 +87,16 @@ class History:
     sent: dict[Place, set[int]] = field(default_factory=dict)
     agreed: dict[Place, Agreement] = field(default_factory=dict)
     full: set[Place] = field(default_factory=set)
+    first: list[Place] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.begin(self.branch)
 
     def begin(self, branch: CollectiveBranch) -> None:
-        """The group is formed anew: nobody has contributed."""
+        """The group is formed anew: nobody has contributed. Slot 0 soon comes to its last round, and wraps."""
         self.branch = branch
-        self.rounds = dict.fromkeys(range(branch.slots), 1)
+        self.rounds = dict.fromkeys(range(branch.slots), 1) | {0: 0xFFFD}
+        self.first = [(0, turn) for turn in (0xE001, 0xE000, 0x7001, 0x7000)]
         self.sent.clear()
         self.agreed.clear()
         self.full.clear()
@@ -108,6 +110,8 @@ class History:
         chance = self.draw.random()
         slot = self.draw.randrange(self.branch.slots)
         turn, child = self.rounds[slot], self.draw.choice(self.branch.children)
+        if self.first:
+            return self._contribution(child, self.first.pop())
         if chance < 0.62:
             return self._due(slot)
         if chance < 0.72:  # a repeat, or somebody who is early
@@ -199,13 +203,13 @@ class History:
         padding = bytes(self.draw.randrange(1, 60)) if self.draw.random() < 0.05 else b""
         return replace(arrival, frame=arrival.frame + padding, place=place)
 
-    def _carried(self, packet: Incc | bytes, source: Endpoint, target: Endpoint | None = None) -> Packet:
+    def _carried(self, packet: Incc | bytes, source: Endpoint) -> Packet:
         """In a carrier with whatever its sender is free to write there."""
         draw = self.draw
         made = carried(
             packet,
             source,
-            self.branch.eid if target is None else target,
+            self.branch.eid,
             sport=draw.choice((PORT, draw.randrange(1 << 16))),
             checksum=draw.choice((None, 0)),
         )

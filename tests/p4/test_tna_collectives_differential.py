@@ -188,10 +188,10 @@ def as_on_tna(outputs: Outputs, arrival: Arrival) -> Outputs:
         transit = behind and _outer(frame, 0) not in OWN_RLOCS
         if behind and not transit and len(outputs) == 1 and _outer(frame, 1) == _outer(arrival.frame, 0):
             port, octets[:12] = arrival.port, arrival.frame[6:12] + arrival.frame[:6]
-        if begin and not transit:
-            octets[behind : behind + 12] = ROUTED if behind else octets[:12]
-            if came_in:
-                octets[begin + 1] = octets[begin + 1] & 0x1F | arrival.frame[came_in + 1] & 0xE0
+        if begin and behind and not transit:
+            octets[behind : behind + 12] = ROUTED
+        if begin and came_in and not transit:
+            octets[begin + 1] = octets[begin + 1] & 0x1F | arrival.frame[came_in + 1] & 0xE0
         made.append((port, bytes(octets)))
     return made
 
@@ -203,7 +203,7 @@ def _tunnelled(frame: bytes) -> int:
 
 def _scale_up(frame: bytes) -> int:
     """Where a Scale-Up header begins, in a tunnel or not; 0: there is none."""
-    begin = (_tunnelled(frame) or 0) + 14
+    begin = _tunnelled(frame) + 14
     return begin if frame[begin - 2 : begin] == b"\x88\xb5" else 0
 
 
