@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -165,19 +165,32 @@ def test_a_flood_of_refusals_is_few_lines(tmp_path: Path) -> None:
 @pytest.mark.requirement("PR-AUTH-5", "PR-AUTH-6")
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     file = write(tmp_path / "ms.yaml", server_settings(tmp_path, store={"file": "state.sqlite"}))
-    with peer(D1) as d1:
-        with daemon("map-server", "--config", str(file)) as server:
-            d1.register(7)
-            d1.hears()
-            assert server.end(signal.SIGKILL) == -signal.SIGKILL
+
+    def is_kept() -> None:
         assert (tmp_path / "state.sqlite").exists()
-        with daemon("map-server", "--config", str(file)) as server:
-            d1.register(6)  # a replay from before the kill
-            server.says("reason=replay")
-            d1.ask(99, HOST)
-            reply, _ = d1.hears()
-            assert isinstance(reply, MapReply)
-            assert [loc.rloc for loc in reply.records[0].locators] == [D1]
+
+    with peer(D1) as d1:
+        survives_a_kill(d1, file, file, is_kept)
+
+
+def survives_a_kill(d1: Peer, first: Path, second: Path, meanwhile: Callable[[], object]) -> None:
+    """What a Map-Server with one configuration has acknowledged, one with another knows after it was killed.
+
+    `meanwhile` is called between their lives.
+    """
+    with daemon("map-server", "--config", str(first)) as server:
+        d1.register(7)
+        d1.hears()
+        assert server.end(signal.SIGKILL) == -signal.SIGKILL
+    meanwhile()
+    with daemon("map-server", "--config", str(second)) as server:
+        d1.register(6)  # a replay from before the kill
+        server.says("reason=replay")
+        d1.ask(99, HOST)
+        reply, _ = d1.hears()
+        assert isinstance(reply, MapReply)
+        assert [loc.rloc for loc in reply.records[0].locators] == [D1]
+        assert server.end() == 0
 
 
 def test_two_xtrs_meet_through_a_map_server(tmp_path: Path) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from controller.lisp import MapReply
 from controller.mapping import NonceFloor, StoreError
-from tests.interop.processes import daemon, write
-from tests.interop.test_processes import D1, peer, server_settings
-from tests.interop.test_processes import HOST as DAEMON_HOST
+from tests.interop.processes import write
+from tests.interop.test_processes import D1, peer, server_settings, survives_a_kill
 from tests.mapping.etcd_process import Etcd, needs_etcd
 from tests.mapping.stores.etcd import Raw, die, lease_ends, opened, place
 from tests.mapping.stores.examples import ONE_OF_EACH, RECEIPT, XTR
@@ -77,17 +74,5 @@ def test_a_map_server_on_another_machine_goes_on(etcd: Etcd, name: str, tmp_path
         store = {"etcd": [etcd.endpoint], "name": name}
         files.append(write(tmp_path / machine / "ms.yaml", server_settings(tmp_path / machine, store=store)))
     with peer(D1) as d1:
-        with daemon("map-server", "--config", str(files[0])) as server:
-            d1.register(7)
-            d1.hears()
-            assert server.end(signal.SIGKILL) == -signal.SIGKILL
-        lease_ends(etcd, name)
-        with daemon("map-server", "--config", str(files[1])) as server:
-            d1.register(6)  # a replay from before the kill
-            server.says("reason=replay")
-            d1.ask(99, DAEMON_HOST)
-            reply, _ = d1.hears()
-            assert isinstance(reply, MapReply)
-            assert [loc.rloc for loc in reply.records[0].locators] == [D1]
-            assert server.end() == 0
+        survives_a_kill(d1, files[0], files[1], lambda: lease_ends(etcd, name))
     assert b"owner" not in Raw(etcd, name).content()

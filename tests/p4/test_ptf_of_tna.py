@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.p4.tna_on_v1model import NEEDS_BMV2, NEEDS_P4C, outcomes
+import pytest
+
+from tests.p4.tna_on_v1model import NEEDS_BMV2, NEEDS_P4C, compiled, outcomes
 
 # Three hash functions, not a rotation by any number of bits.
 DIFFERENT = {"entropy.RotationChangesTheEntropy"}
@@ -27,16 +29,22 @@ DIFFERENT_COLLECTIVES = {
 
 @NEEDS_P4C
 @NEEDS_BMV2
-def test_every_case_but_the_listed_passes_with_both_pipes(tmp_path: Path) -> None:
+def test_every_case_but_the_listed_passes_with_both_pipes(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     # Limits are a matter of time, and bmv2 takes longer for several ways through it. The other test has them.
-    results, said = outcomes("full", "bmv2", tmp_path, "--without", "limits.")
+    results, said = outcomes(compiled("full", tmp_path_factory), "bmv2", tmp_path, "--without", "limits.")
     assert len(results) > 200, said
     assert failed(results) == DIFFERENT | DIFFERENT_COLLECTIVES, said
 
 
 @NEEDS_P4C
-def test_every_case_but_the_listed_passes_without_collectives(tmp_path: Path) -> None:
-    results, said = outcomes("forwarding", "softswitch", tmp_path, "--without", "collective")
+def test_every_case_but_the_listed_passes_without_collectives(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    results, said = outcomes(
+        compiled("forwarding", tmp_path_factory), "softswitch", tmp_path, "--without", "collective"
+    )
     assert len(results) > 180, said
     assert failed(results) == DIFFERENT, said
 

@@ -27,11 +27,6 @@ NEEDS_BMV2 = pytest.mark.skipif(
 )
 
 
-def compile_profile(profile: str, out: Path) -> None:
-    """Compiles the TNA program of `profile` for v1model into `out`. Raises BuildError."""
-    build.compile_v1model(out, program=f"tna/{profile}_on_v1model.p4", include=["tna/on_v1model"])
-
-
 def compiled(profile: str, folders: pytest.TempPathFactory) -> Path:
     """The TNA program of `profile`, compiled for v1model once for all processes of a test run. Raises BuildError."""
     of_run = folders.getbasetemp()
@@ -41,19 +36,18 @@ def compiled(profile: str, folders: pytest.TempPathFactory) -> Path:
     with (of_run / f"tna-{profile}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            compile_profile(profile, out)
+            build.compile_v1model(out, program=f"tna/{profile}_on_v1model.p4", include=["tna/on_v1model"])
             done.touch()
     return out
 
 
-def outcomes(profile: str, target: str, work: Path, *selection: str) -> tuple[dict[str, str], str]:
-    """Compiles the program of `profile` into `work` and runs cases against it on `target`, bmv2 or softswitch.
+def outcomes(program: Path, target: str, work: Path, *selection: str) -> tuple[dict[str, str], str]:
+    """Runs cases against a compiled program on `target`, bmv2 or softswitch; `selection` are options of ptf_tests.run.
 
-    `selection` are options of ptf_tests.run. Returns the outcome of each case by name, and what the runner said.
+    Returns the outcome of each case by name, and what the runner said.
     """
-    compile_profile(profile, work)
     results_in = work / "ptf"  # of its own, for tests of several files run at once
-    command = [sys.executable, "-m", "ptf_tests.run", "--target", target, "--program", str(work)]
+    command = [sys.executable, "-m", "ptf_tests.run", "--target", target, "--program", str(program)]
     command += ["--work", str(results_in), *selection]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS)
     results = [json.loads(line) for line in (results_in / "records.jsonl").read_text().splitlines()]
